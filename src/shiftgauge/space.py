@@ -189,7 +189,7 @@ class Space:
 
     Args:
         parameters: The parameters, in order; names must differ.
-        correlation: Spearman matrix (n_varying, n_varying) over the parameters that are not fixed. Default: independent.
+        correlation: Spearman matrix (n_varying, n_varying) over the parameters that vary. Default: independent.
 
     Raises:
         SpaceError: A name given twice, nothing that varies, or a matrix that is no correlation matrix.

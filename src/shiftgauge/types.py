@@ -51,11 +51,20 @@ class Classifier(Protocol):
     """
 
     @property
-    def class_names(self) -> tuple[str, ...]: ...
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the outputs."""
+        ...
+
     @property
-    def n_classes(self) -> int: ...
+    def n_classes(self) -> int:
+        """Number of outputs, K."""
+        ...
+
     @property
-    def output_kind(self) -> OutputKind: ...
+    def output_kind(self) -> OutputKind:
+        """Whether `outputs` gives logits or probabilities."""
+        ...
+
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) that `outputs` takes and `prepare` makes."""
@@ -89,7 +98,9 @@ class DifferentiableClassifier(Classifier, Protocol):
     """A classifier that also gives gradients of its outputs and names its blocks."""
 
     @property
-    def block_names(self) -> tuple[str, ...]: ...
+    def block_names(self) -> tuple[str, ...]:
+        """Module paths of the blocks, from input to output."""
+        ...
 
     def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Like `outputs` in float32, as logits, inside the autograd graph of `images_nchw`."""

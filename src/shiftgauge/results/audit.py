@@ -1,0 +1,166 @@
+"""The result of an audit: arrays with named axes, what was asked, from what, at what cost, how sure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from shiftgauge.errors import StoreError
+from shiftgauge.files import write_atomic
+from shiftgauge.results.status import Gate, Level, Message, worst_level
+
+SCHEMA_VERSION: Final = 1
+"""Version of the run folder's layout; a newer one is refused with a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditResult:
+    """What an audit found.
+
+    Args:
+        config: The resolved configuration, plain values.
+        provenance: Content hashes, versions, seed, device, times.
+        cost: Evaluations, seconds, images per second, how the model was run and the trial that chose it.
+        messages: Findings about trust, most serious first.
+        gates: The configured limits and whether they were kept.
+        headline: The verdict in one plain sentence.
+        arrays: xarray data set; its variables are listed in `docs/reference/run-folder.md`.
+    """
+
+    config: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    headline: str
+    arrays: xr.Dataset
+    messages: tuple[Message, ...] = ()
+    gates: tuple[Gate, ...] = field(default=())
+
+    @property
+    def level(self) -> Level:
+        """The most serious level among the messages."""
+        return worst_level(self.messages)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate was kept."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def quantity_of_interest(self) -> str:
+        """The quantity that the verdict is about."""
+        return str(self.arrays.attrs["quantity_of_interest"])
+
+    @property
+    def confidence_level(self) -> float:
+        """Level of every interval in the result."""
+        return float(self.arrays.attrs["confidence_level"])
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The indices as a long table: quantity, kind, input, input_2, estimate, low, high.
+
+        `kind` is `first_order`, `total_order`, `second_order` or `total_interaction`.
+        """
+        data = self.arrays
+        rows: list[dict[str, Any]] = []
+        for quantity in data["quantity"].values:
+            for kind in ("first_order", "total_order"):
+                for name in data["input"].values:
+                    rows.append(_row(data, kind, {"quantity": quantity, "input": name}))
+            for kind in ("second_order", "total_interaction"):
+                if kind not in data:
+                    continue
+                names = list(data["input"].values)
+                for i, first in enumerate(names):
+                    for second in names[i + 1 :]:
+                        rows.append(_row(data, kind, {"quantity": quantity, "input": first, "input_2": second}))
+        return pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
+
+    def to_disk(self, folder: str | Path) -> Path:
+        """Writes `results.nc`, `indices.csv` and, last, `run.json`; returns the folder.
+
+        Raises:
+            StoreError: The folder cannot be written to.
+        """
+        target = Path(folder)
+        write_atomic(target / "results.nc", bytes(self.arrays.to_netcdf(engine="h5netcdf", encoding=self._encoding())))
+        write_atomic(target / "indices.csv", self.to_dataframe().to_csv(index=False))
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "audit",
+            "headline": self.headline,
+            "level": self.level,
+            "passed": self.passed,
+            "messages": [asdict(m) for m in self.messages],
+            "gates": [asdict(g) for g in self.gates],
+            "config": self.config,
+            "provenance": self.provenance,
+            "cost": self.cost,
+        }
+        write_atomic(target / "run.json", json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n")
+        return target
+
+    @classmethod
+    def from_disk(cls, folder: str | Path) -> AuditResult:
+        """Reads a run folder; neither the model nor the images are needed.
+
+        Raises:
+            StoreError: No finished run there, a damaged file, or a newer schema version.
+        """
+        source = Path(folder)
+        try:
+            record = json.loads((source / "run.json").read_text(encoding="utf-8"))
+            if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+                found = record.get("schema_version") if isinstance(record, dict) else None
+                raise StoreError(f"{source}: run.json has schema version {found}, this version reads {SCHEMA_VERSION}")
+            with xr.open_dataset(source / "results.nc", engine="h5netcdf") as data:
+                arrays = data.load()
+            return cls(
+                config=record["config"],
+                provenance=record["provenance"],
+                cost=record["cost"],
+                headline=record["headline"],
+                arrays=arrays,
+                messages=tuple(Message(**m) for m in record["messages"]),
+                gates=tuple(Gate(**g) for g in record["gates"]),
+            )
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{source} holds no finished audit: {Path(str(error.filename)).name} is missing"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{source} cannot be read as a run folder: {' '.join(str(error).split())}") from error
+
+    def _encoding(self) -> dict[str, dict[str, Any]]:
+        return {
+            str(name): {"zlib": True, "complevel": 4}
+            for name, variable in self.arrays.data_vars.items()
+            if variable.dtype.kind in "fiu" and variable.size > 1000
+        }
+
+
+def _row(data: xr.Dataset, kind: str, where: dict[str, Any]) -> dict[str, Any]:
+    interval = data[f"{kind}_interval"].sel(where).values
+    return {
+        "quantity": where["quantity"],
+        "kind": kind,
+        "input": where["input"],
+        "input_2": where.get("input_2", ""),
+        "estimate": float(data[kind].sel(where)),
+        "low": float(interval[0]),
+        "high": float(interval[1]),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
