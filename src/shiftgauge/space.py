@@ -32,7 +32,8 @@ class Parameter:
         distribution: One of `shiftgauge.distributions.DISTRIBUTIONS`.
         options: The distribution's own options, in the parameter's unit.
         unit: Physical unit, for display ("" when dimensionless).
-        nominal: The value at which nothing is changed. Default: the median.
+        nominal: The value at which nothing is changed. Left open, a shift takes its catalogue's identity
+            value, anything else its median.
 
     Raises:
         SpaceError: Unknown distribution or option, inverted or equal limits, a value that is no number.
@@ -53,17 +54,19 @@ class Parameter:
         if not isinstance(self.name, str) or not self.name.strip():
             raise SpaceError(f"a parameter needs a name, got {self.name!r}")
         object.__setattr__(self, "options", normalise(self.name, self.distribution, self.options))
-        if self.nominal is None:
-            object.__setattr__(self, "nominal", self._median())
-        elif not isinstance(self.nominal, (int, float)) or isinstance(self.nominal, bool) or np.isnan(self.nominal):
+        if self.nominal is not None and (
+            not isinstance(self.nominal, (int, float)) or isinstance(self.nominal, bool) or np.isnan(self.nominal)
+        ):
             raise SpaceError(f"`{self.name}`: `nominal` must be a number, got {self.nominal!r}")
         if not self.is_fixed and self.levels is None:
             _ = self.frozen
 
-    def _median(self) -> float:
+    @property
+    def nominal_value(self) -> float:
+        """The nominal value; where it is left open, the fixed value or the median."""
         if self.is_fixed:
             return float(self.options["value"])
-        return float(self.ppf(np.array(0.5)))
+        return float(self.ppf(np.array(0.5))) if self.nominal is None else float(self.nominal)
 
     @property
     def is_fixed(self) -> bool:
@@ -156,7 +159,8 @@ class Parameter:
 
     def to_dict(self) -> dict[str, Any]:
         """The parameter as it stands in a YAML file, without its name."""
-        return {"distribution": self.distribution, **self.options, "unit": self.unit, "nominal": self.nominal}
+        entry = {"distribution": self.distribution, **self.options, "unit": self.unit}
+        return entry if self.nominal is None else {**entry, "nominal": self.nominal}
 
     @classmethod
     def from_dict(cls, name: str, entry: Mapping[str, Any]) -> Parameter:
@@ -236,7 +240,7 @@ class Space:
     @property
     def nominal(self) -> FloatArray:
         """The identity point (n_parameters,): every parameter where it changes nothing."""
-        return np.array([p.options["value"] if p.is_fixed else p.nominal for p in self.parameters], float)
+        return np.array([p.nominal_value for p in self.parameters], float)
 
     @property
     def fingerprint(self) -> str:
@@ -328,6 +332,6 @@ def _checked_correlation(correlation: np.ndarray | None, n: int) -> FloatArray |
 
 def _cholesky(matrix: FloatArray) -> FloatArray:
     try:
-        return np.linalg.cholesky(matrix)
+        return np.asarray(np.linalg.cholesky(matrix), np.float64)
     except np.linalg.LinAlgError as error:
         raise SpaceError("`correlation` is not positive definite: the wanted ties contradict one another") from error

@@ -1,0 +1,1 @@
+"""A classifier run over the points of a design: batched, resumable, recorded."""

@@ -1,0 +1,1 @@
+"""What every study returns: frozen results that hold arrays, provenance and status."""

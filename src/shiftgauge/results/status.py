@@ -49,4 +49,5 @@ def worst_level(messages: Iterable[Message]) -> Level:
         >>> worst_level([Message(level="caution", code="x", text="y")])
         'caution'
     """
-    return max((m.level for m in messages), key=_ORDER.index, default="info")
+    levels = {m.level for m in messages}
+    return next((level for level in reversed(_ORDER) if level in levels), "info")

@@ -1,0 +1,1 @@
+"""Whole studies wired from the parts: the audit, the demo, the published systems."""

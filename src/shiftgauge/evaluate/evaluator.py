@@ -1,0 +1,121 @@
+"""From points of a design to numbers: gather images, shift them, run the classifier, measure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from shiftgauge.errors import NumericalError
+from shiftgauge.evaluate.images import ImageSource, PreparedImages
+from shiftgauge.evaluate.quantities import measure, quantity_names
+from shiftgauge.types import Classifier, Execution, OutputsNQ, ThetaNP
+
+Perturb = Callable[[torch.Tensor, np.ndarray, np.ndarray], torch.Tensor]
+"""(images (N, C, H, W), theta (N, P), streams (N,)) → shifted images of the same shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """Rows of a design, one classifier call each.
+
+    Args:
+        image_n: Index of the image (N,).
+        theta_np: Physical values of the shifts (N, P).
+        stream_n: Number of the random stream (N,), for shifts that draw noise.
+    """
+
+    image_n: np.ndarray
+    theta_np: ThetaNP
+    stream_n: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_n)
+
+    def part(self, start: int, stop: int) -> "Points":
+        """The rows [start, stop)."""
+        return Points(
+            image_n=self.image_n[start:stop], theta_np=self.theta_np[start:stop], stream_n=self.stream_n[start:stop]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator:
+    """A classifier, images and shifts, ready to be asked for values.
+
+    Args:
+        classifier: The trained network.
+        source: The labelled images; labels are indices into the classifier's classes.
+        perturb: The shift pipeline.
+        names: Names of the columns of theta, for messages.
+        classes: Classes whose probability is recorded beside the standard quantities.
+        native: Shift the stored pixels and resize afterwards.
+    """
+
+    classifier: Classifier
+    source: ImageSource
+    perturb: Perturb
+    names: Sequence[str]
+    classes: Sequence[str] = ()
+    native: bool = False
+    memory_bytes: int = field(default=1 << 30)
+
+    @cached_property
+    def images(self) -> PreparedImages:
+        """The prepared images."""
+        return PreparedImages(self.source, self.classifier, native=self.native, memory_bytes=self.memory_bytes)
+
+    @cached_property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of the columns of `values`."""
+        return quantity_names(self.classes, self.classifier.class_names)
+
+    @cached_property
+    def _class_indices(self) -> tuple[int, ...]:
+        return tuple(self.classifier.class_names.index(name) for name in self.classes)
+
+    def shifted(self, points: Points) -> torch.Tensor:
+        """Returns the shifted images (N, C, H, W) at the network's input size, in [0, 1]."""
+        result: torch.Tensor | None = None
+        for where, images in self.images.groups(points.image_n.tolist()):
+            moved = self.perturb(images, points.theta_np[where], points.stream_n[where])
+            if self.native:
+                moved = self.classifier.prepare(moved)
+            if len(where) == len(points):
+                return moved
+            if result is None:
+                result = moved.new_empty((len(points), *moved.shape[1:]))
+            result[torch.from_numpy(where)] = moved
+        if result is None:
+            raise NumericalError("no rows to evaluate")
+        return result
+
+    def outputs(self, points: Points, execution: Execution) -> np.ndarray:
+        """Returns raw outputs (N, K), in batches.
+
+        Raises:
+            NumericalError: A NaN or infinite output, with the image and the shift that caused it.
+        """
+        parts = []
+        for start in range(0, len(points), execution.batch_size):
+            batch = points.part(start, start + execution.batch_size)
+            raw = self.classifier.outputs(self.shifted(batch), execution).cpu().numpy()
+            self._require_finite(raw, batch)
+            parts.append(raw)
+        return np.concatenate(parts)
+
+    def values(self, points: Points, execution: Execution) -> OutputsNQ:
+        """Returns the measured quantities (N, Q)."""
+        raw = self.outputs(points, execution)
+        return measure(raw, self.source.labels[points.image_n], self.classifier.output_kind, self._class_indices)
+
+    def _require_finite(self, raw: np.ndarray, batch: Points) -> None:
+        bad = ~np.isfinite(raw).all(axis=1)
+        if bad.any():
+            row = int(np.argmax(bad))
+            theta = ", ".join(f"{n} {v:.6g}" for n, v in zip(self.names, batch.theta_np[row], strict=True))
+            raise NumericalError(
+                f"the model gives NaN or infinity for image `{self.source.names[batch.image_n[row]]}` at {theta}; "
+                "check the model on that input, or narrow the range"
+            )

@@ -1,0 +1,69 @@
+"""How an evaluation is run: device, batch, precision and where the shifts act."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftOptions:
+    """How the shifts are applied.
+
+    Args:
+        fill: What lies outside the picture: `constant`, `edge` or `reflect`.
+        fill_value: Grey value for `constant`, in [0, 1].
+        field_of_view_deg: Horizontal field of view of the pinhole camera for tilt and pan, in (0, 180).
+        interpolation: `bilinear` or `nearest`.
+        order: Order of the shifts; default the camera's: scene light, geometry, optics, sensor.
+        resolution: `model` shifts images already resized to the network's input (fast); `native` shifts the stored
+            pixels and resizes afterwards (nearest to the camera; sizes in pixels then mean stored pixels).
+    """
+
+    fill: Literal["constant", "edge", "reflect"] = "constant"
+    fill_value: float = 0.0
+    field_of_view_deg: float = 53.0
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    order: Sequence[str] | None = None
+    resolution: Literal["model", "native"] = "model"
+
+    def __post_init__(self) -> None:
+        require_in("fill", self.fill, ("constant", "edge", "reflect"))
+        require_in("interpolation", self.interpolation, ("bilinear", "nearest"))
+        require_in("resolution", self.resolution, ("model", "native"))
+        require_range("fill_value", self.fill_value, 0, 1)
+        if not 0 < require_range("field_of_view_deg", self.field_of_view_deg) < 180:
+            raise ConfigError(f"`field_of_view_deg` must lie between 0 and 180, got {self.field_of_view_deg:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """What the user fixes of an execution; whatever is left open is chosen by a short measured trial.
+
+    Args:
+        batch_size: Images per forward pass.
+        precision: `auto`, `float32` or `bfloat16`. `auto` takes bfloat16 only when every probability of a sample
+            agrees with float32 within `tolerance`.
+        channels_last: Memory layout; None lets the trial choose.
+        compiled: Whether a compiled copy of the network may be used; None lets the trial choose among what is there.
+        tolerance: Largest allowed difference in probability between bfloat16 and float32, in (0, 1].
+        chunk_rows: Evaluations committed at once; default 16 batches, at least 256.
+    """
+
+    batch_size: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    channels_last: bool | None = None
+    compiled: bool | None = None
+    tolerance: float = 0.01
+    chunk_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            require_positive_int("batch_size", self.batch_size)
+        if self.chunk_rows is not None:
+            require_positive_int("chunk_rows", self.chunk_rows)
+        require_in("precision", self.precision, ("auto", "float32", "bfloat16"))
+        if not require_range("tolerance", self.tolerance, 0, 1) > 0:
+            raise ConfigError("`tolerance` must be > 0; to forbid bfloat16 write precision: float32")

@@ -1,0 +1,83 @@
+"""What is measured of a classifier's output, one column each.
+
+For an image of true class t with logits z and probabilities p = softmax(z):
+
+* `probability`: p_t, in [0, 1]
+* `margin`: z_t − max over k ≠ t of z_k, in logits; positive means correct
+* `cross_entropy`: −log p_t, in nats
+* `correct`: 1 when the largest logit is the true class's (the first such class at a tie), else 0
+* `probability[NAME]`: the probability of the class NAME, whatever the true class
+
+The mean of `correct` over images is the accuracy.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.special import log_softmax
+
+from shiftgauge.checks import nearest
+from shiftgauge.errors import ConfigError
+from shiftgauge.types import OutputKind, OutputsNQ
+
+STANDARD: Final = ("probability", "margin", "cross_entropy", "correct")
+"""The quantities that every evaluation records."""
+
+_TINY: Final = 1e-30
+
+
+def quantity_names(classes: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of all columns: the standard ones and one for each chosen class.
+
+    Raises:
+        ConfigError: A chosen class that the model does not have, with the nearest name.
+
+    Example:
+        >>> quantity_names(["cat"], ["cat", "dog"])[-1]
+        'probability[cat]'
+    """
+    for name in classes:
+        if name not in class_names:
+            guess = nearest(name, class_names)
+            hint = f"did you mean `{guess}`?" if guess else f"the model has {len(class_names)} classes"
+            raise ConfigError(f"`classes`: the model has no class `{name}`; {hint}")
+    return (*STANDARD, *(f"probability[{name}]" for name in classes))
+
+
+def measure(
+    outputs_nk: np.ndarray,
+    labels_n: np.ndarray,
+    kind: OutputKind,
+    chosen_classes: Sequence[int] = (),
+) -> OutputsNQ:
+    """Computes every quantity from raw outputs, in float64.
+
+    Args:
+        outputs_nk: Logits or probabilities (N, K).
+        labels_n: True class of each row (N,), in [0, K).
+        kind: Which of the two `outputs_nk` are. Probabilities are turned into logits by their logarithm.
+        chosen_classes: Indices of classes whose probability is recorded as well.
+
+    Returns:
+        Values (N, 4 + number of chosen classes), in the order of `quantity_names`.
+
+    Example:
+        >>> measure(np.array([[0.0, np.log(3.0)]]), np.array([1]), "logits").round(4).tolist()
+        [[0.75, 1.0986, 0.2877, 1.0]]
+    """
+    raw = np.asarray(outputs_nk, np.float64)
+    logits = np.log(np.maximum(raw, _TINY)) if kind == "probabilities" else raw
+    log_p = log_softmax(logits, axis=1)
+    rows = np.arange(len(raw))
+    true_logit = logits[rows, labels_n]
+    others = logits.copy()
+    others[rows, labels_n] = -np.inf
+    columns = [
+        np.exp(log_p[rows, labels_n]),
+        true_logit - others.max(axis=1),
+        -log_p[rows, labels_n],
+        (logits.argmax(axis=1) == labels_n).astype(np.float64),
+        *(np.exp(log_p[:, index]) for index in chosen_classes),
+    ]
+    return np.column_stack(columns)

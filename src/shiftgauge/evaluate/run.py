@@ -1,0 +1,119 @@
+"""The one driver of evaluations: chunk by chunk, each committed before the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from shiftgauge.errors import InterruptedRunError
+from shiftgauge.evaluate.evaluator import Evaluator, Points
+from shiftgauge.evaluate.options import ExecutionOptions
+from shiftgauge.evaluate.progress import Advance, nothing
+from shiftgauge.evaluate.store import Store
+from shiftgauge.evaluate.trial import Trial, choose_execution
+from shiftgauge.types import Execution, OutputsNQ
+
+
+class Design(Protocol):
+    """A sequence of points that can be made piece by piece."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of points."""
+        ...
+
+    def points(self, start: int, stop: int) -> Points:
+        """The points [start, stop), the same however they are cut."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a run is cut and executed; recorded in the store so that a resumed run repeats it to the bit.
+
+    Args:
+        execution: Batch size, layout and precision.
+        chunk_rows: Rows committed at once.
+        table: The trial that chose the execution.
+    """
+
+    execution: Execution
+    chunk_rows: int
+    table: tuple[dict[str, Any], ...] = ()
+
+
+def make_plan(evaluator: Evaluator, design: Design, options: ExecutionOptions, store: Store) -> Plan:
+    """Returns the plan recorded in the store, or chooses one by a trial and records it."""
+    noted = store.note("plan")
+    if noted is not None:
+        return Plan(
+            execution=Execution(**noted["execution"]), chunk_rows=noted["chunk_rows"], table=tuple(noted["table"])
+        )
+    step = max(1, design.n_rows // 64)
+    rows = np.arange(0, design.n_rows, step)[:64]
+    trial: Trial = choose_execution(evaluator, _gather(design, rows), options, design.n_rows)
+    chunk_rows = options.chunk_rows or max(16 * trial.execution.batch_size, 256)
+    plan = Plan(execution=trial.execution, chunk_rows=chunk_rows, table=trial.table)
+    store.set_note("plan", {"execution": asdict(plan.execution), "chunk_rows": chunk_rows, "table": list(plan.table)})
+    return plan
+
+
+def evaluate(
+    evaluator: Evaluator,
+    design: Design,
+    plan: Plan,
+    store: Store,
+    *,
+    section: str = "design",
+    advance: Advance = nothing,
+    on_chunk: Callable[[int], None] | None = None,
+) -> OutputsNQ:
+    """Evaluates every point of a design that the store does not hold yet.
+
+    Args:
+        evaluator: The classifier with its images and shifts.
+        design: The points.
+        plan: How to cut and run.
+        store: Where finished chunks are committed.
+        section: Name of this sequence of points in the store.
+        advance: Called with (rows done, rows in all).
+        on_chunk: Called with the number of each chunk that was computed (not read) once it is committed.
+
+    Returns:
+        Values (n_rows, Q) in the order of the design.
+
+    Raises:
+        InterruptedRunError: The user stopped the run; what is finished is kept.
+        NumericalError: A NaN or infinite output.
+    """
+    total = design.n_rows
+    values = np.empty((total, len(evaluator.quantities)))
+    try:
+        for number, start in enumerate(range(0, total, plan.chunk_rows)):
+            stop = min(start + plan.chunk_rows, total)
+            chunk = store.get(section, number, stop - start)
+            if chunk is None:
+                chunk = evaluator.values(design.points(start, stop), plan.execution)
+                store.put(section, number, chunk)
+                if on_chunk is not None:
+                    on_chunk(number)
+            values[start:stop] = chunk
+            advance(stop, total)
+    except KeyboardInterrupt as error:
+        done = store.count(section) * plan.chunk_rows
+        raise InterruptedRunError(
+            f"stopped after {min(done, total):,} of {total:,} evaluations; the same command goes on from there"
+        ) from error
+    return values
+
+
+def _gather(design: Design, rows: np.ndarray) -> Points:
+    parts = [design.points(int(row), int(row) + 1) for row in rows]
+    return Points(
+        image_n=np.concatenate([p.image_n for p in parts]),
+        theta_np=np.concatenate([p.theta_np for p in parts]),
+        stream_n=np.concatenate([p.stream_n for p in parts]),
+    )

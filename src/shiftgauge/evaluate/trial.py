@@ -1,0 +1,136 @@
+"""A short measured trial that chooses batch size, memory layout and precision.
+
+What the user fixed stays fixed. float32 is kept unless bfloat16 is faster and its probabilities agree with float32
+within the stated tolerance on every row of the sample.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from scipy.special import softmax
+
+from shiftgauge.evaluate.evaluator import Evaluator, Points
+from shiftgauge.evaluate.options import ExecutionOptions
+from shiftgauge.types import Execution
+
+BATCH_SIZES: Final = (32, 8, 16, 64)
+"""Tried in this order; the first serves to compare layouts and precisions."""
+MIN_ROWS: Final = 512
+"""Below this many evaluations a trial costs more than it saves."""
+_ADVANTAGE: Final = 1.03
+"""A setting must be this much faster to replace the one before it: differences below are noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What was chosen and why.
+
+    Args:
+        execution: The chosen setting.
+        table: One plain record for each setting tried: the setting, `images_per_second`, `max_difference` of any
+            probability from plain float32, `agrees`.
+    """
+
+    execution: Execution
+    table: tuple[dict[str, Any], ...]
+
+
+def choose_execution(
+    evaluator: Evaluator, sample: Points, options: ExecutionOptions, n_rows: int, seconds: float = 30.0
+) -> Trial:
+    """Times settings on a sample of shifted images and returns the fastest that agrees with float32.
+
+    Args:
+        evaluator: The classifier with its images and shifts.
+        sample: Points to try on, about 64.
+        options: What is fixed by the user, and the tolerance.
+        n_rows: How many evaluations are to come; for a short run a default is taken untried.
+        seconds: Time after which no further setting is tried.
+    """
+    fixed_batch = options.batch_size
+    candidates = _allowed(evaluator.classifier.executions([fixed_batch or BATCH_SIZES[0]]), options)
+    if n_rows < MIN_ROWS and options.precision != "bfloat16":
+        plain = [c for c in candidates if c.precision == "float32" and not c.compiled]
+        return Trial(execution=(plain or candidates)[0], table=())
+    run = _Runs(evaluator, sample, options.tolerance, time.perf_counter() + seconds)
+    best = run.fastest(candidates, None)
+    if fixed_batch is None:
+        others = [Execution(**{**asdict(best), "batch_size": size}) for size in BATCH_SIZES[1:]]
+        best = run.fastest(others, best)
+    return Trial(execution=best, table=tuple(run.table))
+
+
+def _allowed(candidates: Sequence[Execution], options: ExecutionOptions) -> list[Execution]:
+    """Keeps the candidates that agree with what the user fixed; a fixed setting the model lacks is simply tried."""
+    kept = [
+        c
+        for c in candidates
+        if (options.precision in ("auto", c.precision))
+        and (options.channels_last in (None, c.channels_last))
+        and (options.compiled in (None, c.compiled))
+    ]
+    if kept:
+        return kept
+    first = candidates[0]
+    return [
+        Execution(
+            batch_size=first.batch_size,
+            precision="float32" if options.precision == "auto" else options.precision,
+            channels_last=bool(options.channels_last),
+            compiled=bool(options.compiled),
+        )
+    ]
+
+
+class _Runs:
+    """The trial's clock and its table."""
+
+    def __init__(self, evaluator: Evaluator, sample: Points, tolerance: float, deadline: float) -> None:
+        self.evaluator = evaluator
+        self.images = evaluator.shifted(sample)
+        self.tolerance = tolerance
+        self.deadline = deadline
+        self.reference: np.ndarray | None = None
+        self.table: list[dict[str, Any]] = []
+        self.rates: dict[Execution, float] = {}
+
+    def fastest(self, candidates: Sequence[Execution], best: Execution | None) -> Execution:
+        for candidate in candidates:
+            if best is not None and time.perf_counter() > self.deadline:
+                break
+            if self._try(candidate) and (best is None or self.rates[candidate] > _ADVANTAGE * self.rates[best]):
+                best = candidate
+        return candidates[0] if best is None else best
+
+    def _try(self, execution: Execution) -> bool:
+        probabilities = self._probabilities(execution)
+        if self.reference is None:
+            plain = Execution(batch_size=execution.batch_size)
+            self.reference = probabilities if execution == plain else self._probabilities(plain)
+        difference = float(np.abs(probabilities - self.reference).max())
+        agrees = execution.precision == "float32" or difference <= self.tolerance
+        if agrees:
+            self.rates[execution] = self._rate(execution)
+        rate = round(self.rates.get(execution, float("nan")), 1)
+        self.table.append(
+            {**asdict(execution), "images_per_second": rate, "max_difference": difference, "agrees": agrees}
+        )
+        return agrees
+
+    def _probabilities(self, execution: Execution) -> np.ndarray:
+        size = execution.batch_size
+        parts = [self.evaluator.classifier.outputs(part, execution).cpu().numpy() for part in self.images.split(size)]
+        raw = np.concatenate(parts).astype(np.float64)
+        return softmax(raw, axis=1) if self.evaluator.classifier.output_kind == "logits" else raw
+
+    def _rate(self, execution: Execution) -> float:
+        batch = self.images[: execution.batch_size]
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            self.evaluator.classifier.outputs(batch, execution).cpu()
+            times.append(time.perf_counter() - start)
+        return len(batch) / min(times)
