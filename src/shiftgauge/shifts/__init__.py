@@ -1,0 +1,1 @@
+"""A point of the space → a batch of transformed images."""
