@@ -1,0 +1,229 @@
+"""The products of a pick-freeze sample whose means are all that the indices need."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+import numpy as np
+
+from shiftgauge.errors import DataError, NumericalError
+from shiftgauge.estimate.bootstrap import resampling_groups
+from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.types import FloatArray, OutputsNQ
+
+_WORK: Final = 4_000_000
+"""Numbers held at once while the products are formed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MomentLayout:
+    """Which column holds which product, for d groups.
+
+    Columns: mean and square of f(A), f(B); the numerators of first and total order for each group;
+    for each pair i < j the part of the variance that depends on i or j; with BA rows also the part
+    that i and j explain together (closed).
+    """
+
+    d: int
+    second_order: bool
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs i < j, two int arrays."""
+        return np.triu_indices(self.d, 1)
+
+    @property
+    def first(self) -> slice:
+        """Columns of Var E[f | x_i]."""
+        return slice(2, 2 + self.d)
+
+    @property
+    def total(self) -> slice:
+        """Columns of E Var[f | all but x_i]."""
+        return slice(2 + self.d, 2 + 2 * self.d)
+
+    @property
+    def pair_total(self) -> slice:
+        """Columns of E Var[f | all but x_i, x_j]."""
+        return slice(2 + 2 * self.d, 2 + 2 * self.d + len(self.pairs[0]))
+
+    @property
+    def pair_closed(self) -> slice:
+        """Columns of Var E[f | x_i, x_j]; empty without BA rows."""
+        return slice(self.pair_total.stop, self.n_columns)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns K."""
+        return 2 + 2 * self.d + len(self.pairs[0]) * (1 + self.second_order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupSums:
+    """Sums of the columns over runs of blocks: values (K, q, G), blocks per run (G,)."""
+
+    values: FloatArray
+    counts: FloatArray
+
+
+class MomentSource(Protocol):
+    """Anything that yields the columns of a pick-freeze estimate, for some outputs at a time."""
+
+    @property
+    def layout(self) -> MomentLayout:
+        """Which column holds what."""
+        ...
+
+    @property
+    def design(self) -> PickFreezeDesign:
+        """The design that was evaluated."""
+        ...
+
+    @property
+    def centre(self) -> FloatArray:
+        """What was subtracted from each output before products were formed (Q,)."""
+        ...
+
+    def sums(self, outputs: slice) -> GroupSums:
+        """Group sums of all columns for those outputs."""
+        ...
+
+    def base_values(self, output: int) -> FloatArray:
+        """Values of one output at the rows A and B (N, 2)."""
+        ...
+
+
+class PickFreezeMoments:
+    """The columns straight from the sample (a `MomentSource`).
+
+    Args:
+        design: The design that was evaluated.
+        values: Outputs at its rows, in order, float (n_rows, Q).
+
+    Raises:
+        DataError: The number of rows does not match the design.
+        NumericalError: A value is NaN or infinite; the message names its row.
+    """
+
+    def __init__(self, design: PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> None:
+        self.design: Final = design
+        self.layout: Final = MomentLayout(d=design.n_groups, second_order=design.second_order)
+        checked = check_values(design, values, outputs)
+        self.blocks_nrq: Final = checked.reshape(design.n_base, design.rows_per_block, -1)
+        self.centre: Final = self.blocks_nrq[:, :2].mean(axis=(0, 1))
+
+    def sums(self, outputs: slice) -> GroupSums:
+        """Group sums of all columns for those outputs."""
+        n = self.design.n_base
+        starts = resampling_groups(n)
+        bounds = np.append(starts, n)
+        q = len(self.centre[outputs])
+        sums = np.empty((self.layout.n_columns, q, len(starts)))
+        run = int(bounds[1])
+        step = max(1, _WORK // (run * max(1, q) * self.layout.n_columns))
+        for g in range(0, len(starts), step):
+            stop = min(g + step, len(starts))
+            block = self.blocks_nrq[bounds[g] : bounds[stop], :, outputs] - self.centre[outputs]
+            columns = pick_freeze_columns(np.ascontiguousarray(np.moveaxis(block, 0, -1)), self.layout)
+            sums[:, :, g:stop] = sum_runs(columns, run)
+        return GroupSums(values=sums, counts=np.diff(bounds).astype(float))
+
+    def base_values(self, output: int) -> FloatArray:
+        """Values of one output at the rows A and B (N, 2)."""
+        return self.blocks_nrq[:, :2, output]
+
+
+def sum_runs(columns_kqn: FloatArray, run: int) -> FloatArray:
+    """Sums runs of `run` neighbours along the last axis."""
+    if run == 1:
+        return columns_kqn
+    return np.add.reduceat(columns_kqn, np.arange(0, columns_kqn.shape[-1], run), axis=-1)
+
+
+def pick_freeze_columns(f_rqn: FloatArray, layout: MomentLayout) -> FloatArray:
+    """Forms all columns for some blocks.
+
+    First order after Saltelli: f(B)(f(AB_i) - f(A)); total order after Jansen: (f(A) - f(AB_i))²/2; the total
+    of a pair: (f(AB_i) - f(AB_j))²/2; a closed pair: f(AB_i) f(BA_j) - f(A) f(B). With BA rows each is
+    the mean of both halves of the sample.
+
+    Args:
+        f_rqn: Centred outputs, axes (row of the block, output, block).
+        layout: Of the columns.
+
+    Returns:
+        Columns (K, q, n).
+
+    References:
+        Saltelli, A. et al. (2010). doi:10.1016/j.cpc.2009.09.018
+        Jansen, M. (1999). doi:10.1016/S0010-4655(98)00154-4
+        Liu, R., Owen, A. B. (2006). Superset importance. doi:10.1198/016214505000000710
+    """
+    d = layout.d
+    a, b = f_rqn[0], f_rqn[1]
+    ab, ba = f_rqn[2 : 2 + d], f_rqn[2 + d :]
+    out = np.empty((layout.n_columns, *a.shape))
+    out[0] = (a + b) / 2
+    out[1] = (a * a + b * b) / 2
+    first, total, pair_total = out[layout.first], out[layout.total], out[layout.pair_total]
+    np.multiply(b, ab - a, out=first)
+    np.square(a - ab, out=total)
+    i, j = layout.pairs
+    for k in range(len(i)):
+        np.square(ab[i[k]] - ab[j[k]], out=pair_total[k])
+    if not layout.second_order:
+        total *= 0.5
+        pair_total *= 0.5
+        return out
+    first += a * (ba - b)
+    first *= 0.5
+    total += np.square(b - ba)
+    total *= 0.25
+    pair_closed, product = out[layout.pair_closed], a * b
+    for k in range(len(i)):
+        pair_total[k] += np.square(ba[i[k]] - ba[j[k]])
+        pair_closed[k] = 0.5 * (ab[i[k]] * ba[j[k]] + ab[j[k]] * ba[i[k]]) - product
+    pair_total *= 0.25
+    return out
+
+
+def variance_components(columns: FloatArray, layout: MomentLayout, n_base: int) -> Mapping[str, FloatArray]:
+    """Turns means of the columns (K, q, ...) into mean and variance components.
+
+    Returns:
+        `mean` (centred) and `variance` (q, ...); `first`, `total` (d, q, ...); per pair `interaction` (terms that hold
+        both) and, with BA rows, `closed` and `second` (pairs, q, ...).
+    """
+    i, j = layout.pairs
+    first, total = columns[layout.first], columns[layout.total]
+    n = 2 * n_base
+    found = {
+        "mean": columns[0],
+        "variance": (columns[1] - columns[0] ** 2) * (n / (n - 1)),
+        "first": first,
+        "total": total,
+        "interaction": total[i] + total[j] - columns[layout.pair_total],
+    }
+    if layout.second_order:
+        found["closed"] = columns[layout.pair_closed]
+        found["second"] = found["closed"] - first[i] - first[j]
+    return found
+
+
+def check_values(design: PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
+    """Returns the values as float64 (n_rows, Q) when they fit the design and are finite."""
+    array = np.asarray(values, float)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or len(array) != design.n_rows:
+        raise DataError(f"`values` must have one row for each of the design's {design.n_rows} rows, got {array.shape}")
+    if array.shape[1] != len(outputs):
+        raise DataError(f"`values` has {array.shape[1]} columns, but {len(outputs)} outputs are named")
+    for start in range(0, len(array), 65536):
+        finite = np.isfinite(array[start : start + 65536])
+        if not finite.all():
+            row, output = np.argwhere(~finite)[0]
+            where = design.row_name(start + int(row))
+            value = array[start + int(row), output]
+            raise NumericalError(f"output `{outputs[output]}` is {value} at {where}; indices need finite values")
+    return array

@@ -1,0 +1,119 @@
+"""What every estimator returns: indices with intervals, and how far to trust them."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from shiftgauge.checks import require_in
+from shiftgauge.types import FloatArray
+
+if TYPE_CHECKING:
+    from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
+    from shiftgauge.estimate.moments import MomentSource
+
+Level: TypeAlias = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """One thing to know about a result.
+
+    Args:
+        level: `info`, `warning` (read before use) or `error` (the number asked for does not exist).
+        code: Short name for programs, such as `constant_output`.
+        message: One sentence a person can act on.
+    """
+
+    level: Level
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateInfo:
+    """The polynomial surrogate behind an estimate and the indices that it alone would give.
+
+    Args:
+        q2: Share of the variance of f that the surrogate predicts on points it was not fitted to (Q,).
+        terms: Number of terms of the chosen set, int (Q,).
+        label: Name of the chosen set (Q,).
+        n_points: Number of rows that it was fitted to.
+        first_order: Indices of the surrogate alone (Q, d); not those of f unless q2 is near 1.
+        total_order: As above (Q, d).
+        second_order: As above (Q, d, d), zero on the diagonal.
+        model: The surrogate fitted to all rows.
+    """
+
+    q2: FloatArray
+    terms: FloatArray
+    label: tuple[str, ...]
+    n_points: int
+    first_order: FloatArray
+    total_order: FloatArray
+    second_order: FloatArray
+    model: "ChaosSurrogate" = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indices:
+    """Sobol' indices of Q outputs for d inputs (or groups), each with its interval.
+
+    S_i = Var E[f | x_i] / Var f,  S_Ti = E Var[f | all but x_i] / Var f. Indices of outputs whose
+    `defined` is False are NaN, and a status says why. Estimates are not clipped: one below zero
+    is a small index with a wide interval. Pairs are symmetric, NaN on the diagonal.
+
+    Args:
+        estimator: `assisted`, `pick_freeze` or `gpc`.
+        names: The d inputs or groups.
+        outputs: The Q outputs.
+        n_base: Number of independent blocks (rows of a plain design).
+        n_evaluations: Number of rows.
+        resamples: Bootstrap resamples R; with 0 all intervals are NaN.
+        confidence_level: Of every interval.
+        seed: Of the bootstrap.
+        defined: Whether the output varies, so that its indices exist (Q,).
+        mean: (Q,), with interval (Q, 2).
+        variance: (Q,), with interval (Q, 2).
+        first_order: (Q, d), with interval (Q, d, 2).
+        total_order: (Q, d), with interval (Q, d, 2).
+        second_order: Share of the interaction of exactly two inputs (Q, d, d); None when the design lacks BA rows.
+        closed: Share of two inputs together, S_i + S_j + S_ij (Q, d, d); None as above.
+        total_interaction: Share of all terms that hold both inputs (Q, d, d).
+        surrogate: The surrogate behind the estimate, if any.
+        status: What to know about the result.
+        moments: The sample moments behind the estimate, for tables that need more than indices.
+    """
+
+    estimator: str
+    names: tuple[str, ...]
+    outputs: tuple[str, ...]
+    n_base: int
+    n_evaluations: int
+    resamples: int
+    confidence_level: float
+    seed: int
+    defined: FloatArray
+    mean: FloatArray
+    mean_interval: FloatArray
+    variance: FloatArray
+    variance_interval: FloatArray
+    first_order: FloatArray
+    first_order_interval: FloatArray
+    total_order: FloatArray
+    total_order_interval: FloatArray
+    second_order: FloatArray | None
+    second_order_interval: FloatArray | None
+    closed: FloatArray | None
+    closed_interval: FloatArray | None
+    total_interaction: FloatArray
+    total_interaction_interval: FloatArray
+    surrogate: SurrogateInfo | None = None
+    status: tuple[Status, ...] = ()
+    moments: "MomentSource | None" = field(default=None, repr=False, compare=False)
+
+    def output(self, name: str) -> int:
+        """Position of an output.
+
+        Raises:
+            ConfigError: No output bears the name.
+        """
+        return self.outputs.index(require_in("output", name, self.outputs))

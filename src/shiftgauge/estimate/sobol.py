@@ -1,0 +1,180 @@
+"""From moments to indices with bootstrap intervals, for any number of outputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from shiftgauge.estimate.bootstrap import check_bootstrap, multinomial_weights, percentile_interval, resampled_means
+from shiftgauge.estimate.moments import MomentLayout, MomentSource, variance_components
+from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
+from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.types import FloatArray
+
+_REPLICATES: Final = 8_000_000
+_WIDE: Final = 0.2
+
+
+def sobol_indices(
+    source: MomentSource,
+    outputs: Sequence[str],
+    *,
+    estimator: str,
+    resamples: int = 1000,
+    confidence_level: float = 0.95,
+    seed: int = 0,
+    surrogate: SurrogateInfo | None = None,
+    status: Sequence[Status] = (),
+) -> Indices:
+    """Indices of all outputs from a source of moments.
+
+    Args:
+        source: The columns of the estimate.
+        outputs: Names of the outputs.
+        estimator: Name of the estimator, for the result.
+        resamples: Bootstrap resamples of whole blocks, ≥ 0.
+        confidence_level: Of the percentile intervals, in [0.5, 0.999].
+        seed: Of the resampling.
+        surrogate: Passed on to the result.
+        status: Messages that are already known.
+
+    Returns:
+        Indices; the intervals of a plain pick-freeze estimate on a `sobol` or `halton` design are too wide, because
+        the bootstrap takes the points for independent.
+
+    Raises:
+        ConfigError: `resamples` or `confidence_level` outside its range.
+    """
+    check_bootstrap(resamples, confidence_level)
+    layout, n = source.layout, source.design.n_base
+    groups = len(source.sums(slice(0, 0)).counts)
+    weights = multinomial_weights(groups, resamples, seed)
+    step = max(1, _REPLICATES // (layout.n_columns * max(resamples, groups)))
+    parts = []
+    with bounded_threads(2.0 * resamples * groups * layout.n_columns * len(outputs)):
+        for start in range(0, len(outputs), step):
+            chosen = slice(start, min(start + step, len(outputs)))
+            parts.append(_one_block(source, chosen, weights, confidence_level))
+    found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else {}
+    tables = _tables(found, layout, resamples)
+    messages = (*status, *_messages(tables, source, outputs))
+    return Indices(
+        estimator=estimator,
+        names=source.design.names,
+        outputs=tuple(outputs),
+        n_base=n,
+        n_evaluations=source.design.n_rows,
+        resamples=resamples,
+        confidence_level=confidence_level,
+        seed=seed,
+        surrogate=surrogate,
+        status=messages,
+        moments=source,
+        **tables,
+    )
+
+
+def ratios(columns: FloatArray, layout: MomentLayout, n_base: int, floor: FloatArray) -> Mapping[str, FloatArray]:
+    """Mean, variance and all indices (outputs first) from means of the columns (K, q, ...); NaN where constant."""
+    parts = variance_components(columns, layout, n_base)
+    variance = parts["variance"]
+    known = variance > floor.reshape(-1, *(1,) * (variance.ndim - 1))
+    safe = np.where(known, variance, 1.0)
+    out = {"mean": parts["mean"], "variance": np.where(known, variance, 0.0)}
+    for key, value in parts.items():
+        if key not in out:
+            out[key] = np.moveaxis(np.where(known, value / safe, np.nan), 0, 1)
+    return out
+
+
+def variance_floor(centre_q: FloatArray, square_q: FloatArray) -> FloatArray:
+    """Variance (q,) below which an output counts as constant: what rounding alone can produce."""
+    return (16 * np.finfo(float).eps) ** 2 * (centre_q**2 + np.abs(square_q))
+
+
+def _one_block(source: MomentSource, chosen: slice, weights: FloatArray, level: float) -> dict[str, FloatArray]:
+    sums = source.sums(chosen)
+    n, layout, centre = source.design.n_base, source.layout, source.centre[chosen]
+    point_columns = sums.values.sum(axis=-1) / sums.counts.sum()
+    floor = variance_floor(centre, point_columns[1])
+    point = ratios(point_columns, layout, n, floor)
+    replicates = ratios(resampled_means(sums.values, sums.counts, weights), layout, n, floor)
+    out = dict(point)
+    for key, value in replicates.items():
+        out[f"{key}_interval"] = percentile_interval(value, level)
+    out["mean"] = point["mean"] + centre
+    out["mean_interval"] = out["mean_interval"] + centre[:, None]
+    return out
+
+
+def _tables(found: Mapping[str, FloatArray], layout: MomentLayout, resamples: int) -> dict[str, Any]:
+    tables: dict[str, Any] = {key: found[key] for key in ("mean", "mean_interval", "variance", "variance_interval")}
+    tables["defined"] = found["variance"] > 0
+    for key, name in (("first", "first_order"), ("total", "total_order")):
+        tables[name] = found[key]
+        tables[f"{name}_interval"] = found[f"{key}_interval"]
+    for key, name in (("interaction", "total_interaction"), ("second", "second_order"), ("closed", "closed")):
+        known = key in found
+        tables[name] = pair_matrix(found[key], layout.d) if known else None
+        tables[f"{name}_interval"] = pair_matrix(found[f"{key}_interval"], layout.d) if known else None
+    if resamples:
+        for name in ("mean", "variance"):
+            tables[f"{name}_interval"] = tables[f"{name}_interval"].reshape(-1, 2)
+    return tables
+
+
+def pair_matrix(values: FloatArray, d: int) -> FloatArray:
+    """Spreads values of the pairs (Q, pairs, ...) over symmetric matrices (Q, d, d, ...), NaN on the diagonal."""
+    i, j = np.triu_indices(d, 1)
+    out = np.full((len(values), d, d, *values.shape[2:]), np.nan)
+    out[:, i, j] = values
+    out[:, j, i] = values
+    return out
+
+
+def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence[str]) -> list[Status]:
+    messages = constant_messages(tables["defined"], tables["mean"], outputs)
+    interval = tables["total_order_interval"]
+    width = np.where(np.isnan(interval).any(axis=-1), 0.0, interval[..., 1] - interval[..., 0])
+    if width.size and width.max() > _WIDE:
+        q, i = divmod(int(width.argmax()), width.shape[1])
+        messages.append(
+            Status(
+                level="warning",
+                code="wide_intervals",
+                message=(
+                    f"the interval of the total index of `{source.design.names[i]}` on `{outputs[q]}` is "
+                    f"{width[q, i]:.2f} wide; raise `n_base` above {source.design.n_base} for sharper indices"
+                ),
+            )
+        )
+    if source.design.inputs.space.correlation is not None:
+        messages.append(correlated_message(source.design.names))
+    return messages
+
+
+def constant_messages(defined_q: FloatArray, mean_q: FloatArray, outputs: Sequence[str]) -> list[Status]:
+    """One message for each output that did not vary."""
+    return [
+        Status(
+            level="error",
+            code="constant_output",
+            message=(
+                f"output `{outputs[q]}` was {mean_q[q]:.6g} everywhere, so its indices are undefined; "
+                "widen the space or choose another quantity"
+            ),
+        )
+        for q in np.flatnonzero(~np.asarray(defined_q, bool)).tolist()
+    ]
+
+
+def correlated_message(names: Sequence[str]) -> Status:
+    """The message that goes with correlated parameters."""
+    return Status(
+        level="warning",
+        code="correlated_inputs",
+        message=(
+            "the parameters are correlated: an index belongs to the part of a parameter that is "
+            f"independent of those before it in the order {', '.join(names)}"
+        ),
+    )
