@@ -43,7 +43,7 @@ def require_in(kind: str, name: str, allowed: Iterable[str], error: type[Shiftga
 
 def require_range(
     name: str,
-    value: float,
+    value: Any,
     low: float = -math.inf,
     high: float = math.inf,
     *,

@@ -22,6 +22,9 @@ _RESERVED: Final = ("distribution", "unit", "nominal")
 _EDGE: Final = 1e-12
 """Unit values are kept this far inside (0, 1), so that unbounded marginals stay finite."""
 
+_SINGULAR: Final = 1e-8
+"""A correlation matrix with an eigenvalue below this ties parameters without any freedom left."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
@@ -331,7 +334,6 @@ def _checked_correlation(correlation: np.ndarray | None, n: int) -> FloatArray |
 
 
 def _cholesky(matrix: FloatArray) -> FloatArray:
-    try:
-        return np.asarray(np.linalg.cholesky(matrix), np.float64)
-    except np.linalg.LinAlgError as error:
-        raise SpaceError("`correlation` is not positive definite: the wanted ties contradict one another") from error
+    if np.linalg.eigvalsh(matrix)[0] < _SINGULAR:
+        raise SpaceError("`correlation` is not positive definite: the wanted ties contradict or repeat one another")
+    return np.asarray(np.linalg.cholesky(matrix), np.float64)

@@ -49,6 +49,7 @@ class Evaluator:
         source: The labelled images; labels are indices into the classifier's classes.
         perturb: The shift pipeline.
         names: Names of the columns of theta, for messages.
+        nominal: The values of theta at which nothing is shifted (P,).
         classes: Classes whose probability is recorded beside the standard quantities.
         native: Shift the stored pixels and resize afterwards.
     """
@@ -57,6 +58,7 @@ class Evaluator:
     source: ImageSource
     perturb: Perturb
     names: Sequence[str]
+    nominal: Sequence[float]
     classes: Sequence[str] = ()
     native: bool = False
     memory_bytes: int = field(default=1 << 30)
@@ -75,6 +77,12 @@ class Evaluator:
     def _class_indices(self) -> tuple[int, ...]:
         return tuple(self.classifier.class_names.index(name) for name in self.classes)
 
+    def at_rest(self) -> Points:
+        """Every image once, at the nominal values."""
+        n = len(self.source)
+        theta = np.tile(np.asarray(self.nominal, float), (n, 1))
+        return Points(image_n=np.arange(n), theta_np=theta, stream_n=np.zeros(n, np.int64))
+
     def shifted(self, points: Points) -> torch.Tensor:
         """Returns the shifted images (N, C, H, W) at the network's input size, in [0, 1]."""
         result: torch.Tensor | None = None
@@ -91,8 +99,10 @@ class Evaluator:
             raise NumericalError("no rows to evaluate")
         return result
 
-    def outputs(self, points: Points, execution: Execution) -> np.ndarray:
-        """Returns raw outputs (N, K), in batches.
+    def outputs(
+        self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """Returns raw outputs (N, K), in batches; `on_batch` is told how many rows are done.
 
         Raises:
             NumericalError: A NaN or infinite output, with the image and the shift that caused it.
@@ -103,11 +113,13 @@ class Evaluator:
             raw = self.classifier.outputs(self.shifted(batch), execution).cpu().numpy()
             self._require_finite(raw, batch)
             parts.append(raw)
+            if on_batch is not None:
+                on_batch(start + len(batch))
         return np.concatenate(parts)
 
-    def values(self, points: Points, execution: Execution) -> OutputsNQ:
+    def values(self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:
         """Returns the measured quantities (N, Q)."""
-        raw = self.outputs(points, execution)
+        raw = self.outputs(points, execution, on_batch)
         return measure(raw, self.source.labels[points.image_n], self.classifier.output_kind, self._class_indices)
 
     def _require_finite(self, raw: np.ndarray, batch: Points) -> None:

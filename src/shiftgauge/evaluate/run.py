@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,7 +97,8 @@ def evaluate(
             stop = min(start + plan.chunk_rows, total)
             chunk = store.get(section, number, stop - start)
             if chunk is None:
-                chunk = evaluator.values(design.points(start, stop), plan.execution)
+                on_batch = partial(_advance_by, advance, start, total)
+                chunk = evaluator.values(design.points(start, stop), plan.execution, on_batch)
                 store.put(section, number, chunk)
                 if on_chunk is not None:
                     on_chunk(number)
@@ -108,6 +110,10 @@ def evaluate(
             f"stopped after {min(done, total):,} of {total:,} evaluations; the same command goes on from there"
         ) from error
     return values
+
+
+def _advance_by(advance: Advance, start: int, total: int, done: int) -> None:
+    advance(start + done, total)
 
 
 def _gather(design: Design, rows: np.ndarray) -> Points:

@@ -1,0 +1,229 @@
+"""The verdict of an audit: a headline, findings about trust, and the gates, all read off the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.checks import require_in, require_range, unknown_name
+from shiftgauge.errors import ConfigError
+from shiftgauge.results.status import Gate, Message
+
+TRUSTED_SHARE: Final = 0.9
+"""Share of the variance a surrogate must explain before its drawings are taken as the classifier's."""
+_WIDE: Final = 0.1
+_FEW_IMAGES: Final = 30
+_LOW_ACCURACY: Final = 0.7
+_AT_LEAST: Final = {
+    "min_accuracy": "mean accuracy under the shifts",
+    "min_clean_accuracy": "accuracy without any shift",
+    "min_mean": "mean of the quantity of interest under the shifts",
+    "min_surrogate_share": "share of the variance that the surrogate explains",
+    "min_categories": "number of distinct categories",
+}
+_AT_MOST: Final = {
+    "max_study_variation": "gauge R&R in % of the study variation",
+    "max_variance": "variance of the quantity of interest",
+}
+_PER_INPUT: Final = {"max_total_order": "total_order", "max_first_order": "first_order"}
+GATES: Final = (*_AT_LEAST, *_AT_MOST, *_PER_INPUT)
+"""Every gate a configuration may set."""
+
+
+def check_gates(gates: Mapping[str, Any] | None, inputs: tuple[str, ...]) -> dict[str, float]:
+    """Flattens the configured gates to {"max_total_order.rotation": 0.3, …} and checks names and numbers.
+
+    Args:
+        gates: Gate name → limit, or → {input: limit} for the two that apply to inputs (one number: every shift).
+        inputs: Names of the shifts.
+
+    Raises:
+        ConfigError: An unknown gate or input, a limit that is no number.
+
+    Example:
+        >>> check_gates({"min_accuracy": 0.9, "max_total_order": 0.5}, ("tilt",))
+        {'min_accuracy': 0.9, 'max_total_order.tilt': 0.5}
+    """
+    flat: dict[str, float] = {}
+    for name, limit in (gates or {}).items():
+        if limit is None:
+            continue
+        if name not in GATES:
+            raise ConfigError(unknown_name("gate", name, GATES))
+        if name not in _PER_INPUT:
+            flat[name] = require_range(f"gates.{name}", limit)
+            continue
+        limits = limit if isinstance(limit, Mapping) else dict.fromkeys(inputs, limit)
+        for key, value in limits.items():
+            require_in(f"input in gates.{name}", key, inputs)
+            flat[f"{name}.{key}"] = require_range(f"gates.{name}.{key}", value, 0)
+    return flat
+
+
+def judge_gates(limits: Mapping[str, float], arrays: xr.Dataset) -> tuple[Gate, ...]:
+    """Compares every limit with what was measured; an undefined value does not pass.
+
+    Args:
+        limits: What `check_gates` gave.
+        arrays: The arrays of the result.
+    """
+    gates = []
+    for name, limit in limits.items():
+        kind, _, key = name.partition(".")
+        value, label = _measured(kind, key, arrays)
+        floor = kind in _AT_LEAST
+        passed = bool(np.isfinite(value) and (value >= limit if floor else value <= limit))
+        relation = (
+            ("reaches" if passed else "misses") + " the limit of at least"
+            if floor
+            else (("keeps" if passed else "exceeds") + " the limit of at most")
+        )
+        gates.append(
+            Gate(
+                name=name,
+                limit=limit,
+                value=value,
+                passed=passed,
+                text=f"{label} is {value:.3g} and {relation} {limit:g}",
+            )
+        )
+    return tuple(gates)
+
+
+def find_messages(arrays: xr.Dataset, skipped: int) -> tuple[Message, ...]:
+    """Says what a reader must know before relying on the result, most serious first.
+
+    Args:
+        arrays: The arrays of the result.
+        skipped: Number of image files that could not be read.
+    """
+    q = str(arrays.attrs["quantity_of_interest"])
+    found = [*_surrogate_messages(arrays, q), *_interval_messages(arrays, q), *_data_messages(arrays, skipped)]
+    order = {"alarm": 0, "caution": 1, "info": 2}
+    return tuple(sorted(found, key=lambda m: order[m.level]))
+
+
+def headline(arrays: xr.Dataset) -> str:
+    """Writes the verdict in one or two sentences."""
+    q = str(arrays.attrs["quantity_of_interest"])
+    total = arrays["total_order"].sel(quantity=q, input=list(arrays["shift"].values))
+    accuracy = ""
+    if "correct" in arrays["quantity"].values:
+        before, after = (float(arrays[name].sel(quantity="correct")) for name in ("clean_mean", "mean"))
+        accuracy = f" Over the stated ranges accuracy goes from {before:.1%} without shifts to {after:.1%} on average."
+    if not np.isfinite(total.values).any():
+        return f"The {readable(q)} did not change at all: no sensitivity can be stated.{accuracy}"
+    ranked = [str(total["input"].values[i]) for i in np.argsort(-total.values)]
+    top = ranked[0]
+    share = f"its total index is {_estimate(arrays, 'total_order', q, top)}"
+    text = f"The {readable(q)} depends most on {readable(top)}: {share}"
+    if len(ranked) > 1:
+        text += f"; least on {readable(ranked[-1])}, {_estimate(arrays, 'total_order', q, ranked[-1])}"
+    return f"{text}.{accuracy}"
+
+
+def readable(name: str) -> str:
+    """A name for running text: underscores become blanks.
+
+    Example:
+        >>> readable("gaussian_blur")
+        'gaussian blur'
+    """
+    words = {"probability": "probability of the true class", "margin": "logit margin", "correct": "correctness"}
+    return words.get(name, name.replace("_", " "))
+
+
+def _estimate(arrays: xr.Dataset, kind: str, quantity: str, name: str) -> str:
+    where = {"quantity": quantity, "input": name}
+    low, high = arrays[f"{kind}_interval"].sel(where).values
+    level = float(arrays.attrs["confidence_level"])
+    return f"{float(arrays[kind].sel(where)):.2f} ({level:.0%} interval {low:.2f} to {high:.2f})"
+
+
+def _measured(kind: str, key: str, arrays: xr.Dataset) -> tuple[float, str]:
+    q = str(arrays.attrs["quantity_of_interest"])
+    if kind in _PER_INPUT:
+        word = _PER_INPUT[kind]
+        value = float(arrays[word].sel(quantity=q, input=key))
+        return value, f"the {readable(word).replace(' order', '')} index of {readable(key)}"
+    label = {**_AT_LEAST, **_AT_MOST}[kind]
+    if kind in ("max_study_variation", "min_categories") and "gauge_ndc" not in arrays:
+        return float("nan"), f"{label} (no part is drawn in this run)"
+    readings = {
+        "min_accuracy": lambda: arrays["mean"].sel(quantity="correct"),
+        "min_clean_accuracy": lambda: arrays["clean_mean"].sel(quantity="correct"),
+        "min_mean": lambda: arrays["mean"].sel(quantity=q),
+        "min_surrogate_share": lambda: arrays["surrogate_share"].sel(quantity=q),
+        "min_categories": lambda: arrays["gauge_ndc"].sel(quantity=q),
+        "max_variance": lambda: arrays["variance"].sel(quantity=q),
+        "max_study_variation": lambda: (
+            100 * arrays["gauge_study_variation"].sel(quantity=q, component="Total gauge R&R")
+        ),
+    }
+    return float(readings[kind]()), f"the {label}"
+
+
+def _surrogate_messages(arrays: xr.Dataset, q: str) -> list[Message]:
+    if "surrogate_share" not in arrays:
+        return []
+    share = float(arrays["surrogate_share"].sel(quantity=q))
+    if not np.isfinite(share) or share >= TRUSTED_SHARE:
+        return []
+    explained = f"the smooth surrogate explains {max(share, 0):.0%} of the variance of the {readable(q)}"
+    if arrays.attrs["estimator"] == "gpc":
+        text = (
+            f"{explained}, less than {TRUSTED_SHARE:.0%}: these are indices of the surrogate, not of the classifier, "
+            "and may even rank the shifts wrongly; use estimator: assisted"
+        )
+        return [Message(level="alarm", code="surrogate_poor", text=text[0].upper() + text[1:])]
+    text = (
+        f"{explained}; the indices do not rest on it, but drawings made with it (main-effect lines, response surface) "
+        "show a smoothed picture"
+    )
+    return [Message(level="info", code="surrogate_poor", text=text[0].upper() + text[1:])]
+
+
+def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
+    interval = arrays["total_order_interval"].sel(quantity=q)
+    half = (interval.sel(bound="high") - interval.sel(bound="low")) / 2
+    if not np.isfinite(arrays["total_order"].sel(quantity=q).values).any():
+        text = (
+            f"The {readable(q)} is constant over the whole design, so its indices are undefined; widen the ranges, or "
+            "choose another quantity of interest"
+        )
+        return [Message(level="alarm", code="constant_output", text=text)]
+    widest = float(half.max())
+    if not np.isfinite(widest) or widest <= _WIDE:
+        return []
+    name = str(half["input"].values[int(np.nanargmax(half.values))])
+    factor = int(np.ceil((widest / _WIDE) ** 2))
+    text = (
+        f"The interval of the total index of {readable(name)} is ±{widest:.2f}; about {factor} times the evaluations "
+        f"(n_base) would bring it to ±{_WIDE:g}"
+    )
+    return [Message(level="caution", code="wide_interval", text=text)]
+
+
+def _data_messages(arrays: xr.Dataset, skipped: int) -> list[Message]:
+    found = []
+    n_images = int(arrays.attrs["n_images"])
+    accuracy = float(arrays["clean_mean"].sel(quantity="correct"))
+    if arrays.attrs["has_part"] and n_images < _FEW_IMAGES:
+        text = (
+            f"Only {n_images} images stand for all parts: the intervals cover the sampling of shifts, not the choice "
+            "of these images; add images before generalising"
+        )
+        found.append(Message(level="caution", code="few_images", text=text))
+    if accuracy < _LOW_ACCURACY:
+        text = (
+            f"Without any shift the model is right on {accuracy:.0%} of the images; check that labels, class names and "
+            "preprocessing fit the model"
+        )
+        found.append(Message(level="caution", code="low_accuracy", text=text))
+    if skipped:
+        text = f"{skipped} image file(s) could not be read and were left out; they are listed under provenance"
+        found.append(Message(level="caution", code="skipped_images", text=text))
+    return found

@@ -1,0 +1,127 @@
+"""The driver: values, trial, bad outputs, interruption and resumption."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from fakes import GreyImages, MeanClassifier, brighten
+from shiftgauge.errors import DataError, InterruptedRunError, NumericalError
+from shiftgauge.evaluate.evaluator import Evaluator, Points
+from shiftgauge.evaluate.images import PreparedImages
+from shiftgauge.evaluate.options import ExecutionOptions
+from shiftgauge.evaluate.run import Plan, evaluate, make_plan
+from shiftgauge.evaluate.store import Store
+from shiftgauge.evaluate.trial import choose_execution
+from shiftgauge.types import Execution
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every image at brightness 0.5 … 1, row by row."""
+
+    n_rows: int
+    n_images: int
+
+    def points(self, start: int, stop: int) -> Points:
+        rows = np.arange(start, stop)
+        theta = 0.5 + 0.5 * (rows[:, None] / self.n_rows)
+        return Points(image_n=rows % self.n_images, theta_np=theta, stream_n=rows)
+
+
+def make(greys=(0.2, 0.7, 0.9), *, native=False, shapes=(), **options) -> Evaluator:
+    source = GreyImages(greys, shapes)
+    classifier = MeanClassifier(**options)
+    return Evaluator(
+        classifier=classifier, source=source, perturb=brighten, names=["brightness"], nominal=[1.0], native=native
+    )
+
+
+def test_values_are_those_of_the_closed_form(tmp_path):
+    evaluator, design = make(), Grid(50, 3)
+    with Store(tmp_path, {}) as store:
+        plan = make_plan(evaluator, design, ExecutionOptions(batch_size=7, chunk_rows=20), store)
+        values = evaluate(evaluator, design, plan, store)
+    points = design.points(0, 50)
+    grey = np.array(evaluator.source.greys)[points.image_n] * points.theta_np[:, 0]
+    sign = np.where(evaluator.source.labels[points.image_n] == 1, 1, -1)
+    np.testing.assert_allclose(values[:, 0], expit(8 * sign * (grey - 0.5)), atol=1e-6)
+    np.testing.assert_allclose(values[:, 1], 8 * sign * (grey - 0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 2])
+def test_an_interrupted_run_goes_on_and_repeats_nothing_finished(tmp_path, stop_after):
+    design, options = Grid(50, 3), ExecutionOptions(batch_size=5, chunk_rows=20)
+    with Store(tmp_path / "whole", {}) as store:
+        evaluator = make()
+        whole = evaluate(evaluator, design, make_plan(evaluator, design, options, store), store)
+
+    def stop(number: int) -> None:
+        if number == stop_after:
+            raise KeyboardInterrupt
+
+    with Store(tmp_path / "cut", {}) as store:
+        evaluator = make()
+        with pytest.raises(InterruptedRunError, match="the same command goes on"):
+            evaluate(evaluator, design, make_plan(evaluator, design, options, store), store, on_chunk=stop)
+    with Store(tmp_path / "cut", {}) as store:
+        evaluator, redone = make(), []
+        plan = make_plan(evaluator, design, ExecutionOptions(), store)
+        assert (plan.execution.batch_size, plan.chunk_rows) == (5, 20)
+        again = evaluate(evaluator, design, plan, store, on_chunk=redone.append)
+    assert redone == list(range(stop_after + 1, 3))
+    assert again.tobytes() == whole.tobytes()
+
+
+def test_a_bad_output_names_the_image_and_the_shift(tmp_path):
+    evaluator, design = make(poison=0.8), Grid(30, 3)
+    plan = Plan(execution=Execution(batch_size=4), chunk_rows=8)
+    with Store(tmp_path, {}) as store, pytest.raises(NumericalError, match=r"grey_2\.png` at brightness 0\.9"):
+        evaluate(evaluator, design, plan, store)
+
+
+def test_images_of_different_sizes_are_shifted_natively_in_their_own_batches():
+    mixed = make((0.2, 0.7, 0.9), native=True, shapes=((8, 8), (12, 16), (8, 8)))
+    plain = make((0.2, 0.7, 0.9))
+    points = Grid(12, 3).points(0, 12)
+    execution = Execution(batch_size=5)
+    np.testing.assert_allclose(mixed.values(points, execution), plain.values(points, execution), atol=1e-6)
+
+
+def test_the_cache_keeps_its_limit_and_changes_nothing():
+    source, classifier = GreyImages((0.1, 0.2, 0.3, 0.4)), MeanClassifier()
+    small = PreparedImages(source, classifier, memory_bytes=2 * 8 * 8 * 4)
+    for index in (0, 1, 2, 3, 0, 2):
+        assert float(small.one(index).mean()) == pytest.approx(source.greys[index])
+        assert len(small._cache) <= 2
+
+
+def test_an_empty_data_set_is_refused():
+    with pytest.raises(DataError, match="no images"):
+        PreparedImages(GreyImages(()), MeanClassifier())
+
+
+@pytest.mark.parametrize(("bias", "expected"), [(0.0, {"float32", "bfloat16"}), (1.0, {"float32"})])
+def test_bfloat16_is_taken_only_when_it_agrees(bias, expected):
+    evaluator = make(bias_bfloat16=bias)
+    trial = choose_execution(evaluator, Grid(64, 3).points(0, 64), ExecutionOptions(), 10_000)
+    assert trial.execution.precision in expected
+    half = [row for row in trial.table if row["precision"] == "bfloat16"]
+    assert half
+    assert half[0]["agrees"] == (bias == 0.0)
+    assert half[0]["max_difference"] == pytest.approx(0.0 if bias == 0 else 0.24, abs=0.02)
+
+
+def test_what_the_user_fixed_stays_fixed():
+    options = ExecutionOptions(batch_size=3, precision="float32")
+    trial = choose_execution(make(), Grid(64, 3).points(0, 64), options, 10_000)
+    assert trial.execution == Execution(batch_size=3)
+    forced = choose_execution(make(), Grid(64, 3).points(0, 64), ExecutionOptions(channels_last=True), 10_000)
+    assert forced.execution.channels_last
+
+
+def test_a_short_run_takes_the_plain_setting_untried():
+    trial = choose_execution(make(), Grid(10, 3).points(0, 10), ExecutionOptions(), 10)
+    assert trial.table == ()
+    assert trial.execution.precision == "float32"
