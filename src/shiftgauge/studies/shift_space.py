@@ -137,5 +137,3 @@ def _matrix(parameters: Sequence[Parameter], correlation: Mapping[str, Mapping[s
                 raise ConfigError(f"`correlation` of `{first}` and `{second}` is given twice, with different values")
             matrix[i, j] = matrix[j, i] = value
     return matrix
-
-

@@ -1,0 +1,267 @@
+"""The schema of a configuration file: every section and key, with its default and its meaning.
+
+The YAML of a user is checked against `Config` by `shiftgauge.cli.reader`; `shiftgauge schema` prints it
+as a JSON schema, which editors use to complete and check the file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+"""A number in [0, 1]."""
+Auto: TypeAlias = Literal["auto"]
+"""Chosen by the program, by a short measured trial where speed is the question."""
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, values are not converted behind the user's back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PreprocessingSection(Section):
+    """How an image becomes the network's input. Keys left out come from timm's data config where there is one."""
+
+    size: int | Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="Input size of the network in pixels: a number, or [height, width]."
+    )
+    channels: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Channels of the network: 1 grey, 3 colour."
+    )
+    resize: Literal["squash", "shortest", "none"] | None = Field(
+        default=None, description="squash to the size; scale the shortest side and cut the centre; or none."
+    )
+    crop: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="With `resize: shortest`: share of the scaled side that the centre cut keeps."
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = Field(
+        default=None, description="How resizing resamples."
+    )
+    antialias: bool | None = Field(default=None, description="Smooth before shrinking, as Pillow does.")
+    channel_conversion: Literal["grey_to_rgb", "either", "none"] | None = Field(
+        default=None,
+        description="grey_to_rgb repeats a grey channel; either also makes grey of colour; none does neither.",
+    )
+    mean: list[float] | None = Field(default=None, description="Subtracted from each channel (values 0 to 1).")
+    std: list[Annotated[float, Field(gt=0)]] | None = Field(
+        default=None, description="Divides each channel after `mean`."
+    )
+
+
+class ModelSection(Section):
+    """The trained classifier: exactly one of timm, factory, pt2, onnx, sklearn, demo."""
+
+    timm: str | None = Field(
+        default=None, description="Name of a timm architecture, such as resnet18; needs `weights`."
+    )
+    factory: str | None = Field(
+        default=None,
+        description="`package.module:function` that returns the network; modules beside the file are found.",
+    )
+    pt2: str | None = Field(default=None, description="Path of a torch.export file (.pt2).")
+    onnx: str | None = Field(default=None, description="Path of an ONNX file; needs the extra `onnx`.")
+    sklearn: str | None = Field(default=None, description="Path of a joblib or pickle file; needs --trust.")
+    demo: Literal[True] | None = Field(default=None, description="true: the ImageNet classifier of the extra `demo`.")
+    weights: str | None = Field(default=None, description="Path of a .safetensors file or a PyTorch state dict.")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of timm or the factory.")
+    classes: list[str] | str | None = Field(
+        default=None, description="Class names in the order of the outputs: a list, or the path of a text or JSON file."
+    )
+    output: Literal["auto", "logits", "probabilities"] = Field(
+        default="auto", description="What the outputs are; auto finds out from sample outputs and reports it."
+    )
+    preprocessing: PreprocessingSection = Field(
+        default_factory=PreprocessingSection, description="How an image becomes the network's input."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        _exactly_one(self, MODEL_KINDS)
+        if self.weights is not None and self.timm is None and self.factory is None:
+            raise ValueError("`weights` belongs to `timm` or `factory`; the other kinds carry their weights")
+        return self
+
+
+class DataSection(Section):
+    """The labelled images: exactly one of folder, manifest, npz, demo."""
+
+    folder: str | None = Field(default=None, description="Folder with one folder of images for each class.")
+    manifest: str | None = Field(default=None, description="CSV or Parquet table with one row for each image.")
+    npz: str | None = Field(default=None, description="NPZ file with arrays of images and labels.")
+    demo: Literal[True] | None = Field(
+        default=None, description="true: photographs of installed packages (extra `demo`)."
+    )
+    root: str | None = Field(
+        default=None, description="Folder that the manifest's paths start from; default: its own folder."
+    )
+    path_column: str = Field(default="path", description="Manifest column with the image's path.")
+    label_column: str | list[str] = Field(
+        default="label", description="Manifest column with the class, or several columns."
+    )
+    group_column: str | None = Field(
+        default=None, description="Manifest column with the group, such as the part or person."
+    )
+    split_column: str | None = Field(default=None, description="Manifest column with the split.")
+    split: str | None = Field(default=None, description="Take only the rows of this split.")
+    labels: dict[str, str] | None = Field(
+        default=None, description="Label in the data → class of the model. Default: matched by name, never by order."
+    )
+    limit: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Take at most this many images, the same share of every class, drawn with `estimate.seed`.",
+    )
+    skip_unreadable: bool = Field(
+        default=False, description="Leave out files that cannot be read and list them, instead of stopping."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        _exactly_one(self, DATA_KINDS)
+        if self.split is not None and self.manifest is None and self.npz is None:
+            raise ValueError("`split` belongs to a manifest or an npz file; point `folder` at the split's folder")
+        return self
+
+
+ShiftEntry: TypeAlias = dict[str, Any] | Annotated[list[float], Field(min_length=2, max_length=2)] | float | None
+"""A distribution with its options; [low, high] for uniform; a number for a fixed value; null to leave it out."""
+
+
+class ShiftsSection(Section):
+    """What changes in the images and how likely each value is."""
+
+    preset: str | None = Field(
+        default=None, description="Ready-made set: weld, inspection or demo (see `shiftgauge shifts`)."
+    )
+    parameters: dict[str, ShiftEntry] = Field(
+        default_factory=dict,
+        description="Shift → distribution, such as {distribution: uniform, low: -10, high: 10}; [low, high] for "
+        "short; a number keeps it fixed; null takes a shift out of the preset.",
+    )
+    correlation: dict[str, dict[str, Annotated[float, Field(gt=-1, lt=1)]]] = Field(
+        default_factory=dict, description="Spearman rank correlations, such as {rotation: {tilt: 0.5}}."
+    )
+    fill: Literal["constant", "edge", "reflect"] | None = Field(
+        default=None, description="What lies outside the picture. Default: the preset's, else constant."
+    )
+    fill_value: Share | None = Field(default=None, description="Grey value for `fill: constant`. Default 0, black.")
+    field_of_view: Annotated[float, Field(ge=5, le=150)] = Field(
+        default=53.0, description="Angle in degrees under which the camera of tilt and pan sees the longer side."
+    )
+    interpolation: Literal["bilinear", "nearest"] = Field(
+        default="bilinear", description="How geometric shifts resample."
+    )
+    order: list[str] | None = Field(
+        default=None,
+        description="Order in which the shifts act. Default: the preset's, else light, geometry, optics, sensor.",
+    )
+    resolution: Literal["model", "native"] = Field(
+        default="model", description="Shift images at the network's input size (fast), or the stored pixels."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.preset is None and not self.parameters:
+            raise ValueError("give `preset`, `parameters`, or both; `shiftgauge shifts` lists them")
+        return self
+
+
+class EstimateSection(Section):
+    """What is estimated, from how many evaluations."""
+
+    estimator: Literal["assisted", "pick_freeze", "gpc"] = Field(
+        default="assisted",
+        description="assisted: pick-freeze sharpened by a surrogate; pick_freeze: without one; gpc: surrogate alone.",
+    )
+    n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
+        default=512, description="Base samples, best a power of two; the number of evaluations is a multiple of it."
+    )
+    second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
+    degree: Annotated[int, Field(ge=1, le=30)] | Auto = Field(
+        default="auto", description="Polynomial degree of the surrogate; auto chooses by cross-validated error."
+    )
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
+    confidence_level: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.95, description="Level of every interval.")
+    images: Literal["population"] | Annotated[list[str], Field(min_length=1)] = Field(
+        default="population",
+        description="population: the image is an input, drawn at random; or a list of image names.",
+    )
+    quantity: str = Field(
+        default="probability",
+        description="What the verdict is about: probability (of the true class), margin, cross_entropy, correct, "
+        "or probability[class].",
+    )
+    classes: list[str] = Field(default_factory=list, description="Further classes whose probability is recorded.")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
+
+
+class ExecutionSection(Section):
+    """How the model is run; none of it changes what is measured beyond `tolerance`."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
+    batch_size: Annotated[int, Field(ge=1)] | Auto = Field(default="auto", description="Images in one forward pass.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="auto takes bfloat16 only where probabilities agree with float32 within `tolerance`.",
+    )
+    channels_last: bool | Auto = Field(default="auto", description="Memory layout of images and weights.")
+    compile: bool | Auto = Field(
+        default="auto", description="Run a compiled copy of the network where that is possible."
+    )
+    tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.01, description="Largest allowed difference in a probability between bfloat16 and float32."
+    )
+    chunk_rows: Annotated[int, Field(ge=1)] | Auto = Field(default="auto", description="Evaluations committed at once.")
+
+
+class GatesSection(Section):
+    """Limits that the run must keep; a missed one makes the command exit with 1."""
+
+    min_accuracy: Share | None = Field(default=None, description="Smallest accuracy under the shifts.")
+    min_mean: float | None = Field(default=None, description="Smallest mean of `estimate.quantity` under the shifts.")
+    max_total_order: Share | dict[str, Share] | None = Field(
+        default=None, description="Largest total-order index of a shift: {rotation: 0.2}, or one number for all."
+    )
+    max_study_variation: Share | None = Field(
+        default=None,
+        description="Largest total gauge R&R as a share of study variation (ratio of standard deviations).",
+    )
+    min_surrogate_share: Share | None = Field(
+        default=None, description="Smallest share of the variance that the smooth surrogate must explain (Q²)."
+    )
+
+
+class Config(Section):
+    """One audit: a model, labelled images, shifts, and how to measure."""
+
+    model: ModelSection = Field(description="The trained classifier.")
+    data: DataSection = Field(description="The labelled images.")
+    shifts: ShiftsSection = Field(description="What changes in the images, and how likely each value is.")
+    estimate: EstimateSection = Field(default_factory=EstimateSection, description="What is estimated.")
+    execution: ExecutionSection = Field(default_factory=ExecutionSection, description="How the model is run.")
+    gates: GatesSection = Field(default_factory=GatesSection, description="Limits that decide the exit code.")
+    out: str | None = Field(
+        default=None, description="Run folder; default: runs/ and the name of this file, beside it."
+    )
+    title: str = Field(default="", description="Title of the page.")
+
+
+MODEL_KINDS = ("timm", "factory", "pt2", "onnx", "sklearn", "demo")
+"""The keys of `model` of which exactly one is given."""
+DATA_KINDS = ("folder", "manifest", "npz", "demo")
+"""The keys of `data` of which exactly one is given."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as JSON schema (draft 2020-12), for editors."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "shiftgauge configuration"}
+
+
+def _exactly_one(section: Section, kinds: tuple[str, ...]) -> None:
+    given = [kind for kind in kinds if getattr(section, kind) is not None]
+    if len(given) != 1:
+        found = " and ".join(f"`{kind}`" for kind in given) if given else "none of them"
+        raise ValueError(f"give exactly one of {', '.join(kinds)}; found {found}")
