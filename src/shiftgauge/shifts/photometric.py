@@ -12,10 +12,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from shiftgauge.shifts.tensors import clip, column, exact_mean, power
+
 _LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of grey in ITU-R BT.601, as Pillow and torchvision use them."""
-_GRID: Final = 2.0**30
-"""Values in [0, 1] are rounded to multiples of 2⁻³⁰ before they are summed; such sums are exact in float64."""
 
 
 def brightness(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def brightness(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
         >>> brightness(torch.tensor([0.2, 0.8]).view(1, 1, 1, 2), torch.tensor([2.0])).flatten().tolist()
         [0.4000000059604645, 1.0]
     """
-    return _clip(images_nchw * _column(factor_n, images_nchw))
+    return clip(images_nchw * column(factor_n, images_nchw))
 
 
 def contrast(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
@@ -56,8 +56,8 @@ def contrast(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
         mean_n = sum(weight * means_nc[:, k] for k, weight in enumerate(_LUMA))
     else:
         mean_n = sum(means_nc.unbind(1)) / means_nc.shape[1]
-    factor = _column(factor_n, images_nchw)
-    return _clip(images_nchw * factor + _column(torch.as_tensor(mean_n), images_nchw) * (1 - factor))
+    factor = column(factor_n, images_nchw)
+    return clip(images_nchw * factor + column(torch.as_tensor(mean_n), images_nchw) * (1 - factor))
 
 
 def gamma(images_nchw: Tensor, exponent_n: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def gamma(images_nchw: Tensor, exponent_n: Tensor) -> Tensor:
         >>> gamma(torch.full((1, 1, 1, 1), 0.5), torch.tensor([2.0])).item()
         0.25
     """
-    return _clip(_power(images_nchw, _column(exponent_n, images_nchw)))
+    return clip(power(images_nchw, column(exponent_n, images_nchw)))
 
 
 def exposure(images_nchw: Tensor, stops_n: Tensor) -> Tensor:
@@ -93,12 +93,12 @@ def exposure(images_nchw: Tensor, stops_n: Tensor) -> Tensor:
         >>> round(exposure(torch.full((1, 1, 1, 1), 0.5), torch.tensor([1.0])).item(), 4)
         0.6858
     """
-    gain = _column(torch.exp(stops_n * 0.6931471805599453), images_nchw)
+    gain = column(torch.exp(stops_n * 0.6931471805599453), images_nchw)
     x = images_nchw
-    light = torch.where(x <= 0.04045, x / 12.92, _power((x + 0.055) / 1.055, torch.full_like(gain, 2.4)))
+    light = torch.where(x <= 0.04045, x / 12.92, power((x + 0.055) / 1.055, torch.full_like(gain, 2.4)))
     light = (light * gain).clamp(0, 1)
-    return _clip(
-        torch.where(light <= 0.0031308, light * 12.92, _power(light, torch.full_like(gain, 1 / 2.4)) * 1.055 - 0.055)
+    return clip(
+        torch.where(light <= 0.0031308, light * 12.92, power(light, torch.full_like(gain, 1 / 2.4)) * 1.055 - 0.055)
     )
 
 
@@ -119,8 +119,8 @@ def saturation(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
     """
     red, green, blue = images_nchw.unbind(1)
     grey = (red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2])[:, None]
-    factor = _column(factor_n, images_nchw)
-    return _clip(images_nchw * factor + grey * (1 - factor))
+    factor = column(factor_n, images_nchw)
+    return clip(images_nchw * factor + grey * (1 - factor))
 
 
 def hue(images_nchw: Tensor, angle_deg_n: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def hue(images_nchw: Tensor, angle_deg_n: Tensor) -> Tensor:
     for n in (5.0, 3.0, 1.0):
         k = torch.remainder(turned + n, 6.0)
         channels.append(value - chroma * torch.minimum(k, 4 - k).clamp(0, 1))
-    return _clip(torch.stack(channels, dim=1))
+    return clip(torch.stack(channels, dim=1))
 
 
 def uneven_illumination(images_nchw: Tensor, strength_n: Tensor, angle_deg_n: Tensor) -> Tensor:
@@ -180,46 +180,5 @@ def uneven_illumination(images_nchw: Tensor, strength_n: Tensor, angle_deg_n: Te
     reach = cos.abs() + sin.abs()
     x = (torch.arange(width, **options) + 0.5) * (2 / width) - 1
     y = ((torch.arange(height, **options) + 0.5) * (2 / height) - 1)[:, None]
-    plane = _column(strength_n * cos / reach, images_nchw) * x - _column(strength_n * sin / reach, images_nchw) * y
-    return _clip(images_nchw * (1 + plane))
-
-
-def exact_mean(values_nchw: Tensor) -> Tensor:
-    """Returns the mean over each channel, independent of the order of summation.
-
-    Values are rounded to multiples of 2⁻³⁰ (finer than float32 keeps above 1/64) and summed exactly in float64.
-    Gradients are those of the plain mean.
-
-    Args:
-        values_nchw: Values in [0, 1], (N, C, H, W).
-
-    Returns:
-        (N, C) float64.
-
-    Example:
-        >>> exact_mean(torch.tensor([0.25, 0.75]).view(1, 1, 1, 2)).item()
-        0.5
-    """
-    with torch.no_grad():
-        mean = values_nchw.detach().mul(_GRID).round_().sum(dim=(2, 3), dtype=torch.float64)
-        mean = mean / (_GRID * values_nchw.shape[2] * values_nchw.shape[3])
-    if values_nchw.requires_grad and torch.is_grad_enabled():
-        plain = values_nchw.double().mean(dim=(2, 3))
-        return mean + (plain - plain.detach())
-    return mean
-
-
-def _column(value_n: Tensor, like: Tensor) -> Tensor:
-    return value_n.to(like.device, like.dtype)[:, None, None, None]
-
-
-def _clip(fresh: Tensor) -> Tensor:
-    """Clips a tensor that nobody else holds."""
-    return fresh.clamp(0, 1) if fresh.requires_grad else fresh.clamp_(0, 1)
-
-
-def _power(base: Tensor, exponent: Tensor) -> Tensor:
-    """x^γ as exp(γ log x), 0 at 0: torch.pow rounds differently at the ends of its vector loops."""
-    positive = base > 0
-    raised = torch.exp(torch.log(torch.where(positive, base, torch.ones_like(base))) * exponent)
-    return torch.where(positive, raised, torch.zeros_like(base))
+    plane = column(strength_n * cos / reach, images_nchw) * x - column(strength_n * sin / reach, images_nchw) * y
+    return clip(images_nchw * (1 + plane))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,30 +13,14 @@ from torch import Tensor
 from shiftgauge.checks import require_in, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.random import check_seed
-from shiftgauge.shifts import geometric, photometric
+from shiftgauge.shifts import geometric, optical
 from shiftgauge.shifts.catalog import CATALOG, check_names, get
+from shiftgauge.shifts.steps import STEPS, Rows
 
 _ROWS_AT_ONCE: Final = 4
 """Images worked on together on a CPU: few enough to stay in its cache."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Step:
-    """A function of (images, values of the main shift, values of each companion)."""
-
-    apply: Callable[..., Tensor]
-    companions: tuple[str, ...] = ()
-
-
-_STEPS: Final[dict[str, _Step]] = {
-    "uneven_illumination": _Step(apply=photometric.uneven_illumination, companions=("illumination_angle",)),
-    "exposure": _Step(apply=photometric.exposure),
-    "brightness": _Step(apply=photometric.brightness),
-    "contrast": _Step(apply=photometric.contrast),
-    "gamma": _Step(apply=photometric.gamma),
-    "saturation": _Step(apply=photometric.saturation),
-    "hue": _Step(apply=photometric.hue),
-}
+_FINEST: Final = 0.17
+"""Smoothing by less than this many pixels changes no float32 value."""
 
 
 class ShiftPipeline:
@@ -89,7 +73,12 @@ class ShiftPipeline:
     @property
     def is_random(self) -> bool:
         """Whether outcomes depend on the stream numbers."""
-        return any(get(name).random for name in self.names)
+        return any(get(name).random and not self._is_settled(name) for name in self.names)
+
+    def _is_settled(self, name: str) -> bool:
+        """Whether companions fix all that the shift would draw."""
+        settling = [other.name for other in CATALOG.values() if other.settles and other.companion_of == name]
+        return bool(settling) and all(other in self.names for other in settling)
 
     @property
     def is_differentiable(self) -> bool:
@@ -125,76 +114,71 @@ class ShiftPipeline:
             ConfigError: Wrong shapes, a value outside its valid range, or a colour shift on images without three
                 channels.
         """
-        theta = self._checked(images_nchw, theta_np, streams_n)
-        if torch.is_grad_enabled() and (images_nchw.requires_grad or theta.requires_grad):
-            return self._apply(images_nchw, theta, streams_n, keep_graph=True)
+        self._check(images_nchw, theta_np, streams_n)
+        rows = Rows(names=self.names, theta_np=theta_np.double().cpu(), streams_n=streams_n.cpu(), seed=self.seed)
+        if torch.is_grad_enabled() and (images_nchw.requires_grad or theta_np.requires_grad):
+            self._check_differentiable()
+            return self._apply(images_nchw, rows, keep_graph=True)
         with torch.no_grad():
             if images_nchw.device.type != "cpu":
-                return self._apply(images_nchw, theta, streams_n)
+                shifted = self._apply(images_nchw, rows)
+                return shifted.clone() if shifted is images_nchw else shifted
             shifted = torch.empty(images_nchw.shape, dtype=images_nchw.dtype)
             for start in range(0, len(images_nchw), _ROWS_AT_ONCE):
-                rows = slice(start, start + _ROWS_AT_ONCE)
-                shifted[rows] = self._apply(images_nchw[rows], theta[rows], streams_n[rows])
+                few = slice(start, start + _ROWS_AT_ONCE)
+                shifted[few] = self._apply(images_nchw[few], _take(rows, few))
             return shifted
 
-    def _apply(self, images: Tensor, theta: Tensor, streams: Tensor, keep_graph: bool = False) -> Tensor:
-        values = theta.detach().cpu().numpy()
+    def _apply(self, images: Tensor, rows: Rows, keep_graph: bool = False) -> Tensor:
+        values = rows.theta_np.detach().numpy()
         warped = False
         for name in self.order:
-            columns = self._geometry_columns if get(name).stage == "geometry" else [self.names.index(name)]
-            if get(name).stage == "geometry" and warped:
-                continue
-            warped = warped or get(name).stage == "geometry"
-            identity = np.array([get(self.names[c]).identity for c in columns])
+            columns = [self.names.index(name)]
+            if get(name).stage == "geometry":
+                if warped:
+                    continue
+                warped, columns = True, [self.names.index(other) for other in self._geometric]
+            identity = np.array([get(self.names[column]).identity for column in columns])
             active = torch.from_numpy((values[:, columns] != identity).any(axis=1))
-            images = self._on_rows(name, images, theta, streams, active, keep_graph)
+            images = self._on_rows(name, images, rows, active, keep_graph)
         return images
 
-    def _on_rows(
-        self, name: str, images: Tensor, theta: Tensor, streams: Tensor, active: Tensor, keep_graph: bool
-    ) -> Tensor:
+    def _on_rows(self, name: str, images: Tensor, rows: Rows, active: Tensor, keep_graph: bool) -> Tensor:
         """Applies one step to the active rows and leaves the others as they are."""
+        step = self._warp if get(name).stage == "geometry" else STEPS[name]
         if keep_graph:
-            changed = self._step(name, images, theta, streams)
+            # A row at the identity keeps its bits, and the gradient of the step there.
+            changed = step(images, rows)
             same = images.detach() + (changed - changed.detach())
             return torch.where(active.to(images.device)[:, None, None, None], changed, same)
         if not active.any():
             return images
         if active.all():
-            return self._step(name, images, theta, streams)
-        rows = active.nonzero().flatten()
-        changed = images.clone()
-        there = rows.to(images.device)
-        changed[there] = self._step(name, images[there], theta[rows], streams[rows])
+            return step(images, rows)
+        changed, where = images.clone(), active.nonzero().flatten()
+        there = where.to(images.device)
+        changed[there] = step(images[there], _take(rows, where))
         return changed
 
-    def _step(self, name: str, images: Tensor, theta: Tensor, streams: Tensor) -> Tensor:
-        if get(name).stage == "geometry":
-            return self._warp(images, theta)
-        step = _STEPS[name]
-        companions = [self._column(theta, companion) for companion in step.companions]
-        return step.apply(images, self._column(theta, name), *companions)
-
-    def _column(self, theta: Tensor, name: str) -> Tensor:
-        if name in self.names:
-            return theta[:, self.names.index(name)]
-        return torch.full((len(theta),), get(name).identity, dtype=theta.dtype, device=theta.device)
-
     @property
-    def _geometry_columns(self) -> list[int]:
-        return [self.names.index(name) for name in self.order if get(name).stage == "geometry"]
+    def _geometric(self) -> list[str]:
+        return [name for name in self.order if get(name).stage == "geometry"]
 
-    def _warp(self, images: Tensor, theta: Tensor) -> Tensor:
-        columns = self._geometry_columns
+    def _warp(self, images: Tensor, rows: Rows) -> Tensor:
         height, width = images.shape[-2:]
-        matrix = geometric.homography(
-            [self.names[c] for c in columns], theta[:, columns], height, width, self.field_of_view_deg
-        )
+        columns = [self.names.index(name) for name in self._geometric]
+        matrix = geometric.homography(self._geometric, rows.theta_np[:, columns], height, width, self.field_of_view_deg)
+        if "scale" in self.names:
+            sigma_n = geometric.minification_sigma(rows.value("scale"))
+            coarse = sigma_n > _FINEST
+            if coarse.any():
+                smooth = optical.gaussian_blur(images, sigma_n)
+                images = torch.where(coarse.to(images.device)[:, None, None, None], smooth, images)
         return geometric.warp(
             images, matrix, fill=self.fill, fill_value=self.fill_value, interpolation=self.interpolation
         )
 
-    def _checked(self, images: Tensor, theta: Tensor, streams: Tensor) -> Tensor:
+    def _check(self, images: Tensor, theta: Tensor, streams: Tensor) -> None:
         if images.ndim != 4 or images.dtype not in (torch.float32, torch.float64):
             raise ConfigError(
                 "images must be float32 with axes (image, channel, row, column), "
@@ -213,7 +197,15 @@ class ShiftPipeline:
             if bad.any():
                 row = int(bad.argmax())
                 shift.check(float(values[row, column]), f"in row {row}")
-        return theta.double()
+
+    def _check_differentiable(self) -> None:
+        if self.is_differentiable:
+            return
+        rough = [name for name in self.names if not get(name).differentiable] or ["nearest interpolation"]
+        raise ConfigError(
+            f"`{rough[0]}` has no useful gradient, and gradients are asked for; "
+            "leave it out, or call without gradients (torch.no_grad)"
+        )
 
     def _check_channels(self, channels: int) -> None:
         for name in self.names:
@@ -222,6 +214,10 @@ class ShiftPipeline:
                 raise ConfigError(
                     f"`{name}` needs images with {wanted} channels, these have {channels}; leave `{name}` out"
                 )
+
+
+def _take(rows: Rows, where: Tensor | slice) -> Rows:
+    return replace(rows, theta_np=rows.theta_np[where], streams_n=rows.streams_n[where])
 
 
 def _order(names: tuple[str, ...], order: Sequence[str] | None) -> tuple[str, ...]:
