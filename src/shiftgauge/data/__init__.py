@@ -1,0 +1,1 @@
+"""Images, labels and tables as immutable data sets: folders, manifests, arrays."""

@@ -1,0 +1,150 @@
+"""Faster copies of a network: batch normalisation folded, channels last, bfloat16, compiled."""
+
+import copy
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from shiftgauge.types import Execution
+
+FOLD_TOLERANCE = 1e-4
+"""Largest change of an output, relative to the largest output, that folding may make."""
+
+TRACE_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NameError, AssertionError)
+"""What torch.fx raises for networks whose control flow it cannot follow."""
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[nn.Module]:
+    """Sets evaluation mode and frozen parameters inside a block, and restores each flag after it.
+
+    Example:
+        >>> net = nn.Dropout().train()
+        >>> with evaluation_mode(net):
+        ...     net.training
+        False
+        >>> net.training
+        True
+    """
+    training = [(m, m.training) for m in module.modules()]
+    gradients = [(p, p.requires_grad) for p in module.parameters()]
+    try:
+        module.eval()
+        for parameter, _ in gradients:
+            parameter.requires_grad_(False)
+        yield module
+    finally:
+        for part, flag in training:
+            part.training = flag
+        for parameter, flag in gradients:
+            parameter.requires_grad_(flag)
+
+
+def convert(module: nn.Module, execution: Execution, samples_nchw: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+    """Returns a copy of a network in the layout and precision of an execution.
+
+    Batch normalisation that directly follows a convolution is folded into it, which removes a pass
+    over the activations. On a CPU with bfloat16 instructions, channels last with bfloat16 and folding
+    runs a ResNet-18 at 224×224 about four times as fast as plain float32.
+
+    Args:
+        module: A network in evaluation mode; it is not changed.
+        execution: Layout, precision and whether to compile.
+        samples_nchw: Normalised images on the network's device, to check the folding by.
+    """
+    network = fold_batch_norm(module, samples_nchw) or copy.deepcopy(module)
+    network.requires_grad_(False)
+    if execution.precision == "bfloat16":
+        network = network.to(torch.bfloat16)
+    if execution.channels_last:
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return torch.compile(network) if execution.compiled else network
+
+
+def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor) -> nn.Module | None:
+    r"""Returns a copy with each convolution–batch-norm pair as one convolution, or None.
+
+    $$ w' = w\,\gamma/\sqrt{v+\epsilon}, \qquad b' = (b-\mu)\,\gamma/\sqrt{v+\epsilon} + \beta $$
+
+    The pairs are found by tracing. A pair counts when nothing else reads the convolution's output.
+    The copy is used only if it gives the outputs of the original on the samples, to 1e-4 of the
+    largest; a network that cannot be traced gives None.
+
+    Args:
+        module: A network in evaluation mode.
+        samples_nchw: Normalised images, at least two.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()).eval()
+        >>> folded = fold_batch_norm(net, torch.rand(2, 1, 8, 8))
+        >>> any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+        False
+    """
+    try:
+        copied = copy.deepcopy(module).eval()
+        tracer = _Tracer()
+        graph = tracer.trace(copied)
+        traced = fx.GraphModule(copied, graph)
+        if not _fold_pairs(traced):
+            return None
+        with torch.no_grad():
+            before, after = module(samples_nchw), traced(samples_nchw)
+            close = float((after - before).abs().max()) <= FOLD_TOLERANCE * max(float(before.abs().max()), 1e-12)
+    except TRACE_ERRORS:
+        return None
+    return traced.eval() if close else None
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Tells whether torch.compile can make code for the device here."""
+    return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "cl"))
+
+
+class _Tracer(fx.Tracer):
+    """Keeps convolutions and batch normalisations whole, timm's own kinds among them."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _fold_pairs(traced: fx.GraphModule) -> int:
+    count = 0
+    modules = dict(traced.named_modules())
+    for node in list(traced.graph.nodes):
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
+            continue
+        before = node.args[0]
+        conv = modules.get(str(before.target)) if isinstance(before, fx.Node) and before.op == "call_module" else None
+        if not isinstance(conv, nn.Conv2d) or not _is_linear(conv):
+            continue
+        users = sum(n.op == "call_module" and n.target in (before.target, node.target) for n in traced.graph.nodes)
+        if len(before.users) != 1 or users != 2:
+            continue
+        _set(traced, str(before.target), fuse_conv_bn_eval(conv, norm))
+        _set(traced, str(node.target), _rest(norm))
+        count += 1
+    traced.graph.lint()
+    traced.recompile()
+    return count
+
+
+def _is_linear(conv: nn.Conv2d) -> bool:
+    """Tells whether the layer uses its weights as they are (timm's Conv2dSame only pads first)."""
+    return type(conv).forward is nn.Conv2d.forward or type(conv).__name__ == "Conv2dSame"
+
+
+def _rest(norm: nn.BatchNorm2d) -> nn.Module:
+    """What a batch normalisation does besides normalising: timm's classes carry `drop` and `act`."""
+    parts = [part for name in ("drop", "act") if isinstance(part := getattr(norm, name, None), nn.Module)]
+    return nn.Sequential(*parts) if parts else nn.Identity()
+
+
+def _set(root: nn.Module, target: str, value: nn.Module) -> None:
+    parent, _, name = target.rpartition(".")
+    setattr(root.get_submodule(parent) if parent else root, name, value)

@@ -1,0 +1,198 @@
+"""A torch network as a classifier: run as it is, or as a faster copy; with gradients and named blocks."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from shiftgauge.errors import ModelError
+from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
+from shiftgauge.models.fingerprint import hash_module
+from shiftgauge.models.output_kind import sample_images
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.models.weights import one_line
+from shiftgauge.models.wrapper import FORWARD_ERRORS, ImageClassifier, as_matrix
+from shiftgauge.types import Execution
+
+_MAX_COPIES = 2
+
+
+class TorchClassifier(ImageClassifier):
+    """Wraps an `nn.Module`; satisfies `DifferentiableClassifier`.
+
+    The module given is not changed: a snapshot (deep copy) is put on the device, in evaluation mode,
+    with frozen parameters. Where a module cannot be copied, it is used itself, on its own device,
+    and its mode and flags are restored after every call; only the plain execution is then offered.
+
+    Args:
+        module: The network: normalised images (N, C, H, W) → (N, K).
+        preprocessing: How images reach it.
+        device: Where to run.
+        classes: Names of the classes, as `resolve_class_names` takes them.
+        output_kind: `logits`, `probabilities` or None to detect.
+        source: JSON-able facts for the record.
+        offer_compiled: Offer compiled executions too.
+        owned: The caller hands the module over, so that no snapshot is needed.
+
+    Raises:
+        ModelError: The network fails on sample images or is no classifier.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+        >>> c = TorchClassifier(net, preprocessing=Preprocessing(height=2, width=2), device=torch.device("cpu"))
+        >>> c.n_classes, c.output_kind
+        (3, 'logits')
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        classes: Any = None,
+        output_kind: str | None = None,
+        source: dict[str, object] | None = None,
+        offer_compiled: bool = False,
+        owned: bool = False,
+    ) -> None:
+        content = hash_module(module)
+        self._module, self._owned, self._device = _own(module, device, owned)
+        facts = {
+            **(source or {}),
+            "architecture": type(module).__name__,
+            "n_parameters": sum(p.numel() for p in module.parameters()),
+            "device": str(self._device),
+        }
+        super().__init__(preprocessing=preprocessing, source=facts, content=content)
+        self._offer_compiled = offer_compiled and self._owned and has_compiler(self._device)
+        self._copies: dict[tuple[bool, str, bool], Callable[[torch.Tensor], Any]] = {}
+        self._usable: dict[tuple[bool, str, bool], bool] = {}
+        self._settle(classes, output_kind)
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """Names of the network's blocks, as `module.get_submodule` takes them.
+
+        The direct parts of the network that hold weights, in order; a container (Sequential,
+        ModuleList) stands for its parts; parts with vectors of weights alone (normalisations) are
+        left out.
+        """
+        return tuple(_blocks(self._module, ""))
+
+    @property
+    def module(self) -> nn.Module:
+        """The network that is run: the snapshot, in evaluation mode."""
+        return self._module
+
+    def executions(self, batch_sizes: Sequence[int]) -> list[Execution]:
+        """The ways in which the network can be run, the plain float32 one first.
+
+        Layouts and precisions under which the network fails on one image are left out. How close
+        their outputs are to the plain ones is for the caller to measure.
+        """
+        variants = [v for v in self._variants() if self._works(v)]
+        return [
+            Execution(batch_size=b, channels_last=v.channels_last, precision=v.precision, compiled=v.compiled)
+            for v in [Execution(), *variants]
+            for b in batch_sizes
+        ]
+
+    def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
+        """Runs the plain float32 network inside the autograd graph of the images.
+
+        The network's parameters receive no gradients. Probabilities are returned as their logarithms,
+        which are logits up to a constant per image.
+
+        Args:
+            images_nchw: (N, C, H, W) of `input_shape`, values in [0, 1].
+
+        Returns:
+            float32 (N, K) logits.
+
+        Raises:
+            ModelError: The images have another shape or the network fails.
+        """
+        self._check_images(images_nchw)
+        shape = tuple(images_nchw.shape)
+        with evaluation_mode(self._module), torch.enable_grad():
+            try:
+                raw = self._module(self._preprocessing.normalise(images_nchw.to(self._device)))
+            except FORWARD_ERRORS as error:
+                raise ModelError(f"the model fails on images of the shape {shape}: {one_line(error)}") from error
+            outputs = getattr(raw, "logits", raw)
+            as_matrix(outputs, shape[0], self.n_classes)
+            outputs = outputs.to(device=images_nchw.device, dtype=torch.float32)
+            if self.output_kind == "probabilities":
+                outputs = outputs.clamp_min(torch.finfo(torch.float32).tiny).log()
+        return outputs
+
+    def _forward(self, images_nchw: torch.Tensor, execution: Execution) -> Any:
+        frame = contextlib.nullcontext() if self._owned else evaluation_mode(self._module)
+        with torch.inference_mode(), frame:
+            network = self._network(execution)
+            images = self._preprocessing.normalise(images_nchw.to(self._device))
+            dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
+            layout = torch.channels_last if execution.channels_last else torch.contiguous_format
+            return network(images.to(dtype=dtype, memory_format=layout))
+
+    def _network(self, execution: Execution) -> Callable[[torch.Tensor], Any]:
+        key = (execution.channels_last, execution.precision, execution.compiled)
+        if key == (False, "float32", False) or not self._owned:
+            return self._module
+        if key not in self._copies:
+            while len(self._copies) >= _MAX_COPIES:
+                del self._copies[next(iter(self._copies))]
+            samples = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
+            with torch.inference_mode(mode=False):
+                self._copies[key] = convert(self._module, execution, samples.clone())
+        else:
+            self._copies[key] = self._copies.pop(key)  # the last used stays longest
+        return self._copies[key]
+
+    def _variants(self) -> list[Execution]:
+        if not self._owned:
+            return []
+        reduced = self._device.type == "cpu" or (self._device.type == "cuda" and torch.cuda.is_bf16_supported())
+        found = [Execution(channels_last=True)]
+        if reduced:
+            found.append(Execution(channels_last=True, precision="bfloat16"))
+        if self._offer_compiled:
+            found += [
+                Execution(channels_last=v.channels_last, precision=v.precision, compiled=True) for v in tuple(found)
+            ]
+        return found
+
+    def _works(self, execution: Execution) -> bool:
+        key = (execution.channels_last, execution.precision, execution.compiled)
+        if key not in self._usable:
+            try:
+                self._run(sample_images(self.input_shape, 1), execution)
+                self._usable[key] = True
+            except ModelError:
+                self._usable[key] = False
+        return self._usable[key]
+
+
+def _own(module: nn.Module, device: torch.device, owned: bool) -> tuple[nn.Module, bool, torch.device]:
+    if owned:
+        return module.to(device).eval().requires_grad_(False), True, device
+    try:
+        snapshot = copy.deepcopy(module)
+    except (RuntimeError, TypeError, AttributeError, ValueError, NotImplementedError):
+        first = next(iter(module.parameters()), None)
+        return module, False, first.device if first is not None else torch.device("cpu")
+    return snapshot.to(device).eval().requires_grad_(False), True, device
+
+
+def _blocks(module: nn.Module, prefix: str) -> list[str]:
+    names: list[str] = []
+    for name, part in module.named_children():
+        if isinstance(part, (nn.Sequential, nn.ModuleList)):
+            names += _blocks(part, f"{prefix}{name}.")
+        elif any(p.ndim > 1 for p in part.parameters()):
+            names.append(f"{prefix}{name}")
+    return names
