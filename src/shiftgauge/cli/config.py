@@ -54,9 +54,7 @@ class PreprocessingSection(Section):
 class ModelSection(Section):
     """The trained classifier: exactly one of timm, factory, pt2, onnx, sklearn, demo."""
 
-    timm: str | None = Field(
-        default=None, description="Name of a timm architecture, such as resnet18; needs `weights`."
-    )
+    timm: str | None = Field(default=None, description="Name of a timm architecture, such as resnet18.")
     factory: str | None = Field(
         default=None,
         description="`package.module:function` that returns the network; modules beside the file are found.",
@@ -65,7 +63,16 @@ class ModelSection(Section):
     onnx: str | None = Field(default=None, description="Path of an ONNX file; needs the extra `onnx`.")
     sklearn: str | None = Field(default=None, description="Path of a joblib or pickle file; needs --trust.")
     demo: Literal[True] | None = Field(default=None, description="true: the ImageNet classifier of the extra `demo`.")
-    weights: str | None = Field(default=None, description="Path of a .safetensors file or a PyTorch state dict.")
+    weights: str | None = Field(
+        default=None,
+        description="Path of a .safetensors file or a PyTorch state dict; for timm also random or pretrained.",
+    )
+    weights_by: Literal["name", "order"] = Field(
+        default="name", description="Match tensors by name, or by position for files whose names differ throughout."
+    )
+    num_classes: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Outputs of a timm model; default: timm's own number."
+    )
     arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of timm or the factory.")
     classes: list[str] | str | None = Field(
         default=None, description="Class names in the order of the outputs: a list, or the path of a text or JSON file."
@@ -139,9 +146,6 @@ class ShiftsSection(Section):
         default_factory=dict,
         description="Shift → distribution, such as {distribution: uniform, low: -10, high: 10}; [low, high] for "
         "short; a number keeps it fixed; null takes a shift out of the preset.",
-    )
-    correlation: dict[str, dict[str, Annotated[float, Field(gt=-1, lt=1)]]] = Field(
-        default_factory=dict, description="Spearman rank correlations, such as {rotation: {tilt: 0.5}}."
     )
     fill: Literal["constant", "edge", "reflect"] | None = Field(
         default=None, description="What lies outside the picture. Default: the preset's, else constant."
@@ -219,14 +223,23 @@ class ExecutionSection(Section):
 class GatesSection(Section):
     """Limits that the run must keep; a missed one makes the command exit with 1."""
 
-    min_accuracy: Share | None = Field(default=None, description="Smallest accuracy under the shifts.")
+    min_accuracy: Share | None = Field(default=None, description="Smallest mean accuracy under the shifts.")
+    min_clean_accuracy: Share | None = Field(default=None, description="Smallest accuracy without any shift.")
     min_mean: float | None = Field(default=None, description="Smallest mean of `estimate.quantity` under the shifts.")
+    max_variance: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Largest variance of `estimate.quantity` under the shifts."
+    )
     max_total_order: Share | dict[str, Share] | None = Field(
         default=None, description="Largest total-order index of a shift: {rotation: 0.2}, or one number for all."
     )
-    max_study_variation: Share | None = Field(
-        default=None,
-        description="Largest total gauge R&R as a share of study variation (ratio of standard deviations).",
+    max_first_order: Share | dict[str, Share] | None = Field(
+        default=None, description="Largest first-order index of a shift, in the same form."
+    )
+    max_study_variation: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Largest total gauge R&R in percent of the study variation (customary: 30)."
+    )
+    min_categories: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Smallest number of distinct categories (customary: 5)."
     )
     min_surrogate_share: Share | None = Field(
         default=None, description="Smallest share of the variance that the smooth surrogate must explain (Q²)."

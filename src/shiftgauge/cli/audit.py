@@ -1,0 +1,115 @@
+"""`shiftgauge audit`: one audit from a configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shiftgauge.cli.exits import GATE_MISSED, Debug, Quiet, exit_codes
+from shiftgauge.errors import StoreError
+
+if TYPE_CHECKING:
+    from shiftgauge.cli.reader import LoadedConfig
+    from shiftgauge.results.audit import AuditResult
+
+
+def audit_command(
+    config: Annotated[Path, typer.Argument(help="A configuration file; see `shiftgauge init`.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override a value of the file; may be repeated."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Insist on going on with a run: an error where there is none.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Run folder, instead of the file's `out`.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Open model files that can run code when opened.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how the classifier's output depends on the shifts, and write the run folder.
+
+    A run that was stopped, however, goes on with the same command; nothing finished is computed again.
+    """
+    with exit_codes(debug=debug):
+        from shiftgauge.cli.reader import load_config
+
+        loaded = load_config(config, overrides or ())
+        folder = run_folder(loaded, out)
+        if resume and not (folder / "evaluations.db").exists():
+            raise StoreError(f"--resume: {folder} holds no run to go on with; leave --resume out to start one")
+        result = run_audit(loaded, folder, trust=trust, progress=False if quiet else None)
+        tell(result, folder, quiet=quiet)
+        if open_page:
+            typer.launch(str(folder / "report.html"))
+        if not result.passed:
+            raise typer.Exit(GATE_MISSED)
+
+
+def run_folder(loaded: LoadedConfig, out: Path | None) -> Path:
+    """Where a run goes: `--out`, else the file's `out`, else runs/ and the file's name, beside the file."""
+    if out is not None:
+        return out
+    if loaded.config.out is not None:
+        return loaded.resolve(loaded.config.out)
+    return loaded.folder / "runs" / loaded.path.stem
+
+
+def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool | None) -> AuditResult:
+    """Runs the audit of a checked configuration.
+
+    Args:
+        loaded: The configuration.
+        folder: The run folder.
+        trust: Open model files that can run code.
+        progress: Show the progress bar; None only on a terminal.
+
+    Raises:
+        ShiftgaugeError: Bad input; nothing has been written then.
+        InterruptedRunError: The run was stopped and can go on.
+    """
+    from shiftgauge.cli.build import build_parts, execution_options, shift_options
+    from shiftgauge.studies.audit import audit
+
+    estimate = loaded.config.estimate
+    parts = build_parts(loaded, trust=trust)
+    return audit(
+        parts.model,
+        parts.data,
+        parts.space,
+        shifts=shift_options(loaded, parts.space),
+        estimator=estimate.estimator,
+        n_base=estimate.n_base,
+        second_order=estimate.second_order,
+        degree=None if estimate.degree == "auto" else estimate.degree,
+        resamples=estimate.resamples,
+        confidence_level=estimate.confidence_level,
+        images=estimate.images,
+        quantity_of_interest=estimate.quantity,
+        classes=tuple(estimate.classes),
+        seed=estimate.seed,
+        out=folder,
+        execution=execution_options(loaded),
+        gates=loaded.config.gates.model_dump(exclude_none=True),
+        progress=progress,
+        title=loaded.config.title,
+        record=loaded.config.model_dump(mode="json"),
+    )
+
+
+def tell(result: AuditResult, folder: Path, *, quiet: bool) -> None:
+    """Prints the summary and where the page is; when quiet, only the gates that were missed."""
+    if quiet:
+        for gate in result.gates:
+            if not gate.passed:
+                typer.echo(f"gate missed: {gate.text}", err=True)
+        return
+    from rich.console import Console
+
+    from shiftgauge.report.terminal import summary
+
+    Console(highlight=False).print(summary(result))
+    typer.echo(f"page: {folder / 'report.html'}")

@@ -1,0 +1,187 @@
+"""From a checked configuration to the objects of an audit: classifier, images, space and options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, DataSection, ModelSection, PreprocessingSection
+from shiftgauge.cli.reader import LoadedConfig
+from shiftgauge.errors import ConfigError
+from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.shifts.catalog import get, get_preset
+from shiftgauge.space import Space
+from shiftgauge.studies.shift_space import preset_order, shift_parameter, shift_space
+
+if TYPE_CHECKING:
+    from shiftgauge.data.dataset import ImageDataset
+    from shiftgauge.types import Classifier
+
+_NAMED_WEIGHTS = ("random", "pretrained")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What an audit is run on.
+
+    Args:
+        model: The classifier.
+        data: The labelled images, relabelled to the model's classes.
+        space: The shifts that vary.
+    """
+
+    model: Classifier
+    data: ImageDataset
+    space: Space
+
+
+def build_space(loaded: LoadedConfig) -> Space:
+    """Builds the space of the `shifts` section.
+
+    Raises:
+        ConfigError: An unknown shift or preset, or values outside a shift's range; with file and line.
+        SpaceError: A malformed distribution; with file and line.
+    """
+    shifts = loaded.config.shifts
+    if shifts.preset is not None:
+        with loaded.at("shifts", "preset"):
+            get_preset(shifts.preset)
+    for name, entry in shifts.parameters.items():
+        with loaded.at("shifts", "parameters", name):
+            get(name) if entry is None else shift_parameter(name, entry)
+    with loaded.at("shifts", "parameters"):
+        return shift_space(shifts.parameters, preset=shifts.preset)
+
+
+def shift_options(loaded: LoadedConfig, space: Space) -> ShiftOptions:
+    """Builds the options of the shifts; what the file leaves open comes from the preset."""
+    shifts = loaded.config.shifts
+    preset = get_preset(shifts.preset) if shifts.preset is not None else None
+    order = shifts.order
+    if order is None and preset is not None:
+        order = preset_order(preset, space.names)
+    with loaded.at("shifts"):
+        return ShiftOptions(
+            fill=shifts.fill or (preset.fill if preset else "constant"),  # pyright: ignore[reportArgumentType]
+            fill_value=_first(shifts.fill_value, preset.fill_value if preset else 0.0),
+            field_of_view_deg=shifts.field_of_view,
+            interpolation=shifts.interpolation,
+            order=None if order is None else tuple(order),
+            resolution=shifts.resolution,
+        )
+
+
+def execution_options(loaded: LoadedConfig) -> ExecutionOptions:
+    """Builds the options of the evaluation; `auto` becomes "left open"."""
+    given = loaded.config.execution
+    return ExecutionOptions(
+        batch_size=_unless_auto(given.batch_size),
+        precision=given.precision,
+        channels_last=_unless_auto(given.channels_last),
+        compiled=_unless_auto(given.compile),
+        tolerance=given.tolerance,
+        chunk_rows=_unless_auto(given.chunk_rows),
+    )
+
+
+def build_parts(loaded: LoadedConfig, *, trust: bool) -> Parts:
+    """Loads the model and the data, in the order that finds mistakes fastest: space, data, model, labels.
+
+    Args:
+        loaded: The checked configuration.
+        trust: Open model files that run code when opened.
+
+    Raises:
+        ShiftgaugeError: Whatever is wrong with space, data or model, as one line.
+    """
+    space = build_space(loaded)
+    data = _load_data(loaded)
+    model = _load_model(loaded, trust=trust)
+    return Parts(model=model, data=_relabelled(loaded, data, model), space=space)
+
+
+def _load_model(loaded: LoadedConfig, *, trust: bool) -> Classifier:
+    from shiftgauge.models.load import load_model
+
+    section = loaded.config.model
+    device = loaded.config.execution.device
+    if section.factory is not None and str(loaded.folder) not in sys.path:
+        sys.path.insert(0, str(loaded.folder))
+    with loaded.at("model"):
+        return load_model(_model_values(loaded, section), trust=trust, device=None if device == "auto" else device)
+
+
+def _model_values(loaded: LoadedConfig, section: ModelSection) -> dict[str, Any]:
+    kind = next(k for k in MODEL_KINDS if getattr(section, k) is not None)
+    values: dict[str, Any] = {
+        "kind": "embedded" if kind == "demo" else kind,
+        "arguments": section.arguments,
+        "output_kind": None if section.output == "auto" else section.output,
+        "preprocessing": _preprocessing(section.preprocessing) or None,
+    }
+    target = getattr(section, kind)
+    if kind == "demo":
+        values["name"] = "efficientnet_lite0"
+    elif kind in ("timm", "factory"):
+        values |= {"name": target, "weights_by": section.weights_by, "weights": _weights(loaded, section)}
+    else:
+        values["path"] = loaded.resolve(target)
+    if section.num_classes is not None:
+        values["num_classes"] = section.num_classes
+    if isinstance(section.classes, str) and section.classes != "imagenet-1k":
+        values["classes"] = loaded.resolve(section.classes)
+    elif section.classes is not None:
+        values["classes"] = section.classes
+    if loaded.config.execution.compile is True:
+        values["compile"] = True
+    return values
+
+
+def _weights(loaded: LoadedConfig, section: ModelSection) -> Any:
+    if section.weights is None or (section.timm is not None and section.weights in _NAMED_WEIGHTS):
+        return section.weights
+    return loaded.resolve(section.weights)
+
+
+def _preprocessing(section: PreprocessingSection) -> dict[str, Any]:
+    values = section.model_dump(exclude_none=True)
+    size = values.pop("size", None)
+    if size is not None:
+        values["height"], values["width"] = size if isinstance(size, list) else (size, size)
+    if "crop" in values:
+        values["crop_fraction"] = values.pop("crop")
+    return values
+
+
+def _load_data(loaded: LoadedConfig) -> ImageDataset:
+    section = loaded.config.data
+    kind = next(k for k in DATA_KINDS if getattr(section, k) is not None)
+    with loaded.at("data"):
+        if kind == "demo":
+            from shiftgauge.studies.demo import demo_photographs
+
+            return demo_photographs()
+        from shiftgauge.data.load import load_data
+
+        return load_data(_data_values(loaded, section, kind))
+
+
+def _data_values(loaded: LoadedConfig, section: DataSection, kind: str) -> Mapping[str, Any]:
+    raise ConfigError("not wired")
+
+
+def _relabelled(loaded: LoadedConfig, data: ImageDataset, model: Classifier) -> ImageDataset:
+    from shiftgauge.data.labels import match_labels
+
+    with loaded.at("data", "labels") if loaded.config.data.labels else loaded.at("data"):
+        return match_labels(data, model.class_names, mapping=loaded.config.data.labels)
+
+
+def _unless_auto(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
+def _first(value: float | None, default: float) -> float:
+    return default if value is None else value

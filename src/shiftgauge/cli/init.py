@@ -1,0 +1,153 @@
+"""`shiftgauge init`: a commented configuration from what a folder or file holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shiftgauge.cli.exits import Debug, exit_codes
+from shiftgauge.cli.look import Found, look
+from shiftgauge.errors import ConfigError
+
+_MODEL_SUFFIXES = {".pt2": "pt2", ".onnx": "onnx", ".joblib": "sklearn", ".pkl": "sklearn"}
+
+
+def init_command(
+    data: Annotated[Path, typer.Argument(help="Image folder, CSV/Parquet manifest or NPZ file.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help="A .pt2, .onnx or .joblib file, package.module:function, or a timm name.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Write the configuration here.")] = Path("config.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a commented configuration for the images found in a folder, manifest or NPZ file."""
+    with exit_codes(debug=debug):
+        if out.exists() and not force:
+            raise ConfigError(f"{out} exists already; give another --out, or --force to replace it")
+        found = look(data)
+        text = configuration(found, model, out)
+        from shiftgauge.files import write_atomic
+
+        write_atomic(out, text)
+        typer.echo(f"{found.summary}\nwrote {out}; read it, then run: shiftgauge audit {out}")
+
+
+def configuration(found: Found, model: str | None, out: Path) -> str:
+    """Writes the text of a configuration.
+
+    Args:
+        found: What lies in the data.
+        model: The model as given on the command line.
+        out: Where the file will stand; paths are written relative to it.
+    """
+    return "\n".join(
+        [
+            f"# {' '.join(found.summary.split())}",
+            "# Every key: `shiftgauge schema`. Shifts and presets: `shiftgauge shifts`. Paths start from this file.",
+            "",
+            *_model_lines(found, model, out),
+            "",
+            "data:",
+            f"  {found.kind}: {_quoted(_relative(found.path, out))}",
+            *[f"  {key}: {_quoted(value)}" for key, value in found.columns.items()],
+            *_label_lines(found),
+            "  # limit: 200            # at most this many images, the same share of every class",
+            "  # skip_unreadable: true # leave unreadable files out and list them in the result",
+            "",
+            *_SHIFT_LINES,
+            "",
+            *_ESTIMATE_LINES,
+            "",
+        ]
+    )
+
+
+def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
+    size = found.size or "[224, 224]"
+    lines = ["model:"]
+    if model is None:
+        lines += [
+            "  # Choose one: timm, factory, pt2, onnx, sklearn.",
+            "  timm: resnet18",
+            "  weights: weights.safetensors  # or a PyTorch state dict",
+            f"  num_classes: {max(2, len(found.classes))}",
+        ]
+    else:
+        kind = _MODEL_SUFFIXES.get(Path(model).suffix.lower(), "factory" if ":" in model else "timm")
+        path = kind not in ("timm", "factory")
+        lines.append(f"  {kind}: {_quoted(_relative(Path(model), out) if path else model)}")
+        if kind in ("timm", "factory"):
+            lines.append("  weights: weights.safetensors  # or a PyTorch state dict")
+        if kind == "timm":
+            lines.append(f"  num_classes: {max(2, len(found.classes))}")
+        if kind == "sklearn":
+            lines.append("  # this kind of file can run code when opened: add --trust only if it is yours")
+    names = ", ".join(_quoted(name) for name in found.classes)
+    lines += [
+        "  # The names of the model's classes IN THE ORDER OF ITS OUTPUTS: check this line.",
+        f"  classes: [{names}]",
+        "  output: auto  # logits, probabilities, or auto: found out and reported",
+        "  # As in training. Keys left out come from timm's data config where there is one.",
+        "  preprocessing:",
+        f"    size: {size}  # height, width{found.size_note}",
+        f"    channels: {found.channels}",
+        "    resize: squash  # or shortest (with crop), or none",
+        "    mean: [0.5]",
+        "    std: [0.5]",
+    ]
+    return lines
+
+
+def _label_lines(found: Found) -> list[str]:
+    if not found.classes:
+        return []
+    first = _quoted(found.classes[0])
+    return [f"  # labels: {{{first}: {first}}}  # label in the data → class of the model, where the names differ"]
+
+
+_SHIFT_LINES = [
+    "shifts:",
+    "  preset: inspection  # weld, inspection, demo",
+    "  # parameters:       # over the preset, one shift at a time",
+    "  #   rotation: [-5, 5]                                # uniform",
+    "  #   exposure: {distribution: normal, mean: 0, std: 0.3}",
+    "  #   translate_x: null                                # leave it out",
+]
+
+_ESTIMATE_LINES = [
+    "estimate:",
+    "  n_base: 512  # a power of two; evaluations = n_base × (2 × inputs + 2)",
+    "  quantity: probability  # of the true class; or margin, cross_entropy, correct, probability[class]",
+    "  seed: 0",
+    "",
+    "# Limits; a missed one makes the command exit with 1.",
+    "# gates:",
+    "#   min_accuracy: 0.9",
+    "#   max_total_order: {rotation: 0.2}",
+    "#   max_study_variation: 30",
+]
+
+
+def _relative(path: Path, out: Path) -> str:
+    """The path as the configuration shall name it: relative to the file where it lies below or beside it."""
+    home, target = out.resolve().parent, path.resolve()
+    for up in range(3):
+        base = home if up == 0 else (home.parents[up - 1] if up <= len(home.parents) else home)
+        if target.is_relative_to(base):
+            return "/".join([*[".."] * up, *target.relative_to(base).parts]) or "."
+    return str(target)
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar: plain where that is safe, else in double quotes (JSON strings are YAML)."""
+    import yaml
+
+    try:
+        plain = yaml.safe_load(f"[{text}]") == [text] and text.isprintable() and not text.startswith(("!", "&", "*"))
+    except yaml.YAMLError:
+        plain = False
+    return text if plain and text.strip() == text and ": " not in text and "#" not in text else json.dumps(text)

@@ -1,0 +1,99 @@
+"""`shiftgauge shifts`: the catalogue of shifts and presets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shiftgauge.cli.exits import Debug, exit_codes
+from shiftgauge.shifts.catalog import CATALOG, PRESETS, Preset, Shift, get
+from shiftgauge.space import Parameter
+
+
+def shifts_command(
+    name: Annotated[str | None, typer.Argument(help="A shift or a preset; leave it out to list all.")] = None,
+    debug: Debug = False,
+) -> None:
+    """List the shifts and presets, or tell all about one."""
+    with exit_codes(debug=debug):
+        console = Console(highlight=False)
+        if name is None:
+            console.print(_catalogue())
+            console.print(_presets())
+        elif name in PRESETS and name not in CATALOG:
+            console.print(_preset(PRESETS[name]))
+        else:
+            console.print(_shift(get(name)))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column in ("shift", "preset"), overflow="fold")
+    return table
+
+
+def _catalogue() -> Table:
+    table = _table("shift", "unit", "valid range", "no change at", "what it does")
+    stage = ""
+    for shift in CATALOG.values():
+        if shift.stage != stage:
+            stage = shift.stage
+            table.add_section()
+        table.add_row(shift.name, shift.unit, _range(shift), f"{shift.identity:g}", Text(shift.summary))
+    return table
+
+
+def _presets() -> Table:
+    table = _table("preset", "shifts", "what it is for")
+    for preset in PRESETS.values():
+        table.add_row(preset.name, ", ".join(preset.names), Text(preset.summary))
+    return table
+
+
+def _shift(shift: Shift) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    facts = {
+        "shift": shift.name,
+        "what it does": shift.summary,
+        "stage": shift.stage,
+        "unit": shift.unit or "none",
+        "valid range": _range(shift),
+        "no change at": f"{shift.identity:g}",
+        "differentiable": "yes" if shift.differentiable else "no",
+        "random": "yes: a new draw for each evaluation" if shift.random else "no",
+        "goes with": shift.companion_of,
+        "a usual spread": Parameter.from_dict(shift.name, {**shift.default, "unit": shift.unit}).describe(),
+        "in a file": f"{shift.name}: {_yaml(shift)}",
+    }
+    for key, value in facts.items():
+        if value:
+            table.add_row(key, Text(value))
+    return table
+
+
+def _preset(preset: Preset) -> Table:
+    table = _table("shift", "distribution")
+    table.title = f"{preset.name}: {preset.summary}"
+    table.title_justify = "left"
+    for name, entry in preset.distributions.items():
+        table.add_row(name, Text(Parameter.from_dict(name, {**entry, "unit": get(name).unit}).describe()))
+    order = " → ".join(preset.order) or "the camera's (light, geometry, optics, sensor)"
+    table.caption = f"order: {order}; outside the picture: {preset.fill}"
+    table.caption_justify = "left"
+    return table
+
+
+def _range(shift: Shift) -> str:
+    return f"{shift.low:g} to {shift.high:g}"
+
+
+def _yaml(shift: Shift) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in shift.default.items()) + "}"
