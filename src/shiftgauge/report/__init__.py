@@ -1,0 +1,1 @@
+"""Results turned into pages, figures and tables; computes nothing new and reads no model."""

@@ -1,0 +1,117 @@
+"""What was varied, how good the surrogate is, what the run cost and what it was made from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shiftgauge.report.blocks.bars import Axis, bar
+from shiftgauge.report.format import duration, fixed, input_label, number, percent, with_unit
+from shiftgauge.report.read import TRUST_LIMIT, Estimate, Quantity, estimate, pick, strings
+from shiftgauge.results.audit import AuditResult
+
+_AXIS = Axis((0.0, 0.25, 0.5, 0.75, 1.0))
+
+
+def build_space(result: AuditResult) -> list[dict[str, str]]:
+    """Returns one row for each varying shift: distribution, value that leaves an image unchanged, stage, summary."""
+    data = result.arrays
+    rows = []
+    columns = {n: strings(data, f"shift_{n}") for n in ("unit", "text", "stage", "summary")}
+    for k, name in enumerate(strings(data, "shift")):
+        texts = {n: v[k] if v else "" for n, v in columns.items()}
+        nominal = float(pick(data, "shift_nominal", shift=k)) if "shift_nominal" in data else math.nan
+        rows.append({"label": input_label(name), "nominal": with_unit(nominal, texts["unit"]), **texts})
+    return rows
+
+
+def build_surrogate(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any] | None:
+    """Returns Q² of each quantity beside the limit, and the surrogate's own indices, or None without a surrogate."""
+    data = result.arrays
+    if not any(math.isfinite(q.share) for q in quantities):
+        return None
+    rows = [
+        {
+            "label": q.label,
+            "share": percent(q.share),
+            "bar": bar(_AXIS, ((Estimate(q.share), "first" if q.trusted else "first doubtful"),), marks=(TRUST_LIMIT,)),
+            "trusted": q.trusted,
+        }
+        for q in quantities
+    ]
+    facts = {}
+    for key, name in (("terms", "surrogate_terms"), ("degree", "surrogate_degree")):
+        facts[key] = number(float(pick(data, name).max()), 6) if name in data else ""
+    tables = [{"quantity": q, "rows": _comparison(result, q)} for q in quantities]
+    return {"rows": rows, "axis": _AXIS, "limit": percent(TRUST_LIMIT, 0), **facts, "tables": tables}
+
+
+def build_cost(result: AuditResult) -> dict[str, Any]:
+    """Returns evaluations, time, rate and the trial of execution settings."""
+    cost = result.cost
+    facts = [
+        ("Evaluations of the classifier", number(_float(cost, "evaluations"), 7)),
+        ("Time", duration(_float(cost, "seconds"))),
+        ("Images per second", number(_float(cost, "images_per_second"))),
+        ("Run as", execution_text(cost.get("execution"))),
+        ("Chunks taken over from an interrupted run", number(_float(cost, "resumed_chunks"), 6)),
+    ]
+    trial = []
+    for row in cost.get("trial") or []:
+        trial.append(
+            {
+                "text": execution_text(row),
+                "rate": number(_float(row, "images_per_second")),
+                "difference": number(_float(row, "max_difference"), 2),
+                "kept": bool(row.get("kept")),
+            }
+        )
+    return {"facts": [f for f in facts if f[1] not in ("–", "")], "trial": trial}
+
+
+def build_provenance(result: AuditResult) -> dict[str, Any]:
+    """Returns hashes, versions, run facts, skipped files and the configuration as text."""
+    found = result.provenance
+    run = [(k, found.get(k)) for k in ("started", "finished", "device", "seed")]
+    return {
+        "run": [(k.capitalize(), v) for k, v in run if v not in (None, "")],
+        "hashes": list(dict(found.get("hashes") or {}).items()),
+        "versions": list(dict(found.get("versions") or {}).items()),
+        "skipped": [(str(s[0]), str(s[1])) for s in found.get("skipped") or []],
+        "config": json.dumps(result.config, indent=2, ensure_ascii=False, default=str),
+    }
+
+
+def execution_text(settings: Mapping[str, Any] | None) -> str:
+    """Returns how the model was run, in words.
+
+    Example:
+        >>> execution_text({"batch_size": 8, "channels_last": True, "precision": "bfloat16", "compiled": False})
+        'batch 8, channels last, bfloat16'
+    """
+    if not settings:
+        return ""
+    parts = [f"batch {settings.get('batch_size', '?')}"]
+    parts += ["channels last"] * bool(settings.get("channels_last"))
+    parts += [str(settings.get("precision", "float32"))]
+    parts += ["compiled"] * bool(settings.get("compiled"))
+    return ", ".join(parts)
+
+
+def _comparison(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
+    data = result.arrays
+    if "surrogate_total_order" not in data:
+        return []
+    rows = []
+    for name in strings(data, "input"):
+        where = {"quantity": quantity.name, "input": name}
+        kinds = ("first_order", "surrogate_first_order", "total_order", "surrogate_total_order")
+        rows.append({"label": input_label(name), "values": [fixed(estimate(data, k, **where).value) for k in kinds]})
+    return rows
+
+
+def _float(facts: Mapping[str, Any], key: str) -> float:
+    value = facts.get(key)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan

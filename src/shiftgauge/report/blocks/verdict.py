@@ -1,0 +1,129 @@
+"""What the page opens with: the verdict, how far to trust it, the key figures and the gates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from shiftgauge.report.format import clean, input_label, interval, number, percent, quantity_label
+from shiftgauge.report.read import TRUST_LIMIT, Quantity, estimate, is_constant, pick, ranked, strings
+from shiftgauge.results.audit import AuditResult
+
+TRUST: Final = {
+    "info": "You can rely on this result",
+    "caution": "Rely on this result with care",
+    "alarm": "Do not rely on this result",
+}
+"""What each level of a message says about the whole result."""
+_METHOD: Final = {
+    "assisted": "surrogate-assisted pick-freeze (unbiased whatever the surrogate's quality)",
+    "pick_freeze": "pick-freeze Monte Carlo",
+    "gpc": "polynomial chaos surrogate alone",
+}
+
+
+def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
+    """Returns headline, level, messages, key figures, gates and, for a poor `gpc` surrogate, the alarm."""
+    return {
+        "headline": result.headline,
+        "level": result.level if quantity.factual else "alarm",
+        "trust": TRUST[result.level if quantity.factual else "alarm"],
+        "messages": result.messages,
+        "alarm": None if quantity.factual else alarm_text(quantity),
+        "figures": _figures(result, quantity),
+        "gates": [
+            {"name": g.name, "limit": number(g.limit), "value": number(g.value), "passed": g.passed, "text": g.text}
+            for g in result.gates
+        ],
+        "passed": result.passed,
+        "measured": measured_text(result),
+    }
+
+
+def alarm_text(quantity: Quantity) -> str:
+    """Returns the sentence that stands above everything when only a poor surrogate was analysed."""
+    return (
+        f"This analysis used a surrogate alone, and the surrogate explains only {percent(quantity.share)} of the "
+        f"variance of “{quantity.label}” (at least {percent(TRUST_LIMIT, 0)} is needed). Its indices describe the "
+        "surrogate, not the classifier. Run the audit again with the estimator “assisted”."
+    )
+
+
+def drawing_note(quantity: Quantity, estimator: str) -> str:
+    """Returns the note for drawings of an untrusted surrogate; empty when it is trusted.
+
+    The indices of the other estimators do not suffer, and the note says so.
+    """
+    if quantity.trusted:
+        return ""
+    share = "an unknown share" if not math.isfinite(quantity.share) else f"only {percent(quantity.share)}"
+    tail = "The indices on this page do not depend on it." if estimator != "gpc" else "So do the indices on this page."
+    start = f"Sketch, not fact: the smooth surrogate explains {share} of the variance of “{quantity.label}”."
+    rest = "The classifier is rougher than this drawing; trust the dots and the bin averages."
+    return f"{start} {rest} {tail}" if estimator != "gpc" else f"{start} {rest}"
+
+
+def measured_text(result: AuditResult) -> str:
+    """Returns one sentence: which model, which data, how it was measured."""
+    at = result.arrays.attrs
+    images = f"{int(at.get('n_images', 0)):,} images" if int(at.get("n_images", 0)) != 1 else "1 image"
+    which = "chosen images, one by one" if at.get("images_mode") == "fixed" else "drawn at random for each trial"
+    method = _METHOD.get(str(at.get("estimator", "")), clean(at.get("estimator", "")))
+    return (
+        f"{clean(at.get('model_name', 'the classifier'))} on {clean(at.get('data_name', 'the data'))}: {images} "
+        f"({which}), {int(at.get('n_classes', 0))} classes, {method}, "
+        f"{percent(result.confidence_level, 0)} intervals."
+    )
+
+
+def _figures(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
+    data = result.arrays
+    figures = [_mean(result, quantity)]
+    if "gauge_study_variation" in data:
+        figures.append(_gauge(result, quantity))
+    figures.append(_strongest(result, quantity))
+    if math.isfinite(quantity.share):
+        tone = "good" if quantity.trusted else "bad"
+        text = f"of the variance is explained by a smooth surrogate ({percent(TRUST_LIMIT, 0)} or more is good)"
+        figures.append({"title": "Surrogate (Q²)", "value": percent(quantity.share), "text": text, "tone": tone})
+    return figures
+
+
+def _mean(result: AuditResult, quantity: Quantity) -> dict[str, str]:
+    data = result.arrays
+    mean = estimate(data, "mean", quantity=quantity.name)
+    rest = estimate(data, "clean_mean", quantity=quantity.name)
+    value = f"{number(rest.value, 2)} → {number(mean.value, 2)}" if rest.defined else number(mean.value, 2)
+    bounds = interval(mean.low, mean.high, 2)
+    text = "mean without shifts → mean under the shifts" if rest.defined else "mean under the shifts"
+    return {"title": quantity_label(quantity.name), "value": value, "text": f"{text} {bounds}".strip(), "tone": ""}
+
+
+def _gauge(result: AuditResult, quantity: Quantity) -> dict[str, str]:
+    data = result.arrays
+    names = [n.strip().lower() for n in strings(data, "component")]
+    at = names.index("total gauge r&r") if "total gauge r&r" in names else len(names) - 1
+    study = estimate(data, "gauge_study_variation", quantity=quantity.name, component=at).value
+    verdict = clean(pick(data, "gauge_verdict", quantity=quantity.name)) if "gauge_verdict" in data else ""
+    text = "of the study variation comes from the shifts, not from the parts"
+    tone = "" if not quantity.factual or not math.isfinite(study) else _gauge_tone(study)
+    if not quantity.factual:
+        verdict = "surrogate only"
+    return {"title": "Gauge R&R", "value": percent(study, 0), "text": f"{text}. {verdict}".strip(), "tone": tone}
+
+
+def _gauge_tone(study: float) -> str:
+    return "good" if study < 0.1 else "fair" if study <= 0.3 else "bad"
+
+
+def _strongest(result: AuditResult, quantity: Quantity) -> dict[str, str]:
+    data = result.arrays
+    title = "Moves the output most"
+    if is_constant(data, quantity.name):
+        return {"title": title, "value": "nothing", "text": "the output never changed: no index is defined", "tone": ""}
+    if not quantity.factual:
+        return {"title": title, "value": "not established", "text": "the surrogate is too poor to tell", "tone": "bad"}
+    name = ranked(data, quantity.name, strings(data, "shift"))[0]
+    total = estimate(data, "total_order", quantity=quantity.name, input=name)
+    text = f"takes part in {percent(total.value, 0)} of the variance {interval(total.low, total.high, 2)} (total index)"
+    return {"title": title, "value": input_label(name), "text": text, "tone": ""}

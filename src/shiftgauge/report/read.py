@@ -1,0 +1,119 @@
+"""Reads a result's arrays by name; what is absent or undefined stays NaN, nothing is computed anew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.report.format import quantity_label
+from shiftgauge.results.audit import AuditResult
+
+TRUST_LIMIT: Final = 0.9
+"""Q² below which drawings of the surrogate are not presented as facts."""
+QUANTITY_LIMIT: Final = 12
+"""Most quantities shown on one page; the files hold all of them."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval; NaN where undefined or absent."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a value at all."""
+        return math.isfinite(self.value)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of interest as the page names it.
+
+    Args:
+        name: Its name in the result.
+        label: Its name for people.
+        key: A short safe identifier for the page, such as `q0`.
+        share: Share of the variance that the smooth surrogate explains (Q²); NaN when there is none.
+        trusted: Whether drawings of the surrogate may be read as the classifier's behaviour.
+        factual: Whether the indices are the classifier's: false for `gpc` with Q² < 0.9.
+    """
+
+    name: str
+    label: str
+    key: str
+    share: float
+    trusted: bool
+    factual: bool
+
+
+def estimate(data: xr.Dataset, name: str, **where: Any) -> Estimate:
+    """Returns a variable's value at named coordinates (or integer positions) with its interval, if there is one."""
+    value = float(pick(data, name, **where)) if name in data else math.nan
+    if f"{name}_interval" not in data:
+        return Estimate(value)
+    low, high = np.asarray(pick(data, f"{name}_interval", **where), dtype=float)
+    return Estimate(value, float(low), float(high))
+
+
+def pick(data: xr.Dataset, name: str, **where: Any) -> np.ndarray:
+    """Returns a variable's array at the given places: strings select by coordinate, whole numbers by position."""
+    array = data[name]
+    for dim, at in where.items():
+        if dim not in array.dims:
+            continue
+        position = at if isinstance(at, (int, np.integer)) else strings(data, dim).index(str(at))
+        array = array.isel({dim: int(position)})
+    return np.asarray(array.values)
+
+
+def strings(data: xr.Dataset, name: str) -> list[str]:
+    """Returns a variable or coordinate of text as a list, empty when absent."""
+    return [str(v) for v in data[name].values.tolist()] if name in data else []
+
+
+def shift_units(data: xr.Dataset) -> dict[str, str]:
+    """Returns the unit of each varying shift."""
+    names = strings(data, "shift")
+    return dict(zip(names, strings(data, "shift_unit") or [""] * len(names), strict=True))
+
+
+def quantities(result: AuditResult) -> list[Quantity]:
+    """Returns the quantities to show, the one of interest first, at most `QUANTITY_LIMIT`."""
+    data = result.arrays
+    names = strings(data, "quantity")
+    main = result.quantity_of_interest
+    names = [*(n for n in names if n == main), *(n for n in names if n != main)][:QUANTITY_LIMIT]
+    return [_quantity(result, name, i) for i, name in enumerate(names)]
+
+
+def main_quantity(result: AuditResult) -> Quantity:
+    """Returns the quantity that the verdict is about."""
+    return quantities(result)[0]
+
+
+def ranked(data: xr.Dataset, quantity: str, names: Sequence[str], kind: str = "total_order") -> list[str]:
+    """Returns the inputs by falling index, undefined ones last in their own order."""
+    value = {n: float(pick(data, kind, quantity=quantity, input=n)) for n in names}
+    return sorted(names, key=lambda n: -value[n] if math.isfinite(value[n]) else math.inf)
+
+
+def is_constant(data: xr.Dataset, quantity: str) -> bool:
+    """Whether no index of the quantity is defined: the output never changed."""
+    return not np.isfinite(pick(data, "total_order", quantity=quantity)).any()
+
+
+def _quantity(result: AuditResult, name: str, position: int) -> Quantity:
+    data = result.arrays
+    share = float(pick(data, "surrogate_share", quantity=name)) if "surrogate_share" in data else math.nan
+    flag = bool(pick(data, "surrogate_trusted", quantity=name)) if "surrogate_trusted" in data else True
+    trusted = flag and not share < TRUST_LIMIT
+    factual = trusted or str(data.attrs.get("estimator", "")) != "gpc"
+    return Quantity(name, quantity_label(name), f"q{position}", share, trusted, factual)
