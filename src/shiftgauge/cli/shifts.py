@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -12,7 +14,6 @@ from rich.text import Text
 
 from shiftgauge.cli.exits import Debug, exit_codes
 from shiftgauge.shifts.catalog import CATALOG, PRESETS, Preset, Shift, get
-from shiftgauge.space import Parameter
 
 
 def shifts_command(
@@ -26,6 +27,7 @@ def shifts_command(
             console.print(_catalogue())
             console.print(_presets())
         elif name in PRESETS and name not in CATALOG:
+            console.print(Text(f"{name}: {PRESETS[name].summary}"))
             console.print(_preset(PRESETS[name]))
         else:
             console.print(_shift(get(name)))
@@ -34,18 +36,22 @@ def shifts_command(
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     for column in columns:
-        table.add_column(column, no_wrap=column in ("shift", "preset"), overflow="fold")
+        table.add_column(column, no_wrap=column in ("shift", "preset", "valid range"), overflow="fold")
     return table
 
 
 def _catalogue() -> Table:
-    table = _table("shift", "unit", "valid range", "no change at", "what it does")
+    table = _table("shift", "valid range", "neutral", "what it does")
     stage = ""
     for shift in CATALOG.values():
         if shift.stage != stage:
             stage = shift.stage
             table.add_section()
-        table.add_row(shift.name, shift.unit, _range(shift), f"{shift.identity:g}", Text(shift.summary))
+        unit = f" {shift.unit}" if shift.unit else ""
+        clause = re.split(r"[;:.]( |$)", shift.summary)[0]
+        table.add_row(shift.name, _range(shift) + unit, f"{shift.identity:g}", Text(clause))
+    table.caption = "`shiftgauge shifts NAME` tells all about one"
+    table.caption_justify = "left"
     return table
 
 
@@ -70,7 +76,7 @@ def _shift(shift: Shift) -> Table:
         "differentiable": "yes" if shift.differentiable else "no",
         "random": "yes: a new draw for each evaluation" if shift.random else "no",
         "goes with": shift.companion_of,
-        "a usual spread": Parameter.from_dict(shift.name, {**shift.default, "unit": shift.unit}).describe(),
+        "a usual spread": _spread(shift.name, shift.default),
         "in a file": f"{shift.name}: {_yaml(shift)}",
     }
     for key, value in facts.items():
@@ -81,14 +87,19 @@ def _shift(shift: Shift) -> Table:
 
 def _preset(preset: Preset) -> Table:
     table = _table("shift", "distribution")
-    table.title = f"{preset.name}: {preset.summary}"
-    table.title_justify = "left"
     for name, entry in preset.distributions.items():
-        table.add_row(name, Text(Parameter.from_dict(name, {**entry, "unit": get(name).unit}).describe()))
+        table.add_row(name, Text(_spread(name, entry)))
     order = " → ".join(preset.order) or "the camera's (light, geometry, optics, sensor)"
-    table.caption = f"order: {order}; outside the picture: {preset.fill}"
-    table.caption_justify = "left"
+    table.add_section()
+    table.add_row("order", Text(order))
+    table.add_row("outside", f"what lies outside the picture: {preset.fill}")
     return table
+
+
+def _spread(name: str, entry: Mapping[str, Any]) -> str:
+    from shiftgauge.space import Parameter
+
+    return Parameter.from_dict(name, {**entry, "unit": get(name).unit}).describe()
 
 
 def _range(shift: Shift) -> str:
