@@ -1,3 +1,68 @@
-"""shiftgauge: which changes in its input a trained classifier depends on, how much and how surely."""
+"""shiftgauge: which changes in its input a trained classifier depends on, how much and how surely.
+
+The public names below are loaded on first use, so that importing the package is quick and does not pull in torch.
+
+Example:
+    >>> import shiftgauge
+    >>> shiftgauge.Space.from_dict({"rotation": {"low": -10, "high": 10}}).names
+    ('rotation',)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shiftgauge.data.load import load_data
+    from shiftgauge.errors import ShiftgaugeError
+    from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+    from shiftgauge.infer import space_from_table
+    from shiftgauge.models.load import load_model
+    from shiftgauge.results.audit import AuditResult
+    from shiftgauge.shifts.pipeline import ShiftPipeline
+    from shiftgauge.space import Parameter, Space
+    from shiftgauge.studies.audit import audit
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "AuditResult": "shiftgauge.results.audit",
+    "ExecutionOptions": "shiftgauge.evaluate.options",
+    "Parameter": "shiftgauge.space",
+    "ShiftOptions": "shiftgauge.evaluate.options",
+    "ShiftPipeline": "shiftgauge.shifts.pipeline",
+    "ShiftgaugeError": "shiftgauge.errors",
+    "Space": "shiftgauge.space",
+    "audit": "shiftgauge.studies.audit",
+    "load_data": "shiftgauge.data.load",
+    "load_model": "shiftgauge.models.load",
+    "space_from_table": "shiftgauge.infer",
+}
+
+__all__ = [
+    "AuditResult",
+    "ExecutionOptions",
+    "Parameter",
+    "ShiftOptions",
+    "ShiftPipeline",
+    "ShiftgaugeError",
+    "Space",
+    "__version__",
+    "audit",
+    "load_data",
+    "load_model",
+    "space_from_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Lists the public names."""
+    return sorted(__all__)

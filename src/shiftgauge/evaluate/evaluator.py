@@ -118,7 +118,7 @@ class Evaluator:
         return np.concatenate(parts)
 
     def values(self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:
-        """Returns the measured quantities (N, Q)."""
+        """Returns the measured quantities and the predicted class (N, Q + 1)."""
         raw = self.outputs(points, execution, on_batch)
         return measure(raw, self.source.labels[points.image_n], self.classifier.output_kind, self._class_indices)
 

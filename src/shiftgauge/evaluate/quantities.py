@@ -8,6 +8,8 @@ For an image of true class t with logits z and probabilities p = softmax(z):
 * `correct`: 1 when the largest logit is the true class's (the first such class at a tie), else 0
 * `probability[NAME]`: the probability of the class NAME, whatever the true class
 
+A last column, `PREDICTED`, holds the index of the predicted class; it is recorded, not analysed.
+
 The mean of `correct` over images is the accuracy.
 """
 
@@ -23,6 +25,8 @@ from shiftgauge.types import OutputKind, OutputsNQ
 
 STANDARD: Final = ("probability", "margin", "cross_entropy", "correct")
 """The quantities that every evaluation records."""
+PREDICTED: Final = -1
+"""Column of the predicted class's index."""
 
 _TINY: Final = 1e-30
 
@@ -60,11 +64,11 @@ def measure(
         chosen_classes: Indices of classes whose probability is recorded as well.
 
     Returns:
-        Values (N, 4 + number of chosen classes), in the order of `quantity_names`.
+        Values (N, 4 + number of chosen classes + 1), in the order of `quantity_names`, the predicted class last.
 
     Example:
         >>> measure(np.array([[0.0, np.log(3.0)]]), np.array([1]), "logits").round(4).tolist()
-        [[0.75, 1.0986, 0.2877, 1.0]]
+        [[0.75, 1.0986, 0.2877, 1.0, 1.0]]
     """
     raw = np.asarray(outputs_nk, np.float64)
     logits = np.log(np.maximum(raw, _TINY)) if kind == "probabilities" else raw
@@ -73,11 +77,13 @@ def measure(
     true_logit = logits[rows, labels_n]
     others = logits.copy()
     others[rows, labels_n] = -np.inf
+    predicted = logits.argmax(axis=1)
     columns = [
         np.exp(log_p[rows, labels_n]),
         true_logit - others.max(axis=1),
         -log_p[rows, labels_n],
-        (logits.argmax(axis=1) == labels_n).astype(np.float64),
+        (predicted == labels_n).astype(np.float64),
         *(np.exp(log_p[:, index]) for index in chosen_classes),
+        predicted.astype(np.float64),
     ]
     return np.column_stack(columns)

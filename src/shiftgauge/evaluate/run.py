@@ -84,14 +84,14 @@ def evaluate(
         on_chunk: Called with the number of each chunk that was computed (not read) once it is committed.
 
     Returns:
-        Values (n_rows, Q) in the order of the design.
+        Values (n_rows, Q + 1) in the order of the design: the quantities, then the predicted class.
 
     Raises:
         InterruptedRunError: The user stopped the run; what is finished is kept.
         NumericalError: A NaN or infinite output.
     """
     total = design.n_rows
-    values = np.empty((total, len(evaluator.quantities)))
+    values = np.empty((total, len(evaluator.quantities) + 1))
     try:
         for number, start in enumerate(range(0, total, plan.chunk_rows)):
             stop = min(start + plan.chunk_rows, total)

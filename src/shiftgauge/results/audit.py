@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,7 +90,7 @@ class AuditResult:
             StoreError: The folder cannot be written to.
         """
         target = Path(folder)
-        write_atomic(target / "results.nc", bytes(self.arrays.to_netcdf(engine="h5netcdf", encoding=self._encoding())))
+        self._write_arrays(target / "results.nc")
         write_atomic(target / "indices.csv", self.to_dataframe().to_csv(index=False))
         record = {
             "schema_version": SCHEMA_VERSION,
@@ -136,6 +137,16 @@ class AuditResult:
             ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{source} cannot be read as a run folder: {' '.join(str(error).split())}") from error
+
+    def _write_arrays(self, path: Path) -> None:
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.arrays.to_netcdf(part, engine="h5netcdf", encoding=self._encoding())
+            os.replace(part, path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
     def _encoding(self) -> dict[str, dict[str, Any]]:
         return {

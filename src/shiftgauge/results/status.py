@@ -49,5 +49,8 @@ def worst_level(messages: Iterable[Message]) -> Level:
         >>> worst_level([Message(level="caution", code="x", text="y")])
         'caution'
     """
-    levels = {m.level for m in messages}
-    return next((level for level in reversed(_ORDER) if level in levels), "info")
+    found: Level = "info"
+    for message in messages:
+        if _ORDER.index(message.level) > _ORDER.index(found):
+            found = message.level
+    return found

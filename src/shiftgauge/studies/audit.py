@@ -1,0 +1,296 @@
+"""The audit: which shifts of the input move a trained classifier's output, how much and how surely."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.checks import require_positive_int, require_range
+from shiftgauge.errors import StoreError
+from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.evaluate.origins import library_versions
+from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.evaluate.run import Plan, evaluate, make_plan
+from shiftgauge.evaluate.store import Store
+from shiftgauge.random import check_seed
+from shiftgauge.report.figures import write_figures
+from shiftgauge.report.page import write_page
+from shiftgauge.results.audit import AuditResult
+from shiftgauge.shifts.catalog import get_preset
+from shiftgauge.space import Space
+from shiftgauge.studies import arrays as tables
+from shiftgauge.studies import effects
+from shiftgauge.studies.convert import as_classifier, as_source
+from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
+from shiftgauge.studies.pictures import affected, strips, thumbs
+from shiftgauge.studies.setup import AtRest, Estimator, Setup, as_space, prepare
+from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates
+from shiftgauge.types import OutputsNQ
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evaluated:
+    """What the evaluation gave, before any estimate."""
+
+    plan: Plan
+    values: OutputsNQ
+    clean: OutputsNQ
+    seconds: float
+    rows_computed: int
+
+
+def audit(
+    model: Any,
+    data: Any,
+    space: Space | Mapping[str, Any] | str,
+    *,
+    shifts: ShiftOptions | None = None,
+    estimator: Estimator = "assisted",
+    n_base: int = 512,
+    second_order: bool = True,
+    degree: int | None = None,
+    resamples: int = 1000,
+    confidence_level: float = 0.95,
+    images: Literal["population"] | Sequence[str] = "population",
+    quantity_of_interest: str = "probability",
+    classes: Sequence[str] = (),
+    seed: int = 0,
+    out: str | Path | None = None,
+    execution: ExecutionOptions | None = None,
+    gates: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+    title: str = "",
+    record: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> AuditResult:
+    """Measures how a classifier's output depends on shifts of its input.
+
+    With f(image, θ, ω) the measured quantity of an image shifted by θ under the noise realisation ω, the variance of f
+    is split over the inputs: S_i = Var E[f | x_i] / Var f and S_Ti = E Var[f | all but x_i] / Var f. The image is an
+    input like the shifts, so the split is also a gauge R&R table, and the cost n_base · (2d + 2) evaluations does not
+    depend on the number of images.
+
+    Args:
+        model: A `Classifier`, an nn.Module, a callable (N, C, H, W) → (N, K), a scikit-learn estimator, or a model
+            specification as `shiftgauge.models.load.load_model` takes it.
+        data: A labelled data set of `shiftgauge.data`, (images, labels), or a specification as
+            `shiftgauge.data.load.load_data` takes it.
+        space: What varies: a `Space`, {shift: distribution}, or the name of a preset such as `weld`.
+        shifts: How shifts are applied; default: the preset's way, or `ShiftOptions()`.
+        estimator: `assisted` (pick-freeze sharpened by a chaos surrogate, unbiased), `pick_freeze`, or `gpc`
+            (surrogate alone on n_base points).
+        n_base: Base samples, a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`.
+        second_order: Estimate the share of each pair as well; without it the cost is n_base · (d + 2).
+        degree: Largest degree of the surrogate; default chosen by cross-validation.
+        resamples: Bootstrap resamples behind the intervals.
+        confidence_level: Level of the intervals, in [0.5, 0.999].
+        images: `population`, or names of images to which every shift is applied; the indices are then those of the
+            mean over these images, and each image has its own as well.
+        quantity_of_interest: `probability`, `margin`, `cross_entropy`, `correct` or `probability[NAME]`.
+        classes: Further classes whose probability is recorded.
+        seed: Decides the design, the noise and the bootstrap; whole number ≥ 0.
+        out: Run folder. An unfinished run there goes on; a run made from something else is refused.
+        execution: Batch size, precision and layout; what is left open is chosen by a measured trial.
+        gates: Limits that the run must keep, such as {"min_accuracy": 0.9}.
+        progress: Show a progress bar; default only on a terminal.
+        title: Title of the report.
+        record: The configuration as it shall stand in `run.json`; default: these arguments.
+        trust: Open model files that can run code.
+
+    Returns:
+        The result; with `out` also written there as run.json, results.nc, indices.csv, figures/ and report.html.
+
+    Raises:
+        ShiftgaugeError: Whatever is wrong with the input, in one line; nothing has been written then.
+        InterruptedRunError: The run was stopped; the same call goes on.
+
+    Example:
+        >>> import numpy as np, torch
+        >>> def bright(images):  # logits of "dark" and "bright"
+        ...     mean = images.mean(dim=(1, 2, 3))
+        ...     return torch.stack([1 - mean, mean], dim=1) * 6
+        >>> model = {"kind": "callable", "target": bright, "classes": ["dark", "bright"], "output_kind": "logits",
+        ...          "preprocessing": {"channels": 1, "height": 8, "width": 8}}
+        >>> pictures = np.linspace(0.2, 0.9, 4)[:, None, None, None] * np.ones((4, 1, 8, 8), np.float32)
+        >>> space = {"brightness": (0.5, 1.0), "rotation": (-2, 2)}
+        >>> result = audit(model, (pictures, np.array([0, 0, 1, 1])), space, n_base=64, progress=False)
+        >>> float(result.arrays["total_order"].sel(quantity="margin", input="rotation")) < 0.05
+        True
+
+    References:
+        Saltelli, A. et al. (2010). Variance based sensitivity analysis of model output. doi:10.1016/j.cpc.2009.09.018
+        Sudret, B. (2008). Global sensitivity analysis using polynomial chaos. doi:10.1016/j.ress.2007.04.002
+        Bahr, L. et al. (2025). Sensitivity Analysis of Image Classification Models using Generalized Polynomial Chaos.
+        arXiv:2506.18751
+    """
+    started = datetime.now(UTC)
+    require_positive_int("n_base", n_base, low=2)
+    require_positive_int("resamples", resamples, low=2)
+    require_range("confidence_level", confidence_level, 0.5, 0.999)
+    options = shifts or _options_of(space)
+    full_space = as_space(space)
+    limits = check_gates(gates, full_space.varying_names)
+    classifier = as_classifier(model, trust=trust)
+    source = as_source(data, classifier)
+    setup = prepare(
+        classifier,
+        source,
+        full_space,
+        options=options,
+        estimator=estimator,
+        n_base=n_base,
+        second_order=second_order,
+        images=images,
+        classes=classes,
+        quantity_of_interest=quantity_of_interest,
+        seed=check_seed(seed),
+    )
+    estimates = Estimates(resamples=resamples, confidence_level=confidence_level, degree=degree)
+    with ExitStack() as stack:
+        folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
+        store = stack.enter_context(Store(folder, setup.origins))
+        found = _evaluate(setup, store, execution or ExecutionOptions(), progress)
+        arrays = _arrays(setup, found, estimates, quantity_of_interest)
+        arrays.attrs |= _facts(setup, estimates, quantity_of_interest, title)
+        config = record or _record(setup, estimates, n_base, limits)
+        result = _result(setup, found, arrays, limits, config, started)
+        if out is not None:
+            write_run(result, Path(out))
+    return result
+
+
+def write_run(result: AuditResult, folder: Path) -> Path:
+    """Writes the whole run folder; run.json, which makes it a finished run, comes last.
+
+    Raises:
+        StoreError: The folder cannot be written to.
+    """
+    try:
+        write_figures(result, folder / "figures")
+        write_page(result, folder / "report.html")
+    except OSError as error:
+        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
+    return result.to_disk(folder)
+
+
+def _options_of(space: object) -> ShiftOptions:
+    if not isinstance(space, str):
+        return ShiftOptions()
+    preset = get_preset(space)
+    return ShiftOptions(fill=preset.fill, fill_value=preset.fill_value, order=preset.order)  # type: ignore[arg-type]
+
+
+def _evaluate(setup: Setup, store: Store, options: ExecutionOptions, progress: bool | None) -> _Evaluated:
+    plan = make_plan(setup.evaluator, setup.rows, options, store)
+    computed: list[int] = []
+    start = time.perf_counter()
+    with progress_bar("images at rest", wanted=progress) as advance:
+        clean = evaluate(
+            setup.evaluator, AtRest(evaluator=setup.evaluator), plan, store, section="rest", advance=advance
+        )
+    with progress_bar("shifted images", wanted=progress) as advance:
+        values = evaluate(setup.evaluator, setup.rows, plan, store, advance=advance, on_chunk=computed.append)
+    seconds = time.perf_counter() - start
+    rows = sum(min(plan.chunk_rows, setup.rows.n_rows - number * plan.chunk_rows) for number in computed)
+    return _Evaluated(plan=plan, values=values, clean=clean, seconds=seconds, rows_computed=rows)
+
+
+def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset:
+    evaluator, source, space = setup.evaluator, setup.source, setup.space
+    class_names, names = evaluator.classifier.class_names, evaluator.quantities
+    indices = estimates.indices(setup, found.values, found.clean)
+    theta, image, values = drawn(setup, found.values)
+    every_image = image_of_rows(setup)
+    column = names.index(quantity)
+    clean = found.clean[:, column]
+    moved = affected(every_image, found.values[:, column], clean, smaller_is_worse=quantity != "cross_entropy")
+    middle = [int(moved.order[round(q * (len(moved.order) - 1))]) for q in (0.1, 0.5, 0.9)]
+    return xr.merge(
+        [
+            tables.index_arrays(indices),
+            tables.shift_arrays(space),
+            tables.image_arrays(source, class_names, found.clean, every_image, found.values, names),
+            tables.sample_arrays(space, theta, image, values, names),
+            effects.gauge_arrays(indices, setup),
+            effects.effect_arrays(indices, setup, theta, values),
+            estimates.per_image(setup, found.values),
+            strips(evaluator, space, found.plan.execution, list(dict.fromkeys(middle))),
+            thumbs(evaluator, setup.rows.points, moved, clean, quantity),
+        ],
+        join="outer",
+    )
+
+
+def _facts(setup: Setup, estimates: Estimates, quantity: str, title: str) -> dict[str, Any]:
+    classifier, source = setup.evaluator.classifier, setup.source
+    name = str(classifier.description.get("name", "the model"))
+    return {
+        "title": title or f"Audit of {name}",
+        "quantity_of_interest": quantity,
+        "confidence_level": estimates.confidence_level,
+        "estimator": setup.estimator,
+        "images_mode": "population" if setup.inputs.has_image else "fixed",
+        "model_name": name,
+        "data_name": f"{len(source)} images of {len(np.unique(source.labels))} classes",
+        "n_images": len(source),
+        "n_classes": classifier.n_classes,
+        "seed": setup.seed,
+        "has_repeat": int(setup.inputs.repeat),
+        "has_part": int(setup.inputs.has_image),
+    }
+
+
+def _record(setup: Setup, estimates: Estimates, n_base: int, limits: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "model": dict(setup.evaluator.classifier.description),
+        "shifts": {**setup.space.to_dict(), **setup.pipeline.describe(), "resolution": setup.options.resolution},
+        "estimate": {"estimator": setup.estimator, "n_base": n_base, **asdict(estimates), "seed": setup.seed},
+        "gates": dict(limits),
+    }
+
+
+def _result(
+    setup: Setup,
+    found: _Evaluated,
+    arrays: xr.Dataset,
+    limits: Mapping[str, float],
+    config: Mapping[str, Any],
+    started: datetime,
+) -> AuditResult:
+    skipped = [list(item) for item in setup.source.skipped]
+    rows, seconds = setup.rows.n_rows, found.seconds
+    provenance = {
+        "hashes": {name: item.hash for name, item in setup.origins.items()},
+        "model": dict(setup.evaluator.classifier.description),
+        "versions": library_versions(),
+        "seed": setup.seed,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "skipped": skipped,
+    }
+    cost = {
+        "evaluations": rows,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(found.rows_computed / seconds, 1) if found.rows_computed else None,
+        "rows_from_store": rows - found.rows_computed,
+        "execution": asdict(found.plan.execution),
+        "trial": list(found.plan.table),
+    }
+    return AuditResult(
+        config=config,
+        provenance=provenance,
+        cost=cost,
+        headline=headline(arrays),
+        arrays=arrays,
+        messages=find_messages(arrays, len(skipped)),
+        gates=judge_gates(limits, arrays),
+    )

@@ -1,0 +1,110 @@
+"""From the values of an audit's evaluation to its estimates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.estimate.analysis import analyse
+from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.result import Indices
+from shiftgauge.studies.arrays import image_features
+from shiftgauge.studies.setup import Setup
+from shiftgauge.types import OutputsNQ, ThetaNP
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimates:
+    """How indices are estimated.
+
+    Args:
+        resamples: Bootstrap resamples.
+        confidence_level: Level of the intervals.
+        degree: Largest degree of the surrogate; None for a choice by cross-validation.
+    """
+
+    resamples: int
+    confidence_level: float
+    degree: int | None
+
+    def indices(self, setup: Setup, values_nq: OutputsNQ, clean_iq: OutputsNQ) -> Indices:
+        """Estimates the indices of every quantity (of its mean over the images where those are fixed).
+
+        Args:
+            setup: The audit.
+            values_nq: Values of the evaluation (N, Q + 1).
+            clean_iq: Values of every image at rest (n_images, Q + 1).
+        """
+        names = setup.evaluator.quantities
+        features = None
+        if setup.inputs.has_image:
+            features = image_features(clean_iq, setup.source.labels, len(names))
+        return self._analyse(setup, per_row(setup, values_nq).mean(axis=1), names, features)
+
+    def per_image(self, setup: Setup, values_nq: OutputsNQ) -> xr.Dataset:
+        """Estimates the indices of every fixed image by itself; an empty data set when images are drawn."""
+        chosen = setup.rows.chosen
+        if chosen is None:
+            return xr.Dataset()
+        names = setup.evaluator.quantities
+        values = per_row(setup, values_nq)
+        flat = values.transpose(0, 2, 1).reshape(len(values), -1)
+        outputs = [f"{name} of image {i}" for name in names for i in chosen]
+        found = self._analyse(setup, flat, outputs, None)
+        columns = [found.names.index(name) for name in setup.space.varying_names]
+        variables = {}
+        for kind in ("first_order", "total_order"):
+            value = getattr(found, kind)[:, columns].reshape(len(names), len(chosen), -1)
+            interval = getattr(found, f"{kind}_interval")[:, columns].reshape(*value.shape, 2)
+            variables[f"image_{kind}"] = (("quantity", "chosen", "shift"), value)
+            variables[f"image_{kind}_interval"] = (("quantity", "chosen", "shift", "bound"), interval)
+        coords = {"quantity": list(names), "chosen": [setup.source.names[i] for i in chosen]}
+        return xr.Dataset(
+            variables, coords=coords | {"shift": list(setup.space.varying_names), "bound": ["low", "high"]}
+        )
+
+    def _analyse(
+        self, setup: Setup, values: OutputsNQ, outputs: tuple[str, ...] | list[str], features: np.ndarray | None
+    ) -> Indices:
+        chaos = ChaosOptions() if self.degree is None else ChaosOptions(degree=self.degree)
+        return analyse(
+            setup.rows.design,
+            values,
+            outputs=outputs,
+            estimator=setup.estimator,
+            image_features=features,
+            chaos=chaos,
+            resamples=self.resamples,
+            confidence_level=self.confidence_level,
+            seed=setup.seed,
+        )
+
+
+def per_row(setup: Setup, values_nq: OutputsNQ) -> np.ndarray:
+    """Values as (design row, image of the row, quantity), without the predicted class."""
+    each = len(setup.rows.chosen or (0,))
+    return values_nq[:, :-1].reshape(-1, each, values_nq.shape[1] - 1)
+
+
+def independent_rows(setup: Setup) -> np.ndarray:
+    """Numbers of the design rows that are independent draws: A and B of each block, or every row of a plain design."""
+    design = setup.rows.design
+    if design.rows_per_block == 1:
+        return np.arange(design.n_rows)
+    first = np.arange(0, design.n_rows, design.rows_per_block)
+    return np.stack([first, first + 1], axis=1).ravel()
+
+
+def drawn(setup: Setup, values_nq: OutputsNQ) -> tuple[ThetaNP, np.ndarray, OutputsNQ]:
+    """Shifts, image and values of every independent row; fixed images are averaged over and numbered -1."""
+    keep = independent_rows(setup)
+    rows = setup.rows.design.rows(0, setup.rows.design.n_rows)
+    image = rows.image[keep] if setup.inputs.has_image else np.full(len(keep), -1)
+    return rows.theta[keep], image, per_row(setup, values_nq).mean(axis=1)[keep]
+
+
+def image_of_rows(setup: Setup) -> np.ndarray:
+    """Index of the image of every evaluated row (N,)."""
+    return setup.rows.points(0, setup.rows.n_rows).image_n

@@ -1,0 +1,279 @@
+"""Everything an audit needs, checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+import torch
+
+from shiftgauge.checks import nearest, require_in
+from shiftgauge.errors import ConfigError, DataError, SpaceError
+from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.evaluate.evaluator import Evaluator, Points
+from shiftgauge.evaluate.images import ImageSource
+from shiftgauge.evaluate.options import ShiftOptions
+from shiftgauge.evaluate.origins import code_origin, library_origin
+from shiftgauge.evaluate.quantities import quantity_names
+from shiftgauge.evaluate.store import Origin, origin
+from shiftgauge.shifts.pipeline import ShiftPipeline
+from shiftgauge.space import Space
+from shiftgauge.studies.shift_space import shift_parameter, shift_space
+from shiftgauge.types import Classifier, Execution
+
+Estimator = Literal["assisted", "pick_freeze", "gpc"]
+ESTIMATORS: Final = ("assisted", "pick_freeze", "gpc")
+
+
+class AuditSource(ImageSource, Protocol):
+    """A labelled data set, with what could not be read."""
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """Names of files that were left out, with the reason."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """A design as points: its own image for each row, or every chosen image at each row in turn.
+
+    Args:
+        design: Rows of the unit cube.
+        chosen: Indices of fixed images; None when the image is an input of the design.
+    """
+
+    design: PickFreezeDesign | PlainDesign
+    chosen: tuple[int, ...] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of evaluations."""
+        return self.design.n_rows * len(self.chosen or (0,))
+
+    def points(self, start: int, stop: int) -> Points:
+        """The points [start, stop)."""
+        if self.chosen is None:
+            rows = self.design.rows(start, stop)
+            return Points(image_n=rows.image, theta_np=rows.theta, stream_n=rows.stream)
+        each = len(self.chosen)
+        first, last = start // each, -(-stop // each)
+        rows = self.design.rows(first, last)
+        index = np.arange(start, stop)
+        where = index // each - first
+        image = np.asarray(self.chosen, np.int64)[index % each]
+        return Points(image_n=image, theta_np=rows.theta[where], stream_n=rows.stream[where])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtRest:
+    """Every image once, without shifts, as a design."""
+
+    evaluator: Evaluator
+
+    @property
+    def n_rows(self) -> int:
+        """Number of images."""
+        return len(self.evaluator.source)
+
+    def points(self, start: int, stop: int) -> Points:
+        """The images [start, stop)."""
+        return self.evaluator.at_rest().part(start, stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A checked audit, ready to run.
+
+    Args:
+        evaluator: Classifier, images and shifts.
+        space: The shifts, their identity values and units filled in from the catalogue.
+        pipeline: The shifts as a function of images.
+        inputs: What the indices are attributed to.
+        rows: The points to evaluate.
+        options: How shifts are applied.
+        estimator: Which estimator the design serves.
+        seed: The one seed of the audit.
+    """
+
+    evaluator: Evaluator
+    space: Space
+    pipeline: ShiftPipeline
+    inputs: Inputs
+    rows: Rows
+    options: ShiftOptions
+    estimator: Estimator
+    seed: int
+
+    @property
+    def source(self) -> AuditSource:
+        """The data set."""
+        return self.evaluator.source  # type: ignore[return-value]
+
+    @cached_property
+    def origins(self) -> dict[str, Origin]:
+        """Content hashes of all that decides the values of the evaluation."""
+        classifier, source = self.evaluator.classifier, self.source
+        design = self.rows.design.describe()
+        if design["method"] != "lhs":  # sequences are nested: more rows keep the old ones
+            design = {key: value for key, value in design.items() if key not in ("n", "n_base")}
+        shifts = {**self.pipeline.describe(), "resolution": self.options.resolution}
+        chosen = None if self.rows.chosen is None else [source.names[i] for i in self.rows.chosen]
+        ranges = "; ".join(f"{p.name} {p.describe()}" for p in self.space.parameters)
+        return {
+            "model": Origin(hash=classifier.fingerprint, summary=str(classifier.description.get("name", "a model"))),
+            "data": Origin(hash=source.fingerprint, summary=f"{len(source)} images"),
+            "space": Origin(hash=self.space.fingerprint, summary=ranges),
+            "shifts": origin(shifts, f"order {', '.join(self.pipeline.order)}, fill {self.options.fill}"),
+            "design": origin({**design, "chosen": chosen}, _design_text(design, chosen)),
+            "seed": origin(self.seed, str(self.seed)),
+            "quantities": origin(list(self.evaluator.quantities), ", ".join(self.evaluator.quantities)),
+            "code": code_origin(),
+            "libraries": library_origin(),
+        }
+
+
+def prepare(
+    classifier: Classifier,
+    source: AuditSource,
+    space: Space,
+    *,
+    options: ShiftOptions,
+    estimator: Estimator,
+    n_base: int,
+    second_order: bool,
+    images: Literal["population"] | Sequence[str],
+    classes: Sequence[str],
+    quantity_of_interest: str,
+    seed: int,
+) -> Setup:
+    """Checks everything that can be checked without evaluating, then one batch of two, and returns the setup.
+
+    Raises:
+        ShiftgaugeError: The first thing that is wrong, in one line.
+    """
+    require_in("estimator", estimator, ESTIMATORS)
+    if space.correlation is not None:
+        raise ConfigError(
+            "Sobol' indices need independent shifts, but the space has a `correlation`; remove it, since an index of a "
+            "correlated shift cannot be told from that of its companion"
+        )
+    space = with_identities(space)
+    names = quantity_names(classes, classifier.class_names)
+    require_in("quantity of interest", quantity_of_interest, names)
+    pipeline = ShiftPipeline(
+        space.names,
+        fill=options.fill,
+        fill_value=options.fill_value,
+        field_of_view_deg=options.field_of_view_deg,
+        interpolation=options.interpolation,
+        order=options.order,
+        seed=seed,
+    )
+    chosen = _chosen(source, images)
+    repeat = pipeline.is_random and estimator != "gpc"
+    inputs = Inputs(space=space, n_images=0 if chosen is not None else len(source), repeat=repeat)
+    rows = Rows(design=_design(estimator, inputs, n_base, second_order, seed), chosen=chosen)
+    evaluator = Evaluator(
+        classifier=classifier,
+        source=source,
+        perturb=_as_perturb(pipeline),
+        names=space.names,
+        nominal=space.nominal.tolist(),
+        classes=tuple(classes),
+        native=options.resolution == "native",
+    )
+    _try_out(evaluator, rows)
+    return Setup(
+        evaluator=evaluator,
+        space=space,
+        pipeline=pipeline,
+        inputs=inputs,
+        rows=rows,
+        options=options,
+        estimator=estimator,
+        seed=seed,
+    )
+
+
+def as_space(space: Space | Mapping[str, Any] | str) -> Space:
+    """Accepts a space, its plain form, or the name of a preset of the catalogue.
+
+    Raises:
+        SpaceError: Something else was given.
+
+    Example:
+        >>> sorted(as_space("weld").names)
+        ['brightness', 'rotation', 'tilt']
+    """
+    if isinstance(space, Space):
+        return space
+    if isinstance(space, str):
+        return shift_space(preset=space)
+    if isinstance(space, Mapping):
+        return shift_space(space)
+    raise SpaceError(f"`space` must be a Space, a mapping or the name of a preset, got {type(space).__name__}")
+
+
+def with_identities(space: Space) -> Space:
+    """Fills in what the catalogue knows, and refuses a range that leaves what a shift can do.
+
+    Raises:
+        ConfigError: An unknown shift, or a distribution that reaches outside the shift's valid range.
+    """
+    stated = [(p.name, {key: value for key, value in p.to_dict().items() if value != ""}) for p in space.parameters]
+    return Space([shift_parameter(name, entry) for name, entry in stated])
+
+
+def _chosen(source: AuditSource, images: Literal["population"] | Sequence[str]) -> tuple[int, ...] | None:
+    if isinstance(images, str):
+        if images != "population":
+            raise ConfigError(f"`images` must be `population` or a list of image names, got `{images}`")
+        return None if len(source) > 1 else (0,)
+    if not images:
+        raise ConfigError("`images` is an empty list; name at least one image, or write population")
+    found = []
+    for name in images:
+        if name not in source.names:
+            guess = nearest(name, source.names)
+            raise DataError(f"no image `{name}` in the data set" + (f"; did you mean `{guess}`?" if guess else ""))
+        found.append(source.names.index(name))
+    return tuple(found)
+
+
+def _design(
+    estimator: Estimator, inputs: Inputs, n_base: int, second_order: bool, seed: int
+) -> PickFreezeDesign | PlainDesign:
+    if estimator == "gpc":
+        return PlainDesign(inputs=inputs, n=n_base, seed=seed)
+    return PickFreezeDesign(inputs=inputs, n_base=n_base, second_order=second_order, seed=seed)
+
+
+def _as_perturb(pipeline: ShiftPipeline) -> Any:
+    def perturb(images_nchw: torch.Tensor, theta_np: np.ndarray, stream_n: np.ndarray) -> torch.Tensor:
+        return pipeline(images_nchw, torch.from_numpy(theta_np), torch.from_numpy(stream_n))
+
+    return perturb
+
+
+def _try_out(evaluator: Evaluator, rows: Rows) -> None:
+    """One real batch before anything is written: sizes, channels and finite outputs are checked where they show."""
+    source, n_classes = evaluator.source, evaluator.classifier.n_classes
+    labels = source.labels
+    if len(labels) != len(source) or labels.min() < 0 or labels.max() >= n_classes:
+        raise DataError(
+            f"labels must be class indices in [0, {n_classes - 1}], one for each of {len(source)} images; "
+            f"found {labels.min()} to {labels.max()}"
+        )
+    evaluator.outputs(evaluator.at_rest().part(0, 1), Execution(batch_size=1))
+    evaluator.outputs(rows.points(0, 1), Execution(batch_size=1))
+
+
+def _design_text(design: Mapping[str, Any], chosen: list[str] | None) -> str:
+    kind = "second order" if design.get("second_order") else design["layout"].replace("_", "-")
+    where = "all images drawn" if chosen is None else f"{len(chosen)} fixed image(s)"
+    return f"{kind}, {where}, {design['method']}"

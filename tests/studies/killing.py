@@ -1,0 +1,77 @@
+"""Run as a script: audits in forked children, kills them with SIGKILL at random moments, resumes, compares.
+
+Usage: python killing.py FOLDER KILLS
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from shiftgauge.evaluate.options import ExecutionOptions
+from shiftgauge.studies.audit import audit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from fakes import MeanClassifier
+
+PAUSE = 0.004
+
+
+class SlowClassifier(MeanClassifier):
+    """Takes a while for every batch, so that a kill finds it at work."""
+
+    def outputs(self, images_nchw, execution=None):
+        time.sleep(PAUSE)
+        return super().outputs(images_nchw, execution)
+
+
+def run(out: Path) -> None:
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(3)
+    images = rng.random((6, 1, 12, 12)).astype(np.float32)
+    audit(
+        SlowClassifier(size=12),
+        (images, np.array([0, 1, 0, 1, 0, 1])),
+        {"rotation": (-30, 30), "brightness": (0.2, 1.5), "gaussian_noise": (0, 0.2)},
+        n_base=64,
+        resamples=50,
+        out=out,
+        execution=ExecutionOptions(batch_size=8, chunk_rows=16, precision="float32", channels_last=False),
+        progress=False,
+    )
+
+
+def child(out: Path) -> int:
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            run(out)
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def main() -> None:
+    folder, kills = Path(sys.argv[1]), int(sys.argv[2])
+    start = time.perf_counter()
+    assert os.waitpid(child(folder / "whole"), 0)[1] == 0
+    whole = time.perf_counter() - start
+    rng, killed = random.Random(0), 0
+    for _ in range(kills):
+        pid = child(folder / "cut")
+        time.sleep(rng.uniform(0.02, 0.35) * whole)
+        os.kill(pid, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    assert os.waitpid(child(folder / "cut"), 0)[1] == 0
+    print(f"killed {killed}")
+
+
+if __name__ == "__main__":
+    main()

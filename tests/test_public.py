@@ -1,0 +1,29 @@
+"""The public face: names that exist, an import that pulls in nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+import shiftgauge
+
+
+@pytest.mark.parametrize("name", shiftgauge.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(shiftgauge, name) is not None
+    assert name in dir(shiftgauge)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'audti'"):
+        _ = shiftgauge.audti  # type: ignore[attr-defined]
+
+
+def test_importing_the_package_and_the_estimators_does_not_import_torch():
+    code = (
+        "import sys, shiftgauge, shiftgauge.space, shiftgauge.results.audit, shiftgauge.estimate.analysis, "
+        "shiftgauge.report.page, shiftgauge.shifts.catalog\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
+    )
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
