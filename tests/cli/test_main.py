@@ -44,7 +44,10 @@ def test_starting_up_does_not_import_the_heavy_libraries(code: str) -> None:
 
 def test_the_module_runs_as_the_command_does() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "shiftgauge.cli.main", "audit", "nowhere.yaml"], capture_output=True, text=True
+        [sys.executable, "-m", "shiftgauge.cli.main", "audit", "nowhere.yaml"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: no configuration at nowhere.yaml")
@@ -54,6 +57,7 @@ def test_the_module_runs_as_the_command_does() -> None:
 def test_a_terminal_without_unicode_is_no_obstacle() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "shiftgauge.cli.main", "shifts", "rotation"],
+        check=False,
         capture_output=True,
         env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"},
     )

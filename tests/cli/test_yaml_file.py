@@ -60,7 +60,7 @@ def test_a_path_is_written_as_people_name_it() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_said_on_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no configuration at .*nope.yaml"):
+    with pytest.raises(ConfigError, match=r"no configuration at .*nope\.yaml"):
         read_yaml(tmp_path / "nope.yaml")
     with pytest.raises(ConfigError, match="cannot read"):
         read_yaml(tmp_path)
