@@ -1,0 +1,109 @@
+"""A folder with one sub-folder of images per class."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from shiftgauge.data.assemble import Listing, assemble
+from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.errors import DataError
+
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
+        *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".tga"),
+    )
+)
+"""Suffixes by which an image outside every class folder is noticed."""
+
+_SIDECARS = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx"))
+_SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
+
+
+def read_folder(
+    path: str | Path,
+    *,
+    skip_unreadable: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+    background: float = 0.0,
+) -> ImageDataset:
+    """Reads `folder/class/…/image`: each direct sub-folder is a class, its images may lie deeper.
+
+    Classes are sorted by name, images by path. Hidden files, `Thumbs.db`, `desktop.ini` and
+    `__MACOSX` are ignored; every other file in a class folder counts as an image, so one that is
+    none is an error (or is skipped and counted), because a damaged image must not vanish unseen.
+    Files beside the class folders are ignored unless they are images, which is an error: they
+    would have no class. Every file is read and decoded once here; its hash tells later whether it changed.
+
+    Args:
+        path: The folder.
+        skip_unreadable: Leave out files that cannot be read, and list them in `skipped`.
+        limit: Keep at most so many images, stratified by class, chosen before files are opened;
+            default all.
+        seed: Seed of that choice, ≥ 0.
+        background: Grey level in [0, 1] behind transparent pixels; default 0, black.
+
+    Raises:
+        DataError: The folder or a class folder is missing or empty, or files cannot be read.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(f"image folder {root} " + ("is not a folder" if root.exists() else "does not exist"))
+    try:
+        entries = sorted((e for e in root.iterdir() if not _ignored(e.name)), key=lambda e: e.name)
+    except OSError as error:
+        raise DataError(f"image folder {root} cannot be read: {error.strerror or error}") from error
+    folders = [e for e in entries if e.is_dir()]
+    _check_layout(root, entries, folders)
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, folder in enumerate(folders):
+        found = _files_below(folder)
+        if not found:
+            raise DataError(f"class folder {folder} holds no images; remove it or fill it")
+        paths += found
+        labels += [label] * len(found)
+    listing = Listing(
+        paths=tuple(paths),
+        names=tuple(p.relative_to(root).as_posix() for p in paths),
+        labels=np.array(labels, dtype=np.int64),
+        class_names=tuple(f.name for f in folders),
+    )
+    return assemble(
+        listing,
+        skip_unreadable=skip_unreadable,
+        limit=limit,
+        seed=seed,
+        background=background,
+        source=f"image folder {root}",
+    )
+
+
+def _check_layout(root: Path, entries: list[Path], folders: list[Path]) -> None:
+    loose = [e.name for e in entries if e.is_file() and e.suffix.lower() in IMAGE_SUFFIXES]
+    if not folders and not loose:
+        raise DataError(f"image folder {root} is empty; expected one sub-folder of images per class")
+    if loose:
+        raise DataError(
+            f"image folder {root} holds {len(loose)} image(s) outside a class folder, e.g. {loose[0]}; "
+            "move them into class/image, or use a manifest"
+        )
+    if {f.name.lower() for f in folders} <= _SPLIT_NAMES and any(
+        e.is_dir() for f in folders for e in f.iterdir() if not _ignored(e.name)
+    ):
+        names = ", ".join(f.name for f in folders)
+        raise DataError(f"image folder {root} holds splits ({names}), not classes; give {folders[-1]} instead")
+
+
+def _files_below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for place, inner, files in os.walk(folder):
+        inner[:] = sorted(d for d in inner if not _ignored(d))
+        found += [Path(place) / f for f in sorted(files) if not _ignored(f)]
+    return sorted(found, key=lambda p: p.relative_to(folder).as_posix())
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _SIDECARS

@@ -1,0 +1,70 @@
+"""The front door: from a data specification to a data set."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from shiftgauge.checks import require_in, unknown_name
+from shiftgauge.data.arrays import read_npz
+from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.folder import read_folder
+from shiftgauge.data.manifest import read_manifest
+from shiftgauge.data.table import TableDataset, read_table
+from shiftgauge.errors import ConfigError, DataError
+
+READERS: Mapping[str, Callable[..., Any]] = {
+    "folder": read_folder,
+    "manifest": read_manifest,
+    "npz": read_npz,
+    "table": read_table,
+}
+"""Kinds of data and their readers; a specification's other keys are the reader's arguments."""
+
+
+def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset) -> Any:
+    """Returns the data set that a specification describes.
+
+    Args:
+        spec: A path (a folder of class folders, a `.csv`, `.tsv` or `.parquet` manifest, an `.npz`);
+            a mapping with `path`, optionally `kind` (`folder`, `manifest`, `npz`, `table`) and the
+            arguments of that kind's reader; or a data set, which is returned as it is.
+
+    Returns:
+        An `ImageDataset`, or a `TableDataset` for the kind `table`.
+
+    Raises:
+        ConfigError: The kind or a key is unknown, or a key is missing.
+        DataError: The data cannot be read.
+
+    Example:
+        >>> load_data({"kind": "foldr", "path": "x"})
+        Traceback (most recent call last):
+        shiftgauge.errors.ConfigError: unknown kind of data `foldr`; did you mean `folder`?
+    """
+    if isinstance(spec, (ImageDataset, TableDataset)):
+        return spec
+    values = dict(spec) if isinstance(spec, Mapping) else {"path": spec}
+    if "path" not in values:
+        raise ConfigError("`data` lacks `path`: a folder of class folders, a manifest, or an NPZ file")
+    kind = require_in("kind of data", str(values.pop("kind", None) or _guess(Path(str(values["path"])))), READERS)
+    reader = READERS[kind]
+    parameters = inspect.signature(reader).parameters
+    for key in values:
+        if key not in parameters:
+            raise ConfigError(unknown_name(f"key of `data` of kind {kind}", str(key), parameters))
+    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in values]
+    if missing:
+        raise ConfigError(f"`data` of kind {kind} lacks `{missing[0]}`")
+    return reader(**values)
+
+
+def _guess(path: Path) -> str:
+    if not path.exists():
+        raise DataError(f"data path {path} does not exist")
+    if path.is_dir():
+        return "folder"
+    kinds = {".csv": "manifest", ".tsv": "manifest", ".parquet": "manifest", ".pq": "manifest", ".npz": "npz"}
+    if path.suffix.lower() not in kinds:
+        raise DataError(f"{path} is neither a folder nor a .csv, .tsv, .parquet or .npz file; state `kind`")
+    return kinds[path.suffix.lower()]
