@@ -1,12 +1,346 @@
+import numpy as np
+import pytest
 import torch
 
+from shiftgauge.errors import ConfigError
+from shiftgauge.shifts.catalog import CATALOG, PRESETS
 from shiftgauge.shifts.pipeline import ShiftPipeline
+from shifts.samples import DIFFERENTIABLE, MAINS, RANDOM, ROUGH, channels_for, draw_values, smooth_images, streams
+
+MIXES = {
+    **{name: (name,) for name in MAINS},
+    "motion at an angle": ("motion_blur", "motion_blur_angle"),
+    "light from a side": ("uneven_illumination", "illumination_angle"),
+    "placed cover": ("occlusion", "occlusion_x", "occlusion_y", "occlusion_level"),
+    "weld": PRESETS["weld"].names,
+    "inspection": PRESETS["inspection"].names,
+    "demo": PRESETS["demo"].names,
+    "everything": tuple(CATALOG),
+}
 
 
-def test_identity_rows_return_bit_identical_images():
-    images = torch.rand(3, 3, 20, 24)
-    pipeline = ShiftPipeline(["brightness", "rotation", "tilt"], order=["brightness", "rotation", "tilt"])
-    theta = torch.tensor([[1.0, 0, 0], [0.5, 30, 5], [1.0, 0, 0]])
-    shifted = pipeline(images, theta, torch.zeros(3, dtype=torch.int64))
+def theta_of(names, n, seed=0):
+    return torch.stack([draw_values(name, n, seed + k) for k, name in enumerate(names)], dim=1)
+
+
+def run(names, images, theta, numbers=None, **options):
+    numbers = streams(len(images)) if numbers is None else numbers
+    return ShiftPipeline(names, **options)(images, theta, numbers)
+
+
+@pytest.mark.parametrize("name", MAINS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_at_the_identity_come_back_bit_for_bit(name, dtype):
+    images = torch.rand(3, 3, 11, 13, dtype=dtype)
+    theta = draw_values(name, 3)[:, None]
+    theta[[0, 2]] = CATALOG[name].identity
+    shifted = run([name], images, theta)
     assert torch.equal(shifted[[0, 2]], images[[0, 2]])
     assert not torch.equal(shifted[1], images[1])
+    assert shifted.data_ptr() != images.data_ptr()
+
+
+@pytest.mark.parametrize("names", MIXES.values(), ids=MIXES.keys())
+def test_shape_type_and_range_are_kept_and_the_input_is_not_changed(names):
+    images = torch.rand(4, 3, 17, 22)
+    before = images.clone()
+    shifted = run(names, images, theta_of(names, 4))
+    assert shifted.shape == images.shape
+    assert shifted.dtype == images.dtype
+    assert torch.isfinite(shifted).all()
+    assert 0 <= shifted.min() <= shifted.max() <= 1
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize("name", MAINS)
+def test_the_ends_of_the_valid_range_give_finite_images(name, end):
+    images = torch.rand(1, 3, 16, 14)
+    theta = torch.full((1, 1), getattr(CATALOG[name], end), dtype=torch.float64)
+    for fill in ("constant", "edge", "reflect"):
+        shifted = run([name], images, theta, fill=fill)
+        assert torch.isfinite(shifted).all()
+        assert 0 <= shifted.min() <= shifted.max() <= 1
+
+
+@pytest.mark.parametrize("names", MIXES.values(), ids=MIXES.keys())
+def test_a_row_does_not_depend_on_the_batch_the_threads_or_the_layout(names):
+    images = smooth_images(5, height=111, width=103)
+    theta = theta_of(names, 5)
+    theta[3] = theta[1]
+    images[3] = images[1]
+    numbers = torch.tensor([7, 8, 9, 8, 7])
+    pipeline = ShiftPipeline(names, fill="reflect")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        whole = pipeline(images, theta, numbers)
+        torch.set_num_threads(1)
+        alone = torch.cat([pipeline(images[k : k + 1], theta[k : k + 1], numbers[k : k + 1]) for k in range(5)])
+    finally:
+        torch.set_num_threads(before)
+    turned = pipeline(images.flip(0).contiguous(memory_format=torch.channels_last), theta.flip(0), numbers.flip(0))
+    assert torch.equal(whole, alone)
+    assert torch.equal(whole, turned.flip(0))
+    assert torch.equal(whole[3], whole[1])
+
+
+def test_rows_that_share_one_image_are_like_rows_with_copies():
+    image = smooth_images(1)
+    names = PRESETS["demo"].names
+    theta = theta_of(names, 6)
+    shared = run(names, image.expand(6, -1, -1, -1), theta)
+    copied = run(names, image.repeat(6, 1, 1, 1), theta)
+    assert torch.equal(shared, copied)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_shifts_repeat_with_their_stream_and_seed_only(name):
+    images = smooth_images(1).expand(3, -1, -1, -1)
+    theta = draw_values(name, 1)[:, None].expand(3, 1)
+    one = run([name], images, theta, torch.tensor([4, 5, 4]))
+    assert torch.equal(one[0], one[2])
+    assert not torch.equal(one[0], one[1])
+    assert torch.equal(one, run([name], images, theta, torch.tensor([4, 5, 4])))
+    assert not torch.equal(one, run([name], images, theta, torch.tensor([4, 5, 4]), seed=1))
+
+
+@pytest.mark.parametrize("name", [name for name in MAINS if name not in RANDOM])
+def test_other_shifts_do_not_depend_on_the_stream(name):
+    images = smooth_images(2)
+    theta = draw_values(name, 2)[:, None]
+    assert torch.equal(run([name], images, theta, streams(2)), run([name], images, theta, streams(2, 50)))
+    assert not ShiftPipeline([name]).is_random
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("name", MAINS)
+def test_any_number_of_channels_works_or_is_refused_with_a_sentence(name, channels):
+    images = smooth_images(2, channels=channels)
+    theta = draw_values(name, 2)[:, None]
+    if CATALOG[name].channels in (None, channels):
+        assert run([name], images, theta).shape == images.shape
+    else:
+        with pytest.raises(ConfigError, match=f"`{name}` needs images with 3 channels, these have {channels}"):
+            run([name], images, theta)
+
+
+AWAY = {
+    "uneven_illumination": [0, 0.1, 0.3, 0.6, 1],
+    "exposure": [0, 0.2, 0.6, 1.5, 4],
+    "brightness": [1, 0.8, 0.5, 0.2, 0],
+    "contrast": [1, 1.2, 1.5, 2, 4],
+    "gamma": [1, 1.3, 2, 4, 9],
+    "saturation": [1, 0.8, 0.5, 0.2, 0],
+    "hue": [0, 10, 25, 45, 60],
+    "scale": [1, 1.03, 1.06, 1.1, 1.15],
+    "rotation": [0, 1, 2, 4, 8],
+    "tilt": [0, 2, 4, 7, 10],
+    "pan": [0, -2, -4, -7, -10],
+    "shear_x": [0, 1, 2, 4, 8],
+    "shear_y": [0, 1, 2, 4, 8],
+    "translate_x": [0, 0.01, 0.02, 0.04, 0.06],
+    "translate_y": [0, -0.01, -0.02, -0.04, -0.06],
+    "defocus": [0, 1, 2, 4, 7],
+    "motion_blur": [0, 2, 4, 8, 12],
+    "gaussian_blur": [0, 0.5, 1, 2, 4],
+    "sharpness": [1, 1.5, 3, 6, 12],
+    "occlusion": [0, 0.05, 0.2, 0.5, 1],
+    "shot_noise": [1e12, 1e6, 1e4, 500, 20],
+    "gaussian_noise": [0, 0.01, 0.05, 0.2, 0.6],
+    "noise_snr": [120, 60, 40, 20, 5],
+    "salt_pepper": [0, 0.01, 0.1, 0.4, 1],
+    "bit_depth": [16, 10, 6, 4, 1],
+    "jpeg_quality": [101, 95, 50, 15, 1],
+}
+
+
+@pytest.mark.parametrize("name", MAINS)
+def test_the_change_grows_with_the_distance_from_the_identity(name):
+    images = smooth_images(1, height=48, width=40).expand(5, -1, -1, -1)
+    theta = torch.tensor(AWAY[name], dtype=torch.float64)[:, None]
+    shifted = run([name], images, theta, torch.full((5,), 3), fill="edge")
+    change = (shifted - images).abs().mean(dim=(1, 2, 3))
+    assert change[0] == 0
+    assert (change.diff() > 0).all(), change
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_agree_with_finite_differences(name):
+    companions = tuple(n for n, s in CATALOG.items() if s.companion_of == name)
+    names = (name, *companions)
+    images = smooth_images(2, height=13, width=10, dtype=torch.float64) * 0.7
+    images.requires_grad_(True)
+    theta = theta_of(names, 2, seed=3).requires_grad_(True)
+    pipeline = ShiftPipeline(names, fill="edge")
+    weight = torch.linspace(-1, 1, images.numel(), dtype=torch.float64).reshape(images.shape).sin()
+
+    def total(values, pixels):
+        return (pipeline(pixels, values, streams(2)) * weight).sum()
+
+    total(theta, images).backward()
+    assert theta.grad is not None
+    assert images.grad is not None
+    step = 1e-5
+    with torch.no_grad():
+        for row in range(2):
+            for column in range(len(names)):
+                move = torch.zeros_like(theta)
+                move[row, column] = step
+                slope = (total(theta + move, images) - total(theta - move, images)) / (2 * step)
+                assert torch.allclose(theta.grad[row, column], slope, rtol=2e-3, atol=2e-4), names[column]
+        direction = smooth_images(2, height=13, width=10, seed=9, dtype=torch.float64) - 0.5
+        slope = (total(theta, images + step * direction) - total(theta, images - step * direction)) / (2 * step)
+        assert torch.allclose((images.grad * direction).sum(), slope, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "gamma", "exposure", "saturation", "sharpness"])
+def test_the_gradient_at_the_identity_is_that_of_the_shift(name):
+    image = smooth_images(1, height=9, width=8, dtype=torch.float64)
+    pipeline = ShiftPipeline([name])
+    theta = torch.full((1, 1), CATALOG[name].identity, dtype=torch.float64, requires_grad=True)
+    shifted = pipeline(image, theta, streams(1))
+    assert torch.equal(shifted.detach(), image)
+    (shifted**2).sum().backward()
+    with torch.no_grad():
+        up, down = (float((pipeline(image, theta + s, streams(1)) ** 2).sum()) for s in (1e-5, -1e-5))
+    assert theta.grad is not None
+    assert float(theta.grad) == pytest.approx((up - down) / 2e-5, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ROUGH)
+def test_gradients_through_a_rough_shift_are_refused(name):
+    pipeline = ShiftPipeline(["brightness", name])
+    theta = torch.tensor([[0.9, CATALOG[name].identity]], dtype=torch.float64, requires_grad=True)
+    assert not pipeline.is_differentiable
+    with pytest.raises(ConfigError, match=f"`{name}` has no useful gradient"):
+        pipeline(smooth_images(1), theta, streams(1))
+
+
+def test_nearest_interpolation_is_not_differentiable():
+    assert ShiftPipeline(["rotation"]).is_differentiable
+    assert not ShiftPipeline(["rotation"], interpolation="nearest").is_differentiable
+    assert ShiftPipeline(["brightness"], interpolation="nearest").is_differentiable
+
+
+def test_the_default_order_is_the_cameras():
+    pipeline = ShiftPipeline(["gaussian_noise", "gaussian_blur", "tilt", "rotation", "brightness"])
+    assert pipeline.order == ("brightness", "rotation", "tilt", "gaussian_blur", "gaussian_noise")
+    stages = [CATALOG[name].stage for name in ShiftPipeline(tuple(CATALOG)).order]
+    assert stages == sorted(stages, key=["scene", "geometry", "optics", "sensor"].index)
+
+
+def test_a_stated_order_is_followed():
+    image = torch.full((1, 1, 8, 8), 0.4)
+    theta = torch.tensor([[0.5, 0.3]])
+    cover_level = ["brightness", "occlusion", "occlusion_level"]
+    full = torch.tensor([[0.5, 1.0, 0.8]])
+    light_last = run(cover_level, image, full, order=["occlusion", "brightness"])
+    light_first = run(cover_level, image, full)
+    assert torch.allclose(light_last, torch.tensor(0.4))
+    assert torch.allclose(light_first, torch.tensor(0.8))
+    assert theta.shape == (1, 2)
+
+
+def test_a_pipeline_of_one_stage_after_another_equals_the_whole():
+    names = ("exposure", "contrast", "rotation", "tilt", "gaussian_blur", "gaussian_noise", "jpeg_quality")
+    images = smooth_images(3)
+    theta = theta_of(names, 3)
+    step_by_step = images
+    for part in (("exposure",), ("contrast",), ("rotation", "tilt"), *((n,) for n in names[4:])):
+        columns = [names.index(n) for n in part]
+        step_by_step = run(part, step_by_step, theta[:, columns])
+    assert torch.equal(step_by_step, run(names, images, theta))
+
+
+def test_columns_may_stand_in_any_order():
+    names = PRESETS["demo"].names
+    images = smooth_images(3)
+    theta = theta_of(names, 3)
+    backward = run(names[::-1], images, theta.flip(1), order=PRESETS["demo"].order)
+    assert torch.equal(backward, run(names, images, theta, order=PRESETS["demo"].order))
+
+
+@pytest.mark.parametrize("name", [*MAINS, "illumination_angle", "occlusion_x"])
+@pytest.mark.parametrize("kind", ["above", "below", "nan", "inf"])
+def test_a_value_outside_its_range_is_refused_by_name_value_range_and_identity(name, kind):
+    shift = CATALOG[name]
+    value = {"above": shift.high * 1.5 + 1, "below": shift.low - 1, "nan": np.nan, "inf": np.inf}[kind]
+    names = (shift.companion_of, name) if shift.companion_of else (name,)
+    theta = torch.tensor([[CATALOG[n].identity for n in names]] * 2, dtype=torch.float64)
+    theta[1, -1] = value
+    with pytest.raises(
+        ConfigError, match=rf"`{name}` must be in \[.*\], got .*in row 1; {shift.identity:g}".replace("+", r"\+")
+    ):
+        run(names, smooth_images(2), theta)
+
+
+def test_wrong_names_options_and_shapes_are_refused():
+    with pytest.raises(ConfigError, match="did you mean `rotation`"):
+        ShiftPipeline(["rotatoin"])
+    with pytest.raises(ConfigError, match="named 2 times"):
+        ShiftPipeline(["tilt", "tilt"])
+    with pytest.raises(ConfigError, match="no shift is named"):
+        ShiftPipeline([])
+    with pytest.raises(ConfigError, match="only qualifies `motion_blur`"):
+        ShiftPipeline(["motion_blur_angle"])
+    with pytest.raises(ConfigError, match="must name each of brightness, tilt once, got tilt"):
+        ShiftPipeline(["tilt", "brightness"], order=["tilt"])
+    with pytest.raises(ConfigError, match="keep the geometric shifts together"):
+        ShiftPipeline(["tilt", "brightness", "pan"], order=["tilt", "brightness", "pan"])
+    with pytest.raises(ConfigError, match="unknown fill `mirror`"):
+        ShiftPipeline(["tilt"], fill="mirror")
+    with pytest.raises(ConfigError, match="`fill_value` must be in"):
+        ShiftPipeline(["tilt"], fill_value=2)
+    with pytest.raises(ConfigError, match="`field_of_view_deg` must be in"):
+        ShiftPipeline(["tilt"], field_of_view_deg=180)
+    with pytest.raises(ConfigError, match="unknown interpolation"):
+        ShiftPipeline(["tilt"], interpolation="cubic spline")
+    with pytest.raises(ConfigError, match="`seed` must be"):
+        ShiftPipeline(["tilt"], seed=-1)
+    pipeline = ShiftPipeline(["tilt"])
+    images = smooth_images(2)
+    with pytest.raises(ConfigError, match="theta must have shape"):
+        pipeline(images, torch.zeros(2, 2), streams(2))
+    with pytest.raises(ConfigError, match="streams must be int64"):
+        pipeline(images, torch.zeros(2, 1), torch.zeros(2))
+    with pytest.raises(ConfigError, match="images must be float32"):
+        pipeline((images * 255).to(torch.uint8), torch.zeros(2, 1), streams(2))
+
+
+def test_an_empty_batch_stays_empty():
+    assert run(["tilt"], torch.zeros(0, 3, 8, 8), torch.zeros(0, 1)).shape == (0, 3, 8, 8)
+
+
+def test_is_random_says_whether_streams_matter():
+    assert ShiftPipeline(["gaussian_noise"]).is_random
+    assert ShiftPipeline(["occlusion", "occlusion_x"]).is_random
+    settled = ShiftPipeline(["occlusion", "occlusion_x", "occlusion_y"])
+    assert not settled.is_random
+    theta = torch.tensor([[0.2, 0.1, 0.9]])
+    one, two = (settled(torch.ones(1, 3, 9, 9), theta, streams(1, k)) for k in (0, 5))
+    assert torch.equal(one, two)
+
+
+def test_the_description_decides_the_outcome():
+    one = ShiftPipeline(["tilt"], fill="edge").describe()
+    assert one == ShiftPipeline(["tilt"], fill="edge", seed=5).describe()
+    assert one != ShiftPipeline(["tilt"], fill="reflect").describe()
+    noisy = [ShiftPipeline(["gaussian_noise"], seed=s).describe() for s in (0, 1)]
+    assert noisy[0] != noisy[1]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_device_gives_the_same_images(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    names = tuple(n for n in CATALOG if n not in ("bit_depth", "jpeg_quality", "shot_noise"))
+    images = smooth_images(4, height=33, width=35)
+    theta = theta_of(names, 4)
+    there = run(names, images.to(device), theta.to(device), streams(4).to(device))
+    assert there.device.type == device
+    assert torch.allclose(there.cpu(), run(names, images, theta), atol=2e-5)
+
+
+def test_channel_helper_knows_the_colour_shifts():
+    assert channels_for("hue") == 3

@@ -44,7 +44,7 @@ def gaussian_blur(images_nchw: Tensor, sigma_px_n: Tensor) -> Tensor:
     """
     blurred = []
     for image, sigma in zip(images_nchw, sigma_px_n.double().cpu(), strict=True):
-        radius = max(int(_SIGMAS * float(sigma) + 0.5), 1)
+        radius = max(int(_SIGMAS * float(sigma.detach()) + 0.5), 1)
         offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
         line = torch.exp(-(offsets**2) / (2 * sigma.clamp_min(0.05) ** 2))
         line = line / line.sum()
@@ -71,7 +71,7 @@ def defocus(images_nchw: Tensor, radius_px_n: Tensor) -> Tensor:
     """
     blurred = []
     for image, radius in zip(images_nchw, radius_px_n.double().cpu(), strict=True):
-        reach = math.ceil(float(radius) + 0.5)
+        reach = math.ceil(float(radius.detach()) + 0.5)
         offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
         distance = torch.hypot(offsets[:, None], offsets)
         disc = (radius + 0.5 - distance).clamp(0, 1)
@@ -134,7 +134,7 @@ def sharpness(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
 
 def _line_kernel(length: Tensor, angle: Tensor) -> Tensor:
     """The line, each of its points shared out to the four pixels about it."""
-    reach = math.ceil(float(length) / 2) + 1
+    reach = math.ceil(float(length.detach()) / 2) + 1
     t = (torch.arange(_LINE_POINTS, dtype=torch.float64) + 0.5) / _LINE_POINTS - 0.5
     x, y = t * length * angle.cos() + reach, -t * length * angle.sin() + reach
     column, row = x.detach().floor(), y.detach().floor()

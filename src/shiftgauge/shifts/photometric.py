@@ -7,6 +7,7 @@ result does not depend on a pixel's place in memory, so a row's outcome is the s
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import torch
@@ -16,6 +17,8 @@ from shiftgauge.shifts.tensors import clip, column, exact_mean, power
 
 _LUMA: Final = (0.299, 0.587, 0.114)
 """Weights of grey in ITU-R BT.601, as Pillow and torchvision use them."""
+_SRGB_TOE: Final = 0.0031308
+"""Light below this is encoded in a straight line."""
 
 
 def brightness(images_nchw: Tensor, factor_n: Tensor) -> Tensor:
@@ -93,12 +96,14 @@ def exposure(images_nchw: Tensor, stops_n: Tensor) -> Tensor:
         >>> round(exposure(torch.full((1, 1, 1, 1), 0.5), torch.tensor([1.0])).item(), 4)
         0.6858
     """
-    gain = column(torch.exp(stops_n * 0.6931471805599453), images_nchw)
+    gain = column(torch.exp(stops_n.double() * math.log(2)), images_nchw)
     x = images_nchw
-    light = torch.where(x <= 0.04045, x / 12.92, power((x + 0.055) / 1.055, torch.full_like(gain, 2.4)))
-    light = (light * gain).clamp(0, 1)
+    light = torch.where(x <= 0.04045, x / 12.92, torch.exp(torch.log((x + 0.055) / 1.055) * 2.4))
+    light = (light * gain).clamp(max=1)
     return clip(
-        torch.where(light <= 0.0031308, light * 12.92, power(light, torch.full_like(gain, 1 / 2.4)) * 1.055 - 0.055)
+        torch.where(
+            light <= _SRGB_TOE, light * 12.92, torch.exp(torch.log(light.clamp_min(_SRGB_TOE)) / 2.4) * 1.055 - 0.055
+        )
     )
 
 

@@ -17,8 +17,8 @@ from shiftgauge.shifts import geometric, optical
 from shiftgauge.shifts.catalog import CATALOG, check_names, get
 from shiftgauge.shifts.steps import STEPS, Rows
 
-_ROWS_AT_ONCE: Final = 4
-"""Images worked on together on a CPU: few enough to stay in its cache."""
+_VALUES_AT_ONCE: Final = 1 << 20
+"""Pixel values worked on together on a CPU: few enough to stay in its cache."""
 _FINEST: Final = 0.17
 """Smoothing by less than this many pixels changes no float32 value."""
 
@@ -124,8 +124,9 @@ class ShiftPipeline:
                 shifted = self._apply(images_nchw, rows)
                 return shifted.clone() if shifted is images_nchw else shifted
             shifted = torch.empty(images_nchw.shape, dtype=images_nchw.dtype)
-            for start in range(0, len(images_nchw), _ROWS_AT_ONCE):
-                few = slice(start, start + _ROWS_AT_ONCE)
+            step = max(_VALUES_AT_ONCE // max(images_nchw[:1].numel(), 1), 1)
+            for start in range(0, len(images_nchw), step):
+                few = slice(start, start + step)
                 shifted[few] = self._apply(images_nchw[few], _take(rows, few))
             return shifted
 
