@@ -1,5 +1,6 @@
 """Tells logits from probabilities by what a model gives for sample images."""
 
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -33,16 +34,20 @@ def sample_images(input_shape: tuple[int, int, int], n: int = 4) -> torch.Tensor
     return torch.from_numpy(images)
 
 
-def settle_output_kind(outputs_nk: np.ndarray, stated: str | None) -> tuple[OutputKind, str]:
+def settle_output_kind(
+    outputs_nk: np.ndarray, stated: str | None, amplified: Callable[[], np.ndarray] | None = None
+) -> tuple[OutputKind, str]:
     """Returns `logits` or `probabilities`, and a sentence that says how it was found.
 
     Rows within [0, 1] that sum to 1 (± 1e-3) are probabilities. Values outside [0, 1] are logits.
-    Values within [0, 1] that do not sum to 1 can be either (independent sigmoid outputs, or logits
-    that happen to be small), so they are not guessed at.
+    Values within [0, 1] that do not sum to 1 can be either: independent sigmoid outputs, or logits
+    that happen to be small. Then images a thousand times as bright are tried: logits leave [0, 1],
+    sigmoid outputs cannot. If they stay, nothing is guessed.
 
     Args:
         outputs_nk: Outputs on sample images, (N, K).
         stated: What the configuration says, or None.
+        amplified: Gives outputs on such very bright images; called only in that case.
 
     Raises:
         ModelError: `probabilities` is stated but values lie outside [0, 1], or nothing is stated
@@ -71,5 +76,9 @@ def settle_output_kind(outputs_nk: np.ndarray, stated: str | None) -> tuple[Outp
             "logits",
             f"detected: values from {finite.min():.3g} to {finite.max():.3g} on {len(finite)} sample images",
         )
+    if inside and amplified is not None:
+        wide = amplified()
+        if np.isfinite(wide).all() and (wide.min() < -1e-6 or wide.max() > 1 + 1e-6):
+            return "logits", "detected: values leave [0, 1] on very bright sample images"
     reason = "lie in [0, 1] but do not sum to 1" if inside else "are not finite"
     raise ModelError(f"the model's outputs on sample images {reason}; state `output_kind`: logits or probabilities")

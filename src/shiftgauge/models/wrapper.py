@@ -125,8 +125,11 @@ class ImageClassifier(abc.ABC):
         """Runs sample images once to learn the number of classes and the kind of the outputs."""
         outputs = self._run(sample_images(self.input_shape), Execution())
         self._class_names, self._class_names_from = resolve_class_names(classes, outputs.shape[1])
-        values = outputs.double().numpy()
-        self._output_kind, self._output_kind_found = settle_output_kind(values, output_kind)
+        self._output_kind, self._output_kind_found = settle_output_kind(outputs.numpy(), output_kind, self._amplified)
+
+    def _amplified(self) -> np.ndarray:
+        """Outputs on sample images far beyond [0, 1], where logits leave [0, 1] and probabilities cannot."""
+        return self._run((sample_images(self.input_shape) - 0.5) * 1000, Execution()).numpy()
 
     def _check_images(self, images_nchw: torch.Tensor) -> None:
         shape = tuple(images_nchw.shape)
