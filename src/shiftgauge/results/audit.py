@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ import xarray as xr
 from shiftgauge.errors import StoreError
 from shiftgauge.files import write_atomic
 from shiftgauge.results.status import Gate, Level, Message, worst_level
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCHEMA_VERSION: Final = 1
 """Version of the run folder's layout; a newer one is refused with a sentence."""
@@ -82,6 +86,34 @@ class AuditResult:
                     for second in names[i + 1 :]:
                         rows.append(_row(data, kind, {"quantity": quantity, "input": first, "input_2": second}))
         return pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
+
+    def report(self, path: str | Path) -> Path:
+        """Writes the page of this result as one self-contained HTML file and returns its path."""
+        return _report("page").write_page(self, path)
+
+    def plot_indices(self, quantity: str | None = None) -> Figure:
+        """First and total indices with their intervals, ranked."""
+        return _report("figures").plot_indices(self, quantity)
+
+    def plot_interactions(self, quantity: str | None = None) -> Figure:
+        """Which pairs of inputs act together, as a heat map."""
+        return _report("figures").plot_interactions(self, quantity)
+
+    def plot_main_effects(self, quantity: str | None = None) -> Figure:
+        """Mean of the quantity along each shift, with the samples behind it."""
+        return _report("figures").plot_main_effects(self, quantity)
+
+    def plot_surface(self, quantity: str | None = None, pair: int = 0, slice_index: int | None = None) -> Figure:
+        """Response surface of the surrogate over two shifts at a fixed third, with the samples near that slice."""
+        return _report("figures").plot_surface(self, quantity, pair, slice_index)
+
+    def plot_gauge(self, quantity: str | None = None) -> Figure:
+        """The gauge R&R split of the variance."""
+        return _report("figures").plot_gauge(self, quantity)
+
+    def plot_strips(self, strip: int = 0) -> Figure:
+        """One image transformed along each shift, with the probability under each picture."""
+        return _report("figures").plot_strips(self, strip)
 
     def to_disk(self, folder: str | Path) -> Path:
         """Writes `results.nc`, `indices.csv` and, last, `run.json`; returns the folder.
@@ -154,6 +186,11 @@ class AuditResult:
             for name, variable in self.arrays.data_vars.items()
             if variable.dtype.kind in "fiu" and variable.size > 1000
         }
+
+
+def _report(module: str) -> Any:
+    """A module of the report, found by name: results stay free of plotting until someone asks for a picture."""
+    return import_module(f"shiftgauge.report.{module}")
 
 
 def _row(data: xr.Dataset, kind: str, where: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,243 @@
+"""An audit against a plain script in the manner of the weld study, and what an evaluation costs beyond the network.
+
+Prints, both sides measured in one run:
+
+1. seconds per evaluation of a ResNet-18 at 224×224 under the weld preset, plain script / audit, and the largest
+   difference of any first or total index between the two;
+2. the overhead of an evaluation (shifts, store, bookkeeping) over a bare forward pass at the same batch, layout and
+   precision;
+3. peak memory at a small and at a large number of evaluations, same batch.
+
+    python benchmarks/bench_audit.py            full size, minutes
+    python benchmarks/bench_audit.py --smoke    tiny, seconds
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from shiftgauge.data.arrays import from_arrays
+from shiftgauge.estimate.analysis import analyse
+from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.evaluate.run import evaluate, make_plan
+from shiftgauge.evaluate.store import Store
+from shiftgauge.models.compat import prepare_torchvision
+from shiftgauge.models.load import load_model
+from shiftgauge.shifts.catalog import get_preset
+from shiftgauge.studies.setup import Setup, prepare
+from shiftgauge.studies.shift_space import shift_space
+from shiftgauge.types import Execution
+
+SIZE = 224
+FIELD_OF_VIEW = math.radians(53.0)
+
+
+@dataclass
+class Case:
+    network: torch.nn.Module
+    setup: Setup
+    image: np.ndarray
+    label: int
+
+
+def make_case(n_base: int) -> Case:
+    """A ResNet-18 with seeded weights on one photograph; its head is scaled so that the probability really moves."""
+    from skimage.data import coffee
+
+    prepare_torchvision()
+    import timm
+
+    torch.manual_seed(0)
+    network = timm.create_model("resnet18", pretrained=False, num_classes=6).eval()
+    picture = torch.from_numpy(coffee()).permute(2, 0, 1)[None].float() / 255
+    picture = torch.nn.functional.interpolate(picture, size=(SIZE, SIZE), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        outputs = torch.cat([network((picture * b - 0.5) / 0.5) for b in (0.2, 0.6, 1.0, 1.4)])
+        network.fc.weight *= 1.5 / outputs.std(dim=0).mean()
+        network.fc.bias -= network((picture - 0.5) / 0.5)[0]
+    spec = {
+        "kind": "module",
+        "target": network,
+        "output_kind": "logits",
+        "preprocessing": {"channels": 3, "height": SIZE, "width": SIZE, "mean": [0.5] * 3, "std": [0.5] * 3},
+    }
+    classifier = load_model(spec)
+    image = (picture[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    source = from_arrays(image[None], np.array([0]), class_names=classifier.class_names)
+    setup = prepare(
+        classifier,
+        source,
+        shift_space(preset="weld"),
+        options=ShiftOptions(order=get_preset("weld").order),
+        estimator="assisted",
+        n_base=n_base,
+        second_order=True,
+        images="population",
+        classes=(),
+        quantity_of_interest="probability",
+        seed=0,
+    )
+    return Case(network=network, setup=setup, image=image, label=0)
+
+
+def corners_after_tilt(angle_deg: float) -> list[list[float]]:
+    """Where the corners of the picture land when its plane is turned about the horizontal axis through its centre."""
+    half, turn = SIZE / 2, math.radians(angle_deg)
+    distance = half / math.tan(FIELD_OF_VIEW / 2)
+    found = []
+    for x, y in ((-half, -half), (half, -half), (half, half), (-half, half)):
+        depth = distance / (distance + y * math.sin(turn))
+        found.append([half + x * depth, half + y * math.cos(turn) * depth])
+    return found
+
+
+def tilt_sign(case: Case) -> int:
+    """Which way the pipeline turns the plane for a positive angle, read off a picture with a bright upper edge."""
+    probe = torch.zeros(1, 3, SIZE, SIZE)
+    probe[..., : SIZE // 8, :] = 1
+    theta = np.array([[{"brightness": 1.0, "rotation": 0.0, "tilt": 20.0}[n] for n in case.setup.space.names]])
+    moved = case.setup.evaluator.perturb(probe, theta, np.zeros(1, np.int64))
+    return 1 if moved[0, 0].mean() < probe[0, 0].mean() else -1
+
+
+def plain_script(case: Case, theta: np.ndarray, sign: int) -> np.ndarray:
+    """One PIL image at a time through torchvision's functions, batch 64, float32, nothing tuned."""
+    prepare_torchvision()
+    from PIL import Image
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as transforms
+
+    picture = Image.fromarray(case.image)
+    column = {name: i for i, name in enumerate(case.setup.space.names)}
+    flat = [[0, 0], [SIZE, 0], [SIZE, SIZE], [0, SIZE]]
+    probability = np.empty(len(theta))
+    for start in range(0, len(theta), 64):
+        batch = []
+        for row in theta[start : start + 64]:
+            image = transforms.adjust_brightness(picture, row[column["brightness"]])
+            image = transforms.rotate(image, row[column["rotation"]], InterpolationMode.BILINEAR)
+            corners = corners_after_tilt(sign * row[column["tilt"]])
+            image = transforms.perspective(image, flat, corners, InterpolationMode.BILINEAR)
+            image = transforms.resize(image, [SIZE, SIZE])
+            batch.append(transforms.normalize(transforms.to_tensor(image), [0.5] * 3, [0.5] * 3))
+        with torch.no_grad():
+            probability[start : start + 64] = torch.softmax(case.network(torch.stack(batch)), 1)[:, case.label].numpy()
+    return probability
+
+
+def compare(case: Case) -> None:
+    setup = case.setup
+    theta = setup.rows.points(0, setup.rows.n_rows).theta_np
+    sign = tilt_sign(case)
+    plain_script(case, theta[:64], sign)
+    start = time.perf_counter()
+    plain = plain_script(case, theta, sign)
+    plain_seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder, Store(folder, {}) as store:
+        start = time.perf_counter()
+        plan = make_plan(setup.evaluator, setup.rows, ExecutionOptions(), store)
+        trial_seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        values = evaluate(setup.evaluator, setup.rows, plan, store)
+        ours_seconds = time.perf_counter() - start
+    n = len(theta)
+    both = np.column_stack([plain, values[:, 0]])
+    found = analyse(setup.rows.design, both, outputs=["plain", "audit"], estimator="assisted", resamples=100)
+    gap = max(float(np.abs(t[0] - t[1]).max()) for t in (found.first_order, found.total_order))
+    print(f"plain script   {1e3 * plain_seconds / n:8.2f} ms per evaluation ({n} evaluations)")
+    print(f"audit          {1e3 * ours_seconds / n:8.2f} ms per evaluation, {plan.execution}")
+    print(f"               the trial that chose this took {trial_seconds:.1f} s, once")
+    print(f"ratio          {plain_seconds / ours_seconds:8.2f}   (goal: at least 4)")
+    whole = plain_seconds / (ours_seconds + trial_seconds)
+    print(
+        f"ratio with the trial counted in {whole:.2f}; at 20,000 evaluations "
+        f"{20_000 * plain_seconds / n / (20_000 * ours_seconds / n + trial_seconds):.2f}"
+    )
+    print(f"largest difference of an index   {gap:.4f}   (goal: at most 0.02)")
+    print("first order", dict(zip(found.names, np.round(found.first_order, 3).T.tolist(), strict=True)))
+
+
+def overhead(case: Case, execution: Execution | None = None) -> None:
+    setup = case.setup
+    with tempfile.TemporaryDirectory() as folder, Store(folder, {}) as store:
+        plan = make_plan(setup.evaluator, setup.rows, ExecutionOptions(), store)
+        size = plan.execution.batch_size
+        batch = setup.evaluator.shifted(setup.rows.points(0, size))
+        classifier = setup.evaluator.classifier
+        classifier.outputs(batch, plan.execution)
+        bare, whole = [], []
+        chunk = 4 * size
+        for number in range(max(3, min(12, setup.rows.n_rows // chunk))):
+            start = time.perf_counter()
+            for _ in range(4):
+                classifier.outputs(batch, plan.execution)
+            bare.append((time.perf_counter() - start) / chunk)
+            start = time.perf_counter()
+            first = (number * chunk) % max(1, setup.rows.n_rows - chunk)
+            values = setup.evaluator.values(setup.rows.points(first, first + chunk), plan.execution)
+            store.put("bench", number, values)
+            whole.append((time.perf_counter() - start) / chunk)
+    ratio = float(np.median(np.array(whole) / np.array(bare)))
+    print(f"bare forward   {1e3 * np.median(bare):8.2f} ms per image, {plan.execution}")
+    print(f"evaluation     {1e3 * np.median(whole):8.2f} ms per image")
+    print(f"overhead       {ratio:8.2f}   (goal: at most 1.3)")
+
+
+MEMORY_CODE = """
+import json, resource, sys
+import numpy as np, torch
+from shiftgauge.studies.audit import audit
+from shiftgauge.evaluate.options import ExecutionOptions
+rows = int(sys.argv[1])
+network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 7, 4), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+                              torch.nn.Flatten(), torch.nn.Linear(8, 3)).eval()
+torch.manual_seed(0)
+rng = np.random.default_rng(0)
+images = rng.random((8, 3, 224, 224), dtype=np.float32)
+spec = {"kind": "module", "target": network, "output_kind": "logits",
+        "preprocessing": {"channels": 3, "height": 224, "width": 224}}
+audit(spec, (images, np.arange(8) % 3), "weld", n_base=rows, estimator="gpc", resamples=20, progress=False,
+      execution=ExecutionOptions(batch_size=32, precision="float32", channels_last=False))
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+"""
+
+
+def memory(small: int, large: int) -> None:
+    """The whole public call in a process of its own, at two numbers of evaluations."""
+    peaks = []
+    for rows in (small, large):
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", MEMORY_CODE, str(rows)], capture_output=True, text=True, check=True
+        )
+        peaks.append(float(json.loads(run.stdout.splitlines()[-1])))
+    print(f"peak memory    {peaks[0]:.0f} MiB at N = {small:,}, {peaks[1]:.0f} MiB at N = {large:,}")
+    print(f"ratio          {peaks[1] / peaks[0]:8.3f}   (goal: within 15 %)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes: does it run?")
+    parser.add_argument("--only", choices=("compare", "overhead", "memory"), help="one of the three parts")
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    case = make_case(16 if options.smoke else 256)
+    if options.only in (None, "compare"):
+        compare(case)
+    if options.only in (None, "overhead"):
+        overhead(case)
+    if options.only in (None, "memory"):
+        memory(*((64, 256) if options.smoke else (1_000, 20_000)))
+
+
+if __name__ == "__main__":
+    main()
