@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, DataSection, ModelSection, PreprocessingSection
 from shiftgauge.cli.reader import LoadedConfig
-from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.shifts.catalog import get, get_preset
 from shiftgauge.space import Space
@@ -169,7 +168,27 @@ def _load_data(loaded: LoadedConfig) -> ImageDataset:
 
 
 def _data_values(loaded: LoadedConfig, section: DataSection, kind: str) -> Mapping[str, Any]:
-    raise ConfigError("not wired")
+    values: dict[str, Any] = {
+        "kind": kind,
+        "path": loaded.resolve(getattr(section, kind)),
+        "skip_unreadable": section.skip_unreadable,
+        "limit": section.limit,
+        "seed": loaded.config.estimate.seed,
+    }
+    if kind != "npz":
+        values["background"] = section.background
+    if kind == "manifest":
+        values |= {
+            "path_column": section.path_column,
+            "label_columns": section.label_column,
+            "group_column": section.group_column,
+            "split_column": section.split_column,
+            "split": section.split,
+            "root": None if section.root is None else loaded.resolve(section.root),
+        }
+    if kind == "npz":
+        values |= {**section.arrays, "split": section.split}
+    return values
 
 
 def _relabelled(loaded: LoadedConfig, data: ImageDataset, model: Classifier) -> ImageDataset:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 """A number in [0, 1]."""
@@ -113,13 +113,21 @@ class DataSection(Section):
     )
     split_column: str | None = Field(default=None, description="Manifest column with the split.")
     split: str | None = Field(default=None, description="Take only the rows of this split.")
-    labels: dict[str, str] | None = Field(
-        default=None, description="Label in the data → class of the model. Default: matched by name, never by order."
+    arrays: dict[str, str] = Field(
+        default_factory=dict,
+        description="Names of the arrays in an npz file where they are not images, labels, classes, names; also "
+        "groups, splits, layout (nhw, nhwc, nchw).",
+    )
+    labels: dict[str, str | int] | None = Field(
+        default=None,
+        description="Label in the data → class of the model (or number of its output). Default: matched by name, "
+        "never by order.",
     )
     limit: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         description="Take at most this many images, the same share of every class, drawn with `estimate.seed`.",
     )
+    background: Share = Field(default=0.0, description="Grey level behind transparent pixels.")
     skip_unreadable: bool = Field(
         default=False, description="Leave out files that cannot be read and list them, instead of stopping."
     )
@@ -180,7 +188,7 @@ class EstimateSection(Section):
         description="assisted: pick-freeze sharpened by a surrogate; pick_freeze: without one; gpc: surrogate alone.",
     )
     n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
-        default=512, description="Base samples, best a power of two; the number of evaluations is a multiple of it."
+        default=512, description="Base samples, a power of two; there are n_base × (2 × inputs + 2) evaluations."
     )
     second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
     degree: Annotated[int, Field(ge=1, le=30)] | Auto = Field(
@@ -199,6 +207,16 @@ class EstimateSection(Section):
     )
     classes: list[str] = Field(default_factory=list, description="Further classes whose probability is recorded.")
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
+
+    @field_validator("n_base")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            low = 1 << (value.bit_length() - 1)
+            raise ValueError(
+                f"must be a power of two, because the design is a Sobol' sequence; near are {low} and {2 * low}"
+            )
+        return value
 
 
 class ExecutionSection(Section):
