@@ -47,7 +47,7 @@ def shorten(text: Any, length: int) -> str:
 
     Example:
         >>> shorten("a_very_long_file_name.png", 12)
-        'a_very….png'
+        'a_very_….png'
     """
     plain = clean(text)
     if len(plain) <= length:

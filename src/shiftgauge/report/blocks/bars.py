@@ -30,11 +30,12 @@ class Axis:
         return min(max(100 * (value - low) / (high - low), 0.0), 100.0)
 
 
-def axis_for(estimates: Iterable[Estimate], *, floor: float = 0.05) -> Axis:
+def axis_for(shown: Iterable[Estimate], *, floor: float = 0.05) -> Axis:
     """Returns the axis that shows all values and their intervals; it starts below 0 only if a bar does visibly."""
+    estimates = list(shown)
     values = [v for e in estimates for v in (e.value, e.low, e.high) if math.isfinite(v)]
     high = max([*values, floor])
-    low = min([*values, 0.0])
+    low = min([0.0, *(e.value for e in estimates if math.isfinite(e.value))])
     return Axis(tuple(ticks(0.0 if low > -0.04 * high else low, high, 4)))
 
 

@@ -40,7 +40,7 @@ def value_range(result: AuditResult, quantity: str) -> tuple[float, float]:
         for name in ("sample_value", "bin_mean", "main_effect")
         if name in data
     ]
-    values = np.concatenate(pools)
+    values = np.concatenate(pools) if pools else np.empty(0)
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0

@@ -41,7 +41,7 @@ def _row(result: AuditResult, quantity: Quantity, k: int, name: str, level: int)
     total = name.strip().lower().startswith("total")
     kind = "total" if total else "part" if "part" in name.lower().split(" to ")[0] or level else "first"
     return {
-        "label": name.strip(),
+        "label": name.strip().replace("_", " "),
         "level": level,
         "total": total,
         "bar": bar(_AXIS, ((_clip(share), kind),)),

@@ -90,7 +90,9 @@ def _thumbs(result: AuditResult, quantity: Quantity, role: str) -> list[dict[str
                 "src": data_uri(pick(data, "thumb_image", thumb=t)),
                 "worst": data_uri(pick(data, "thumb_worst", thumb=t)),
                 "text": strings(data, "thumb_worst_text")[t] if "thumb_worst_text" in data else "",
-                **facts,
+                "clean": facts["clean"],
+                "mean": facts["mean"],
+                "std": facts["std"],
             }
         )
     return cards

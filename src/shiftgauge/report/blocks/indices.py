@@ -92,7 +92,8 @@ def _map(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
     names = strings(data, "input")
     kind = "total_interaction" if "total_interaction" in data else "second_order"
     both = "second_order" in data and "total_interaction" in data
-    cells, pairs = [], []
+    cells: list[dict[str, Any]] = []
+    pairs: list[tuple[Estimate, dict[str, Any]]] = []
     for i, first in enumerate(names):
         row: list[dict[str, Any]] = []
         for second in names[:i]:
@@ -103,8 +104,8 @@ def _map(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
             pairs.append((value, pair | {"alone": text_of(estimate(data, "second_order", **where)) if both else None}))
         cells.append({"label": input_label(first), "cells": row})
     top = max([c["value"] for r in cells for c in r["cells"] if math.isfinite(c["value"])], default=0.0)
-    for row in cells:
-        for cell in row["cells"]:
+    for line in cells:
+        for cell in line["cells"]:
             cell["level"] = heat_level(cell["value"], max(top, 0.05))
     pairs.sort(key=lambda p: -p[0].value if p[0].defined else math.inf)
     return {

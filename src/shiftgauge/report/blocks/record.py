@@ -76,7 +76,7 @@ def build_provenance(result: AuditResult) -> dict[str, Any]:
     found = result.provenance
     run = [(k, found.get(k)) for k in ("started", "finished", "device", "seed")]
     return {
-        "run": [(k.capitalize(), v) for k, v in run if v not in (None, "")],
+        "run": [(k.capitalize(), str(v).replace("T", " ")) for k, v in run if v not in (None, "")],
         "hashes": list(dict(found.get("hashes") or {}).items()),
         "versions": list(dict(found.get("versions") or {}).items()),
         "skipped": [(str(s[0]), str(s[1])) for s in found.get("skipped") or []],

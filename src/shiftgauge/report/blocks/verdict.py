@@ -105,11 +105,17 @@ def _gauge(result: AuditResult, quantity: Quantity) -> dict[str, str]:
     at = names.index("total gauge r&r") if "total gauge r&r" in names else len(names) - 1
     study = estimate(data, "gauge_study_variation", quantity=quantity.name, component=at).value
     verdict = clean(pick(data, "gauge_verdict", quantity=quantity.name)) if "gauge_verdict" in data else ""
-    text = "of the study variation comes from the shifts, not from the parts"
-    tone = "" if not quantity.factual or not math.isfinite(study) else _gauge_tone(study)
+    text = "spread caused by the shifts, as a share of the total spread (study variation)"
+    tone = "" if not math.isfinite(study) else _gauge_tone(study)
     if not quantity.factual:
-        verdict = "surrogate only"
-    return {"title": "Gauge R&R", "value": percent(study, 0), "text": f"{text}. {verdict}".strip(), "tone": tone}
+        text = "the surrogate is too poor to tell"
+        return {"title": "Gauge R&R", "value": "not established", "text": text, "tone": "bad"}
+    return {
+        "title": "Gauge R&R",
+        "value": percent(study, 0),
+        "text": f"{text}: {verdict}" if verdict else text,
+        "tone": tone,
+    }
 
 
 def _gauge_tone(study: float) -> str:

@@ -43,12 +43,13 @@ function colourScale(colours) {
 // view: azimuth and elevation in radians, zoom; returns a function from the box [-1, 1]³ (height ±0.62) to the screen
 function camera(view, width, height) {
   const ca = Math.cos(view.azimuth), sa = Math.sin(view.azimuth), ce = Math.cos(view.elevation), se = Math.sin(view.elevation);
-  const size = Math.min(width / 3.5, height / 2.75) * view.zoom, distance = 6;
+  const size = Math.min((width - 96) / 2.95, (height - 84) / 2.55) * view.zoom, distance = 6;
+  const middle = height / 2 - size * 0.2 * Math.sin(2 * view.elevation) + 4;
   return (x, y, z) => {
     const right = ca * x - sa * y, ahead = sa * x + ca * y;
     const up = z * ce + ahead * se, depth = ahead * ce - z * se;
     const k = distance / (distance + depth);
-    return { x: width / 2 + size * right * k, y: height / 2 + size * 0.02 - size * up * k, depth };
+    return { x: width / 2 + size * right * k, y: middle - size * up * k, depth };
   };
 }
 
@@ -73,7 +74,8 @@ function drawBox(pen, project, view, axes, style) {
 function labelBox(pen, project, view, axes, style, back) {
   pen.fillStyle = style.ink; pen.font = style.font; pen.textBaseline = "middle";
   const centre = project(0, 0, -HEIGHT);
-  const outward = (p, by) => { const dx = p.x - centre.x, dy = p.y - centre.y, n = Math.hypot(dx, dy) || 1; return { x: p.x + by * dx / n, y: p.y + by * dy / n }; };
+  // the screen direction away from the box, at a right angle to the projected edge a–b
+  const normal = (a, b) => { let nx = a.y - b.y, ny = b.x - a.x; const n = Math.hypot(nx, ny) || 1, s = (a.x + b.x) / 2 - centre.x, t = (a.y + b.y) / 2 - centre.y; const sign = nx * s + ny * t < 0 ? -1 : 1; return { x: sign * nx / n, y: sign * ny / n }; };
   const write = (text, p) => { pen.textAlign = "center"; pen.fillText(text, p.x, p.y); };
   const flat = view.elevation > 1.45;
   for (const [name, place] of [["x", t => [t, -back.backY, -HEIGHT]], ["y", t => [-back.backX, t, -HEIGHT]]]) {
@@ -82,15 +84,16 @@ function labelBox(pen, project, view, axes, style, back) {
     if (Math.hypot(a.x - b.x, a.y - b.y) < 40) continue;
     const every = Math.max(1, Math.ceil(axis.ticks.length * 40 / Math.hypot(a.x - b.x, a.y - b.y)));
     pen.fillStyle = style.soft;
-    axis.ticks.forEach((t, k) => { if (k % every === 0) write(t.text, outward(project(...place(t.at)), 18)); });
+    const away = normal(a, b), move = (p, by) => ({ x: p.x + by * away.x, y: p.y + by * away.y });
+    axis.ticks.forEach((t, k) => { if (k % every === 0) write(t.text, move(project(...place(t.at)), 8 + 8 * Math.abs(away.x) + 6)); });
     pen.fillStyle = style.ink;
-    const end = outward(project(...place(0)), 40), half = pen.measureText(axis.title).width / 2;
+    const end = move(project(...place(0)), 34 + 16 * Math.abs(away.x)), half = pen.measureText(axis.title).width / 2;
     write(axis.title, { x: Math.min(Math.max(end.x, half + 4), style.width - half - 4), y: Math.min(end.y, style.height - 10) });
   }
   if (flat) return;
   const corners = [[-1, -1], [-1, 1], [1, -1], [1, 1]].map(c => ({ c, p: project(c[0], c[1], 0) })).sort((a, b) => a.p.x - b.p.x);
   pen.fillStyle = style.soft; pen.textAlign = "right";
-  for (const t of axes.z.ticks) { const p = project(...corners[0].c, t.at * HEIGHT); pen.fillText(t.text, Math.max(p.x - 8, 26), p.y); }
+  for (const t of axes.z.ticks) { const p = project(...corners[0].c, t.at * HEIGHT); pen.fillText(t.text, Math.max(p.x - 8, 30), p.y); }
 }
 
 // grid: {nx, ny, z (heights in [-1, 1], NaN for none), colour (0–1)}; dots: [{x, y, z}]

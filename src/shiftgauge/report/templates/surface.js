@@ -48,7 +48,7 @@ function startSurface(data) {
     labelBox(pen, project, view, axes, s, back);
     if (s.width >= 500) drawScale(pen, scale, axes.z, s);
     pen.fillStyle = s.ink; pen.font = "600 " + s.font; pen.textAlign = "left"; pen.textBaseline = "top";
-    pen.fillText("Height: " + q.label, 6, 6, s.width - 12);
+    pen.fillText("Height: " + q.label, 6, 4, s.width - 12);
     canvas.setAttribute("aria-label", "Response surface of " + q.label + " over " + p.first.label + " and " + p.second.label + (p.third ? ", " + sliceText() : "") + ", " + dots.length + " samples drawn. The table below holds its values.");
   }
   const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };

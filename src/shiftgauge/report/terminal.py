@@ -1,0 +1,145 @@
+"""The audit in a terminal: verdict, trust, gates, tables, cost; readable at 80 columns without colour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from shiftgauge.report.blocks.record import build_cost
+from shiftgauge.report.blocks.verdict import TRUST, alarm_text, measured_text
+from shiftgauge.report.format import clean, fixed, input_label, interval, number, percent, percent_interval, shorten
+from shiftgauge.report.read import Estimate, Quantity, estimate, is_constant, main_quantity, pick, ranked, strings
+from shiftgauge.results.audit import AuditResult
+
+_STYLE: Final = {"info": "green", "caution": "yellow", "alarm": "bold red"}
+_TAG: Final = {"info": "note", "caution": "CAUTION", "alarm": "ALARM"}
+_NAME: Final = 28
+"""Most characters of a name in a table."""
+
+
+def summary(result: AuditResult, page: str | Path | None = None) -> RenderableType:
+    """Returns what a terminal shows after an audit.
+
+    Args:
+        result: The audit.
+        page: Where the page was written; named on the last line.
+
+    Example:
+        >>> from rich.console import Console
+        >>> Console().print(summary(result, "runs/weld/report.html"))  # doctest: +SKIP
+    """
+    quantity = main_quantity(result)
+    parts: list[RenderableType] = [Text(""), *_verdict(result, quantity), Text("")]
+    parts += _gates(result, quantity)
+    if "gauge_contribution" in result.arrays:
+        parts += [*_gauge(result, quantity), Text("")]
+    parts += [*_indices(result, quantity), Text(""), _cost(result)]
+    if page is not None:
+        parts.append(_line(("Page: ", "bold"), (clean(page), "")))
+    return Group(*parts)
+
+
+def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
+    level = result.level if quantity.factual else "alarm"
+    lines: list[RenderableType] = []
+    if not quantity.factual:
+        lines.append(_line(("ALARM: ", _STYLE["alarm"]), (alarm_text(quantity), _STYLE["alarm"])))
+    else:
+        lines.append(_line((clean(result.headline), "bold")))
+    lines.append(_line((f"{TRUST[level]}.", _STYLE[level])))
+    lines += [_hanging(_TAG[m.level], _STYLE[m.level], m.text) for m in result.messages]
+    lines.append(_line((measured_text(result), "dim")))
+    if quantity.share == quantity.share:
+        verb = "explains" if quantity.trusted else "explains only"
+        lines.append(_line((f"A smooth surrogate {verb} {percent(quantity.share)} of the variance (Q²).", "dim")))
+    return lines
+
+
+def _gates(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
+    if not result.gates:
+        return []
+    note = "" if quantity.factual else " (judged on the surrogate: not established)"
+    lines: list[RenderableType] = [_line((f"Gates{note}", "bold"))]
+    for gate in result.gates:
+        word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
+        lines.append(_hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
+    return [*lines, Text("")]
+
+
+def _gauge(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
+    data = result.arrays
+    title = f"Gauge R&R: {shorten(quantity.label, 50)}{'' if quantity.factual else ' (surrogate only)'}"
+    table = _table("Source")
+    for name in ("Contribution", "95 %" if result.confidence_level == 0.95 else "interval", "Study variation"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for k, label in enumerate(strings(data, "component")):
+        share = estimate(data, "gauge_contribution", quantity=quantity.name, component=k)
+        study = estimate(data, "gauge_study_variation", quantity=quantity.name, component=k)
+        text = Text(("  " if label.startswith(" ") else "") + shorten(label.strip().replace("_", " "), _NAME))
+        text.stylize("bold" if label.lower().startswith("total") else "")
+        cells = (percent(share.value), percent_interval(share.low, share.high), percent(study.value))
+        table.add_row(text, *(Text(c) for c in cells))
+    if "gauge_ndc" in data:
+        ndc = number(float(pick(data, "gauge_ndc", quantity=quantity.name)))
+        verdict = clean(pick(data, "gauge_verdict", quantity=quantity.name)) if "gauge_verdict" in data else ""
+        caption = f"distinct categories: {ndc}" + (f"; {verdict}" if verdict and quantity.factual else "")
+        table.caption = Text(caption, style="dim")
+    return [_line((title, "bold")), table]
+
+
+def _indices(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
+    data = result.arrays
+    if is_constant(data, quantity.name):
+        return [_line(("Indices: undefined, because the output never changed.", "bold"))]
+    note = "" if quantity.factual else " OF THE SURROGATE, not facts"
+    table = _table("Input")
+    for name in ("First", "interval", "Total", "interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for key in ranked(data, quantity.name, strings(data, "input")):
+        first, total = (
+            estimate(data, kind, quantity=quantity.name, input=key) for kind in ("first_order", "total_order")
+        )
+        table.add_row(Text(shorten(input_label(key), _NAME - 6)), *_cells(first), *_cells(total))
+    return [_line((f"Sensitivity indices{note}: {shorten(quantity.label, 50)}", "bold")), table]
+
+
+def _cells(value: Estimate) -> tuple[Text, Text]:
+    return Text(fixed(value.value)), Text(interval(value.low, value.high), style="dim")
+
+
+def _cost(result: AuditResult) -> Text:
+    facts = dict(build_cost(result)["facts"])
+    parts = []
+    if "Evaluations of the classifier" in facts:
+        parts.append(f"{facts['Evaluations of the classifier']} evaluations")
+    if "Time" in facts:
+        parts.append(facts["Time"])
+    if "Images per second" in facts:
+        parts.append(f"{facts['Images per second']} images/s")
+    if "Run as" in facts:
+        parts.append(clean(facts["Run as"]))
+    return _line(("Cost: ", "bold"), (", ".join(parts), ""))
+
+
+def _table(first: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, caption_justify="left", pad_edge=False)
+    table.add_column(first, overflow="fold")
+    return table
+
+
+def _line(*parts: tuple[str, str]) -> Text:
+    return Text.assemble(*(Text(clean(text), style=style) for text, style in parts))
+
+
+def _hanging(tag: str, style: str, text: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=7, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(tag, style=style), Text(clean(text)))
+    return Padding(grid, (0, 0, 0, 1))

@@ -1,0 +1,70 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from factories import audit_result
+
+VARIANTS = {
+    "plain": {},
+    "hostile": {"hostile": True},
+    "rough": {"share": 0.7},
+    "gpc": {"estimator": "gpc", "share": 0.6},
+    "fixed": {"images_mode": "fixed", "shifts": ("rotation", "brightness")},
+    "constant": {"constant": True, "shifts": ("rotation",)},
+}
+
+
+@pytest.fixture(scope="session")
+def results():
+    """One result of each kind, built once."""
+    return {name: audit_result(n_base=256, **options) for name, options in VARIANTS.items()}
+
+
+@pytest.fixture(scope="session")
+def pages(results):
+    """The page of each result."""
+    from shiftgauge.report.page import render_page
+
+    return {name: render_page(result) for name, result in results.items()}
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless browser, or a skip that says what is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+    if path is None:
+        pytest.skip("no chromium on the path")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, pages, tmp_path):
+    """Opens a variant's page and records what it says and asks for."""
+    contexts = []
+
+    def start(name: str, *, width: int = 1100, scheme: str = "light", javascript: bool = True):
+        file = Path(tmp_path) / f"{name}.html"
+        file.write_text(pages[name], encoding="utf-8")
+        context = chromium.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=javascript
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.said, page.asked = [], []
+        page.on("console", lambda m: page.said.append(f"{m.type}: {m.text}"))
+        page.on("pageerror", lambda e: page.said.append(f"error: {e}"))
+        page.on("dialog", lambda d: (page.said.append(f"dialog: {d.message}"), d.dismiss()))
+        page.on("request", lambda r: page.asked.append(r.url) if r.url.split(":")[0] not in ("file", "data") else None)
+        context.route(lambda url: url.split(":")[0] not in ("file", "data"), lambda route: route.abort())
+        page.goto(file.as_uri())
+        page.wait_for_load_state("load")
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
