@@ -12,7 +12,7 @@ MAX_GROUPS: Final = 2048
 """Samples are resampled in at most this many runs of neighbours, which bounds the weights' memory."""
 
 
-def resampling_groups(n: int) -> FloatArray:
+def resampling_groups(n: int) -> np.ndarray:
     """Starts of the runs of neighbouring samples that are resampled together, int (G,).
 
     Up to `MAX_GROUPS` samples each is a group of its own. Beyond that, resampling runs of independent

@@ -1,6 +1,6 @@
 """The products of a pick-freeze sample whose means are all that the indices need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol
@@ -9,7 +9,7 @@ import numpy as np
 
 from shiftgauge.errors import DataError, NumericalError
 from shiftgauge.estimate.bootstrap import resampling_groups
-from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.types import FloatArray, OutputsNQ
 
 _WORK: Final = 4_000_000
@@ -117,21 +117,45 @@ class PickFreezeMoments:
         """Group sums of all columns for those outputs."""
         n = self.design.n_base
         starts = resampling_groups(n)
-        bounds = np.append(starts, n)
         q = len(self.centre[outputs])
         sums = np.empty((self.layout.n_columns, q, len(starts)))
-        run = int(bounds[1])
-        step = max(1, _WORK // (run * max(1, q) * self.layout.n_columns))
-        for g in range(0, len(starts), step):
-            stop = min(g + step, len(starts))
-            block = self.blocks_nrq[bounds[g] : bounds[stop], :, outputs] - self.centre[outputs]
-            columns = pick_freeze_columns(np.ascontiguousarray(np.moveaxis(block, 0, -1)), self.layout)
-            sums[:, :, g:stop] = sum_runs(columns, run)
-        return GroupSums(values=sums, counts=np.diff(bounds).astype(float))
+        for first, last, span, run in chunk_columns(n, q * self.layout.n_columns):
+            columns = self.columns_of(self.blocks_nrq[span, :, outputs] - self.centre[outputs])
+            sums[:, :, first:last] = sum_runs(columns, run)
+        return GroupSums(values=sums, counts=np.diff(np.append(starts, n)).astype(float))
+
+    def columns_of(self, blocks_nrq: FloatArray) -> FloatArray:
+        """Columns (K, q, n) of some blocks of centred values (n, rows_per_block, q)."""
+        return pick_freeze_columns(np.ascontiguousarray(np.moveaxis(blocks_nrq, 0, -1)), self.layout)
 
     def base_values(self, output: int) -> FloatArray:
         """Values of one output at the rows A and B (N, 2)."""
         return self.blocks_nrq[:, :2, output]
+
+
+def mean_error(sums: GroupSums) -> FloatArray:
+    """Variance of the mean of column 0 (q,), from the spread between groups."""
+    total, groups = sums.counts.sum(), len(sums.counts)
+    away = sums.values[0] - sums.values[0].sum(axis=-1, keepdims=True) / total * sums.counts
+    return np.einsum("qg,qg->q", away, away) / total**2 * (groups / (groups - 1))
+
+
+def chunk_columns(n: int, width: int) -> Iterator[tuple[int, int, slice, int]]:
+    """Cuts n blocks into pieces of whole resampling groups that fit in memory.
+
+    Args:
+        n: Number of blocks.
+        width: Numbers formed per block.
+
+    Yields:
+        First and last group, blocks, and blocks per group.
+    """
+    bounds = np.append(resampling_groups(n), n)
+    run = int(bounds[1])
+    step = max(1, _WORK // (run * max(1, width)))
+    for first in range(0, len(bounds) - 1, step):
+        last = min(first + step, len(bounds) - 1)
+        yield first, last, slice(int(bounds[first]), int(bounds[last])), run
 
 
 def sum_runs(columns_kqn: FloatArray, run: int) -> FloatArray:
@@ -188,8 +212,15 @@ def pick_freeze_columns(f_rqn: FloatArray, layout: MomentLayout) -> FloatArray:
     return out
 
 
-def variance_components(columns: FloatArray, layout: MomentLayout, n_base: int) -> Mapping[str, FloatArray]:
+def variance_components(
+    columns: FloatArray, layout: MomentLayout, mean_error: FloatArray | float
+) -> Mapping[str, FloatArray]:
     """Turns means of the columns (K, q, ...) into mean and variance components.
+
+    Args:
+        columns: Means of the columns (K, q, ...).
+        layout: Of the columns.
+        mean_error: Variance of the estimated mean, by which its square is too large (q, 1 ...).
 
     Returns:
         `mean` (centred) and `variance` (q, ...); `first`, `total` (d, q, ...); per pair `interaction` (terms that hold
@@ -197,10 +228,9 @@ def variance_components(columns: FloatArray, layout: MomentLayout, n_base: int) 
     """
     i, j = layout.pairs
     first, total = columns[layout.first], columns[layout.total]
-    n = 2 * n_base
     found = {
         "mean": columns[0],
-        "variance": (columns[1] - columns[0] ** 2) * (n / (n - 1)),
+        "variance": columns[1] - columns[0] ** 2 + mean_error,
         "first": first,
         "total": total,
         "interaction": total[i] + total[j] - columns[layout.pair_total],
@@ -211,7 +241,7 @@ def variance_components(columns: FloatArray, layout: MomentLayout, n_base: int) 
     return found
 
 
-def check_values(design: PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
+def check_values(design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
     """Returns the values as float64 (n_rows, Q) when they fit the design and are finite."""
     array = np.asarray(values, float)
     array = array[:, None] if array.ndim == 1 else array

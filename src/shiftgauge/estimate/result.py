@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
 from shiftgauge.checks import require_in
 from shiftgauge.types import FloatArray
 
@@ -91,7 +93,7 @@ class Indices:
     resamples: int
     confidence_level: float
     seed: int
-    defined: FloatArray
+    defined: np.ndarray
     mean: FloatArray
     mean_interval: FloatArray
     variance: FloatArray

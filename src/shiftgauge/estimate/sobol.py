@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from shiftgauge.estimate.bootstrap import check_bootstrap, multinomial_weights, percentile_interval, resampled_means
-from shiftgauge.estimate.moments import MomentLayout, MomentSource, variance_components
+from shiftgauge.estimate.moments import MomentLayout, MomentSource, mean_error, variance_components
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.types import FloatArray
@@ -56,7 +56,7 @@ def sobol_indices(
             chosen = slice(start, min(start + step, len(outputs)))
             parts.append(_one_block(source, chosen, weights, confidence_level))
     found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else {}
-    tables = _tables(found, layout, resamples)
+    tables = index_tables(found, layout)
     messages = (*status, *_messages(tables, source, outputs))
     return Indices(
         estimator=estimator,
@@ -74,11 +74,14 @@ def sobol_indices(
     )
 
 
-def ratios(columns: FloatArray, layout: MomentLayout, n_base: int, floor: FloatArray) -> Mapping[str, FloatArray]:
+def ratios(
+    columns: FloatArray, layout: MomentLayout, floor: FloatArray, error: FloatArray | None = None
+) -> Mapping[str, FloatArray]:
     """Mean, variance and all indices (outputs first) from means of the columns (K, q, ...); NaN where constant."""
-    parts = variance_components(columns, layout, n_base)
+    ones = (1,) * (columns.ndim - 2)
+    parts = variance_components(columns, layout, 0.0 if error is None else error.reshape(-1, *ones))
     variance = parts["variance"]
-    known = variance > floor.reshape(-1, *(1,) * (variance.ndim - 1))
+    known = variance > floor.reshape(-1, *ones)
     safe = np.where(known, variance, 1.0)
     out = {"mean": parts["mean"], "variance": np.where(known, variance, 0.0)}
     for key, value in parts.items():
@@ -94,11 +97,11 @@ def variance_floor(centre_q: FloatArray, square_q: FloatArray) -> FloatArray:
 
 def _one_block(source: MomentSource, chosen: slice, weights: FloatArray, level: float) -> dict[str, FloatArray]:
     sums = source.sums(chosen)
-    n, layout, centre = source.design.n_base, source.layout, source.centre[chosen]
+    layout, centre, error = source.layout, source.centre[chosen], mean_error(sums)
     point_columns = sums.values.sum(axis=-1) / sums.counts.sum()
     floor = variance_floor(centre, point_columns[1])
-    point = ratios(point_columns, layout, n, floor)
-    replicates = ratios(resampled_means(sums.values, sums.counts, weights), layout, n, floor)
+    point = ratios(point_columns, layout, floor, error)
+    replicates = ratios(resampled_means(sums.values, sums.counts, weights), layout, floor, error)
     out = dict(point)
     for key, value in replicates.items():
         out[f"{key}_interval"] = percentile_interval(value, level)
@@ -107,7 +110,8 @@ def _one_block(source: MomentSource, chosen: slice, weights: FloatArray, level: 
     return out
 
 
-def _tables(found: Mapping[str, FloatArray], layout: MomentLayout, resamples: int) -> dict[str, Any]:
+def index_tables(found: Mapping[str, FloatArray], layout: MomentLayout) -> dict[str, Any]:
+    """The fields of `Indices` from ratios and their intervals, outputs first."""
     tables: dict[str, Any] = {key: found[key] for key in ("mean", "mean_interval", "variance", "variance_interval")}
     tables["defined"] = found["variance"] > 0
     for key, name in (("first", "first_order"), ("total", "total_order")):
@@ -117,9 +121,6 @@ def _tables(found: Mapping[str, FloatArray], layout: MomentLayout, resamples: in
         known = key in found
         tables[name] = pair_matrix(found[key], layout.d) if known else None
         tables[f"{name}_interval"] = pair_matrix(found[f"{key}_interval"], layout.d) if known else None
-    if resamples:
-        for name in ("mean", "variance"):
-            tables[f"{name}_interval"] = tables[f"{name}_interval"].reshape(-1, 2)
     return tables
 
 
@@ -153,7 +154,7 @@ def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence
     return messages
 
 
-def constant_messages(defined_q: FloatArray, mean_q: FloatArray, outputs: Sequence[str]) -> list[Status]:
+def constant_messages(defined_q: np.ndarray, mean_q: FloatArray, outputs: Sequence[str]) -> list[Status]:
     """One message for each output that did not vary."""
     return [
         Status(

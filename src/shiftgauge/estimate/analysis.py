@@ -1,0 +1,88 @@
+"""One door to all estimators of Sobol' indices."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias, get_args
+
+from shiftgauge.checks import require_in
+from shiftgauge.errors import ConfigError
+from shiftgauge.estimate.assisted import assisted
+from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.chaos.gpc import gpc
+from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.pick_freeze import pick_freeze
+from shiftgauge.estimate.result import Indices
+from shiftgauge.types import FloatArray, OutputsNQ
+
+Estimator: TypeAlias = Literal["assisted", "pick_freeze", "gpc"]
+ESTIMATORS: Final[tuple[str, ...]] = get_args(Estimator)
+
+
+def analyse(
+    design: PickFreezeDesign | PlainDesign,
+    values: OutputsNQ,
+    *,
+    outputs: Sequence[str],
+    estimator: str = "assisted",
+    image_features: FloatArray | None = None,
+    chaos: ChaosOptions | None = None,
+    resamples: int = 1000,
+    confidence_level: float = 0.95,
+    seed: int = 0,
+) -> Indices:
+    """Sobol' indices of all outputs, by the estimator asked for.
+
+    Args:
+        design: What was evaluated.
+        values: Outputs at its rows, in order (n_rows, Q).
+        outputs: Their names.
+        estimator: `assisted` (default: unbiased, sharp where the function is smooth), `pick_freeze` (no surrogate) or
+            `gpc` (the surrogate alone, from a plain design).
+        image_features: Numbers per image (n_images, k) that a surrogate may use.
+        chaos: Terms of the surrogate.
+        resamples: Bootstrap resamples.
+        confidence_level: Of the intervals.
+        seed: Of the resampling.
+
+    Returns:
+        Indices with intervals and status.
+
+    Raises:
+        ConfigError: Unknown estimator, or one that the design cannot serve.
+        NumericalError: NaN or infinite values; the message names the row.
+
+    Example:
+        >>> from shiftgauge.estimate.inputs import Inputs
+        >>> from shiftgauge.estimate.reference import ISHIGAMI
+        >>> design = PickFreezeDesign(inputs=Inputs(space=ISHIGAMI.space), n_base=128)
+        >>> y = ISHIGAMI.function(design.rows(0, design.n_rows).theta)[:, None]
+        >>> analyse(design, y, outputs=["y"], estimator="pick_freeze", resamples=50).total_order.shape
+        (1, 3)
+    """
+    require_in("estimator", estimator, ESTIMATORS)
+    if estimator == "gpc":
+        return gpc(
+            design,
+            values,
+            outputs=outputs,
+            chaos=chaos,
+            image_features=image_features,
+            resamples=resamples,
+            confidence_level=confidence_level,
+            seed=seed,
+        )
+    if not isinstance(design, PickFreezeDesign):
+        raise ConfigError(f"the `{estimator}` estimator needs a PickFreezeDesign; a PlainDesign serves `gpc` only")
+    if estimator == "pick_freeze":
+        return pick_freeze(
+            design, values, outputs=outputs, resamples=resamples, confidence_level=confidence_level, seed=seed
+        )
+    return assisted(
+        design,
+        values,
+        outputs=outputs,
+        chaos=chaos,
+        image_features=image_features,
+        resamples=resamples,
+        confidence_level=confidence_level,
+        seed=seed,
+    )

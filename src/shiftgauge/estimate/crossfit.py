@@ -1,0 +1,213 @@
+"""Surrogates that never see the points they are applied to: one per fold, chosen by error on the fold left out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky
+
+from shiftgauge.errors import NumericalError
+from shiftgauge.estimate.chaos.basis import Basis
+from shiftgauge.estimate.chaos.candidates import Candidate
+from shiftgauge.estimate.chaos.index_set import IndexSet
+from shiftgauge.estimate.chaos.vandermonde import vandermonde
+from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.types import FloatArray, OutputsNQ
+
+_CHUNK: Final = 16_384
+_RIDGES: Final = (1e-12, 1e-3, 1e-2, 1e-1)
+"""Penalties tried, as a share of the number of points; the first only guards the factorisation."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CrossFit:
+    """One surrogate per fold and one for all rows, over the same terms; terms not chosen are zero.
+
+    Args:
+        bases: One per input.
+        indices: All terms of all candidates (P, d).
+        folds: Coefficients fitted without fold k (K, P, Q).
+        full: Coefficients fitted to all rows (P, Q).
+        q2: 1 - error on the folds left out / variance (Q,); 0 or below when nothing is explained.
+        chosen: Number of the chosen candidate (Q,).
+        labels: Of the chosen candidates (Q,).
+        terms: Number of their terms (Q,).
+    """
+
+    bases: tuple[Basis, ...]
+    indices: IndexSet
+    folds: FloatArray
+    full: FloatArray
+    q2: FloatArray
+    chosen: np.ndarray
+    labels: tuple[str, ...]
+    terms: np.ndarray
+
+    def predict_left_out(self, design: PickFreezeDesign) -> OutputsNQ:
+        """Values at every row of the design from the surrogate of its own fold, which never saw its block."""
+        out = np.empty((design.n_rows, self.full.shape[1]))
+        live = np.flatnonzero((self.folds != 0).any(axis=(0, 2)))
+        coefficients = np.ascontiguousarray(self.folds[:, live])
+        for start, fold_n, phi in _pieces(design, self.bases, self.indices[live], len(self.folds)):
+            for k in range(len(self.folds)):
+                rows = np.flatnonzero(fold_n == k)
+                out[start + rows] = phi[:, rows].T @ coefficients[k]
+        return out
+
+
+def fold_of_block(block_n: np.ndarray, n_folds: int) -> np.ndarray:
+    """Fold of each block: neighbours in the sequence go to different folds."""
+    return block_n % n_folds
+
+
+def cross_fit(
+    design: PickFreezeDesign,
+    centred: OutputsNQ,
+    bases: tuple[Basis, ...],
+    candidates: Sequence[Candidate],
+    n_folds: int,
+) -> CrossFit:
+    """Fits every candidate without each fold and keeps, for each output, the one with the least error there.
+
+    All fits come from one pass: ΦᵀΦ, Φᵀy and yᵀy per fold. A fit without a fold subtracts that fold's, a smaller set
+    of terms takes part of the matrix, and the error on the fold is yᵀy - 2cᵀΦᵀy + cᵀΦᵀΦc.
+
+    Args:
+        design: What was evaluated.
+        centred: Outputs at its rows, less their means (n_rows, Q).
+        bases: One per input.
+        candidates: Sets of terms.
+        n_folds: K ≥ 2; blocks, not rows, are dealt to folds.
+
+    Returns:
+        The surrogates.
+    """
+    union = np.unique(np.concatenate([c.indices for c in candidates]), axis=0)
+    place = {tuple(row): k for k, row in enumerate(union.tolist())}
+    members = [np.array([place[tuple(row)] for row in c.indices.tolist()]) for c in candidates]
+    sums = _fold_sums(design, centred, bases, union, n_folds)
+    choice = _Choice(sums, len(union))
+    for number, rows in enumerate(members):
+        choice.offer(number, rows, _RIDGES[0])
+    for number in {int(v) for v in choice.number}:
+        for ridge in _RIDGES[1:]:
+            choice.offer(number, members[number], ridge, only=choice.number == number)
+    variance = sums.square.sum(axis=0) / sums.count.sum()
+    known = variance > 0
+    error = choice.error / sums.count.sum()
+    return CrossFit(
+        bases=bases,
+        indices=union,
+        folds=choice.folds,
+        full=choice.full(members),
+        q2=np.where(known, 1 - error / np.where(known, variance, 1.0), np.nan),
+        chosen=choice.number,
+        labels=tuple(candidates[int(c)].label for c in choice.number),
+        terms=np.array([len(members[int(c)]) for c in choice.number]),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _FoldSums:
+    """Per fold: ΦᵀΦ (K, P, P), Φᵀy (K, P, Q), Σy² (K, Q), rows (K,)."""
+
+    gram: FloatArray
+    moment: FloatArray
+    square: FloatArray
+    count: FloatArray
+
+
+def _fold_sums(
+    design: PickFreezeDesign, centred: OutputsNQ, bases: Sequence[Basis], union: IndexSet, n_folds: int
+) -> _FoldSums:
+    p, q = len(union), centred.shape[1]
+    sums = _FoldSums(
+        gram=np.zeros((n_folds, p, p)),
+        moment=np.zeros((n_folds, p, q)),
+        square=np.zeros((n_folds, q)),
+        count=np.zeros(n_folds),
+    )
+    for start, fold_n, phi in _pieces(design, bases, union, n_folds):
+        for k in range(n_folds):
+            rows = np.flatnonzero(fold_n == k)
+            part, y = np.ascontiguousarray(phi[:, rows]), centred[start + rows]
+            sums.gram[k] += part @ part.T
+            sums.moment[k] += part @ y
+            sums.square[k] += np.einsum("nq,nq->q", y, y)
+            sums.count[k] += len(rows)
+    return sums
+
+
+def _pieces(
+    design: PickFreezeDesign, bases: Sequence[Basis], indices: IndexSet, n_folds: int
+) -> Iterator[tuple[int, np.ndarray, FloatArray]]:
+    size = max(design.rows_per_block, min(_CHUNK, 16_000_000 // max(1, len(indices))))
+    for start in range(0, design.n_rows, size):
+        stop = min(start + size, design.n_rows)
+        coordinates = design.inputs.coordinates(design.rows(start, stop).unit)
+        fold_n = fold_of_block(np.arange(start, stop) // design.rows_per_block, n_folds)
+        yield start, fold_n, vandermonde(bases, indices, coordinates)
+
+
+class _Choice:
+    """The best fit so far of each output."""
+
+    def __init__(self, sums: _FoldSums, n_terms: int) -> None:
+        self.sums, self.n_terms = sums, n_terms
+        self.gram, self.moment = sums.gram.sum(axis=0), sums.moment.sum(axis=0)
+        n_folds, n_outputs = sums.square.shape
+        self.error = np.full(n_outputs, np.inf)
+        self.number = np.zeros(n_outputs, int)
+        self.ridge = np.zeros(n_outputs)
+        self.folds = np.zeros((n_folds, n_terms, n_outputs))
+
+    def offer(self, number: int, rows: np.ndarray, ridge: float, only: np.ndarray | None = None) -> None:
+        """Tries a set of terms and takes it for the outputs whose error falls."""
+        outputs = np.arange(len(self.error)) if only is None else np.flatnonzero(only)
+        fits, error = [], np.zeros(len(outputs))
+        for k in range(len(self.folds)):
+            own_gram = self.sums.gram[k][rows[:, None], rows]
+            own_moment = self.sums.moment[k][rows[:, None], outputs]
+            gram = self.gram[rows[:, None], rows] - own_gram
+            moment = self.moment[rows[:, None], outputs] - own_moment
+            c = _solve(gram, moment, ridge * (self.sums.count.sum() - self.sums.count[k]))
+            if c is None:
+                return
+            fits.append(c)
+            error += self.sums.square[k][outputs] + np.einsum("pq,pq->q", c, own_gram @ c - 2 * own_moment)
+        better = np.flatnonzero(error < self.error[outputs])
+        won = outputs[better]
+        self.error[won] = np.maximum(error[better], 0.0)
+        self.number[won], self.ridge[won] = number, ridge
+        self.folds[:, :, won] = 0.0
+        for k, c in enumerate(fits):
+            self.folds[k][rows[:, None], won] = c[:, better]
+
+    def full(self, members: Sequence[np.ndarray]) -> FloatArray:
+        """Coefficients from all rows, for the chosen sets and penalties."""
+        out = np.zeros((self.n_terms, len(self.error)))
+        for number, ridge in {(int(n), float(r)) for n, r in zip(self.number, self.ridge, strict=True)}:
+            won = np.flatnonzero((self.number == number) & (self.ridge == ridge))
+            rows = members[number]
+            c = _solve(
+                self.gram[rows[:, None], rows], self.moment[rows[:, None], won], ridge * float(self.sums.count.sum())
+            )
+            if c is None:
+                raise NumericalError("the surrogate's equations are singular; use the `pick_freeze` estimator")
+            out[rows[:, None], won] = c
+        return out
+
+
+def _solve(gram: FloatArray, moment: FloatArray, penalty: float) -> FloatArray | None:
+    gram = gram.copy()
+    gram[np.diag_indices(len(gram))] += penalty
+    gram[0, 0] -= penalty  # the constant is not shrunk
+    try:
+        factor = cholesky(gram, lower=True, check_finite=False, overwrite_a=True)
+    except np.linalg.LinAlgError:
+        return None
+    size = np.diag(factor)
+    if size.min() < 1e-6 * size.max():
+        return None
+    return cho_solve((factor, True), moment, check_finite=False)
