@@ -25,13 +25,14 @@ _SPEC_TYPES = {"builtins.tuple", "builtins.list", "builtins.dict", "collections.
 _OBJECTS = ("custom_obj_", "opaque_obj_")
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Name, ast.Load, ast.Constant, ast.Call,
-    ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+    ast.keyword, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 _FUNCTION = re.compile(
     r"Max|Min|Mod|Abs|Eq|Ne|Lt|Le|Gt|Ge|And|Or|Not|Pow|Symbol|Integer|floor|ceiling|sqrt|exp|log"
     r"|FloorDiv|ModularIndexing|Where|PythonMod|CleanDiv|CeilToInt|FloorToInt|CeilDiv|LShift|RShift|PowByNatural"
     r"|FloatPow|FloatTrueDiv|IntTrueDiv|IsNonOverlappingAndDenseIndicator|TruncToFloat|TruncToInt|RoundToInt"
-    r"|RoundDecimal|ToFloat|Identity|Piecewise"
+    r"|RoundDecimal|ToFloat|Identity|Piecewise|Add|Mul|Rational|Float|Equality|Unequality|LessThan|GreaterThan"
+    r"|StrictLessThan|StrictGreaterThan"
 )
 
 
@@ -63,7 +64,7 @@ def check_archive(path: str | Path) -> None:
 
 def _complaints(archive: zipfile.ZipFile) -> Iterator[str]:
     names = archive.namelist()
-    if len(set(names)) != len(names):
+    if len({name.lower() for name in names}) != len(names):
         yield "two members have the same name"
     pickled = {name for name in names if name.endswith((".pt", ".pth", ".pkl"))}
     for name in names:
@@ -135,15 +136,18 @@ def _is_arithmetic(text: str) -> bool:
     for node in ast.walk(tree):
         if not isinstance(node, _NODES):
             return False
-        if isinstance(node, ast.Constant) and not isinstance(node.value, (bool, int, float)):
+        if isinstance(node, ast.Constant) and not _is_plain_constant(node.value):
             return False
         if isinstance(node, ast.Name) and node.id.startswith("__"):
             return False
-        if isinstance(node, ast.Call) and not (
-            isinstance(node.func, ast.Name) and _FUNCTION.fullmatch(node.func.id) and not node.keywords
-        ):
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and _FUNCTION.fullmatch(node.func.id)):
             return False
     return True
+
+
+def _is_plain_constant(value: object) -> bool:
+    """Numbers, truth values, and the texts within `Symbol('s0', positive=True)` or `Float('1.5')`."""
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and bool(re.fullmatch(r"[\w.]*", value)))
 
 
 def _is_plain_spec(text: str) -> bool:
