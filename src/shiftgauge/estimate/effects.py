@@ -1,0 +1,235 @@
+"""How the output moves with one input, and with two: curves and surfaces beside the samples behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.errors import ConfigError
+from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
+from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.inputs import IMAGE, REPEAT
+from shiftgauge.estimate.moments import check_values
+from shiftgauge.types import FloatArray, OutputsNQ
+
+
+@dataclass(frozen=True, kw_only=True)
+class MainEffect:
+    """E[f | x_i] for all outputs: a smooth curve from the surrogate, and means of the sample in bins.
+
+    Args:
+        name: The input.
+        unit: Its unit.
+        grid: Values of the input (m,).
+        curve: Surrogate's E[g | x_i] (m, Q); None without a surrogate.
+        bin_centre: Mean value of the input in each bin (b,); image indices for the image.
+        bin_mean: Mean output (b, Q).
+        bin_interval: Student's interval of that mean (b, Q, 2).
+        bin_count: Rows in the bin (b,).
+    """
+
+    name: str
+    unit: str
+    grid: FloatArray
+    curve: FloatArray | None
+    bin_centre: FloatArray
+    bin_mean: FloatArray
+    bin_interval: FloatArray
+    bin_count: np.ndarray
+
+
+def main_effect(
+    design: PickFreezeDesign | PlainDesign,
+    values: OutputsNQ,
+    name: str,
+    *,
+    surrogate: ChaosSurrogate | None = None,
+    n_grid: int = 61,
+    n_bins: int = 12,
+    confidence_level: float = 0.95,
+) -> MainEffect:
+    """Main effect of one input on all outputs.
+
+    Args:
+        design: What was evaluated; of a pick-freeze design the independent rows A and B are binned.
+        values: Outputs at its rows (n_rows, Q).
+        name: The input; not `repeat`.
+        surrogate: Gives the curve, its other inputs averaged exactly.
+        n_grid: Points of the curve.
+        n_bins: Bins of equal probability; a `choice` has one per value, the image one per image.
+        confidence_level: Of the intervals of the bins' means.
+
+    Returns:
+        Curve and bins; empty bins are left out, and a bin of one row has an interval of NaN.
+
+    Raises:
+        ConfigError: Unknown input.
+
+    Example:
+        >>> from shiftgauge.estimate.inputs import Inputs
+        >>> from shiftgauge.estimate.reference import linear_gaussian
+        >>> ref = linear_gaussian()
+        >>> design = PlainDesign(inputs=Inputs(space=ref.space), n=512)
+        >>> y = ref.function(design.rows(0, 512).theta)[:, None]
+        >>> effect = main_effect(design, y, "x3", n_bins=4)
+        >>> bool(abs(effect.bin_mean[:, 0] - 3 * effect.bin_centre).max() < 0.3)
+        True
+    """
+    inputs = design.inputs
+    require_in("input", name, [n for n in inputs.names if n != REPEAT])
+    require_positive_int("n_grid", n_grid, low=2)
+    require_positive_int("n_bins", n_bins)
+    column = inputs.names.index(name)
+    coordinate, unit, sample = _sample(design, values, column)
+    parameter = inputs.parameters[column]
+    if name == IMAGE or parameter is None:
+        grid = np.arange(inputs.n_images, dtype=float)
+        which = coordinate.astype(np.int64)
+    elif parameter.levels is not None:
+        grid = parameter.levels[0]
+        which = np.searchsorted(grid, coordinate)
+    else:
+        grid = np.linspace(*parameter.display_range(), n_grid)
+        which = np.minimum((unit * n_bins).astype(np.int64), n_bins - 1)
+    curve = None if surrogate is None else surrogate.conditional_mean([column], grid[:, None])
+    return MainEffect(
+        name=name,
+        unit="" if parameter is None else parameter.unit,
+        grid=grid,
+        curve=curve,
+        **_bins(which, coordinate, sample, confidence_level),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseSurface:
+    """The surrogate over two inputs, and the rows of the sample near that slice.
+
+    Args:
+        names: The two inputs.
+        grid_x: Values of the first (m,).
+        grid_y: Values of the second (m,).
+        surface: Surrogate (m, m, Q), first axis the second input, as plotting libraries expect.
+        fixed: The inputs that are held, with their values; all others are averaged.
+        near: Rows of the sample near the slice (k,).
+        near_x: Their first input (k,).
+        near_y: Their second input (k,).
+        near_values: Their outputs (k, Q).
+    """
+
+    names: tuple[str, str]
+    grid_x: FloatArray
+    grid_y: FloatArray
+    surface: FloatArray
+    fixed: Mapping[str, float]
+    near: np.ndarray
+    near_x: FloatArray
+    near_y: FloatArray
+    near_values: FloatArray
+
+
+def response_surface(
+    design: PickFreezeDesign | PlainDesign,
+    values: OutputsNQ,
+    surrogate: ChaosSurrogate,
+    names: tuple[str, str],
+    *,
+    fixed: Mapping[str, float] | None = None,
+    n_grid: int = 61,
+    nearness: float = 0.05,
+) -> ResponseSurface:
+    """The surrogate over two inputs with others held, and the samples near that slice.
+
+    Args:
+        design: What was evaluated.
+        values: Outputs at its rows (n_rows, Q).
+        surrogate: Fitted to them.
+        names: Two different inputs, neither image nor repeat.
+        fixed: Inputs that are held → value (the image by its index). All others are averaged.
+        n_grid: Points a side.
+        nearness: A row is near when every held parameter's probability is within this of the slice's.
+
+    Returns:
+        Surface and samples; with nothing held all rows are near.
+
+    Raises:
+        ConfigError: Unknown input, or one named twice.
+    """
+    inputs = design.inputs
+    held = dict(fixed or {})
+    shifts = [n for n in inputs.names if n not in (IMAGE, REPEAT)]
+    for name in names:
+        require_in("parameter", name, shifts)
+    for name in held:
+        require_in("input", name, [n for n in inputs.names if n != REPEAT])
+    if len({*names, *held}) != 2 + len(held):
+        raise ConfigError(f"the two axes {names} and the held inputs {list(held)} must all differ")
+    columns = [inputs.names.index(name) for name in (*names, *held)]
+    x, y = (np.linspace(*inputs.space[name].display_range(), n_grid) for name in names)
+    grid_x, grid_y = np.meshgrid(x, y)
+    points = np.column_stack([grid_x.ravel(), grid_y.ravel(), *(np.full(grid_x.size, v) for v in held.values())])
+    surface = surrogate.conditional_mean(columns, points).reshape(n_grid, n_grid, -1)
+    sample = check_values(design, values, surrogate.outputs)
+    unit = design.rows(0, design.n_rows).unit
+    near = np.flatnonzero(_near(design, unit, held, nearness))
+    coordinates = inputs.coordinates(unit[near])
+    return ResponseSurface(
+        names=names,
+        grid_x=x,
+        grid_y=y,
+        surface=surface,
+        fixed=held,
+        near=near,
+        near_x=coordinates[:, columns[0]],
+        near_y=coordinates[:, columns[1]],
+        near_values=sample[near],
+    )
+
+
+def _near(
+    design: PickFreezeDesign | PlainDesign, unit: FloatArray, held: Mapping[str, float], nearness: float
+) -> np.ndarray:
+    kept = np.ones(len(unit), bool)
+    for name, value in held.items():
+        column = design.inputs.names.index(name)
+        parameter = design.inputs.parameters[column]
+        if parameter is None:
+            kept &= design.inputs.image_index(unit) == int(value)
+        elif parameter.levels is not None:
+            kept &= parameter.ppf(unit[:, column]) == value
+        else:
+            kept &= np.abs(unit[:, column] - float(parameter.cdf(np.array(value)))) <= nearness
+    return kept
+
+
+def _sample(
+    design: PickFreezeDesign | PlainDesign, values: OutputsNQ, column: int
+) -> tuple[FloatArray, FloatArray, OutputsNQ]:
+    array = np.asarray(values, float)
+    width = array.shape[1] if array.ndim == 2 else 1
+    sample = check_values(design, array, [str(q) for q in range(width)])
+    unit = design.rows(0, design.n_rows).unit
+    if isinstance(design, PickFreezeDesign):
+        kept = np.arange(design.n_rows) % design.rows_per_block < 2
+        unit, sample = unit[kept], sample[kept]
+    return design.inputs.coordinates(unit)[:, column], unit[:, column], sample
+
+
+def _bins(which: np.ndarray, coordinate: FloatArray, sample: OutputsNQ, level: float) -> dict[str, Any]:
+    present, code, count = np.unique(which, return_inverse=True, return_counts=True)
+    indicator = np.zeros((len(present), len(sample)))
+    indicator[code, np.arange(len(sample))] = 1.0 / count[code]
+    mean = indicator @ sample
+    spread = np.maximum(indicator @ (sample - mean[code]) ** 2, 0.0)
+    free = np.maximum(count - 1, 1)
+    half = np.sqrt(spread / free[:, None]) * student.ppf((1 + level) / 2, free)[:, None]
+    half[count < 2] = np.nan
+    return {
+        "bin_centre": indicator @ coordinate,
+        "bin_mean": mean,
+        "bin_interval": np.stack([mean - half, mean + half], axis=-1),
+        "bin_count": count,
+    }
