@@ -98,13 +98,10 @@ def exposure(images_nchw: Tensor, stops_n: Tensor) -> Tensor:
     """
     gain = column(torch.exp(stops_n.double() * math.log(2)), images_nchw)
     x = images_nchw
-    light = torch.where(x <= 0.04045, x / 12.92, torch.exp(torch.log((x + 0.055) / 1.055) * 2.4))
+    light = torch.where(x <= 0.04045, x / 12.92, power((x + 0.055) / 1.055, torch.full_like(gain, 2.4)))
     light = (light * gain).clamp(max=1)
-    return clip(
-        torch.where(
-            light <= _SRGB_TOE, light * 12.92, torch.exp(torch.log(light.clamp_min(_SRGB_TOE)) / 2.4) * 1.055 - 0.055
-        )
-    )
+    bright = power(light.clamp_min(_SRGB_TOE), torch.full_like(gain, 1 / 2.4))
+    return clip(torch.where(light <= _SRGB_TOE, light * 12.92, bright * 1.055 - 0.055))
 
 
 def saturation(images_nchw: Tensor, factor_n: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from shiftgauge.shifts.tensors import clip, column, exact_mean
 
-_FEW_PHOTONS: Final = 10.0
+_FEW_PHOTONS: Final = 4.0
 """Below this mean the Poisson distribution is inverted step by step."""
-_MOST_STEPS: Final = 45
-"""No count above this is met at a mean of 10 within 16-bit uniform numbers."""
+_MOST_STEPS: Final = 30
+"""No count above this is met at a mean of 4 within the 65,536 levels of the random numbers."""
 
 
 def gaussian_noise(images_nchw: Tensor, std_n: Tensor, normal_nchw: Tensor) -> Tensor:
@@ -67,9 +67,9 @@ def shot_noise(images_nchw: Tensor, photons_n: Tensor, normal_nchw: Tensor) -> T
     """Counts photons: y = min(K / P, 1) with K Poisson of mean λ = P x.
 
     K is the Poisson quantile of the probability Φ(z), so that with z held fixed the count grows with the light.
-    For λ < 10 the distribution function is summed; above, K is the whole part of the normal expansion to the order
-    λ⁻¹ (Giles 2016), λ + √λ z + (z²/6 + 1/3) − (z³/72 + z/36)/√λ + (z⁴/270 + 7z²/810 − 8/405)/λ. In float32 a count
-    above 2²⁴ is rounded, by less than the image itself is.
+    For λ < 4 the distribution function is summed. Above, K is the whole part of the normal expansion to the order
+    λ⁻¹ (Giles 2016), λ + √λ z + (z²/6 + 1/3) − (z³/72 + z/36)/√λ + (z⁴/270 + 7z²/810 − 8/405)/λ, which misses the
+    quantile by one photon in at most 0.2 % of pixels. Counts above 2²⁴ are rounded as the float32 image itself is.
 
     Args:
         images_nchw: Images in [0, 1], (N, C, H, W).
@@ -160,16 +160,15 @@ def jpeg_quality(images_nchw: Tensor, quality_n: Tensor) -> Tensor:
         >>> bool((coded - 0.5).abs().max() < 0.01)
         True
     """
-    pixels = (images_nchw.detach() * 255).round().to(torch.uint8).cpu().numpy()
-    coded = images_nchw.detach().clone()
-    for row, quality in enumerate(np.floor(quality_n.detach().double().cpu().numpy() + 0.5).astype(int)):
-        if quality > 100:
-            continue
-        if pixels.shape[1] == 3:
-            back = _through_jpeg(np.ascontiguousarray(pixels[row].transpose(1, 2, 0)), quality).transpose(2, 0, 1)
-        else:
-            back = np.stack([_through_jpeg(np.ascontiguousarray(channel), quality) for channel in pixels[row]])
-        coded[row] = torch.from_numpy(back.astype(np.float32) / 255).to(coded)
+    pixels = (images_nchw.detach() * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    qualities = np.floor(quality_n.detach().double().cpu().numpy() + 0.5).astype(int)
+    for row, quality in enumerate(qualities):
+        if quality <= 100:
+            pixels[row] = _through_jpeg(pixels[row], int(quality))
+    planes = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    coded = planes.to(images_nchw.device).to(images_nchw.dtype).div_(255)
+    for row in np.flatnonzero(qualities > 100):
+        coded[row] = images_nchw[row].detach()
     return coded
 
 
@@ -214,19 +213,25 @@ def _poisson_quantile(mean: Tensor, probability: Tensor) -> Tensor:
     reached, count = term.clone(), torch.zeros_like(mean)
     for step in range(1, _MOST_STEPS):
         short = reached < probability
-        if not short.any():
+        if step % 4 == 0 and not short.any():
             break
-        count += short
-        term = term * mean / step
-        reached += term
+        count.add_(short)
+        reached.add_(term.mul_(mean).mul_(1 / step))
     return count
 
 
-def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+def _through_jpeg(pixels_hwc: np.ndarray, quality: int) -> np.ndarray:
+    if pixels_hwc.shape[2] == 3:
+        return _coded(pixels_hwc, quality)
+    channels = np.moveaxis(pixels_hwc, 2, 0)
+    return np.stack([_coded(np.ascontiguousarray(channel), quality) for channel in channels], axis=2)
+
+
+def _coded(pixels: np.ndarray, quality: int) -> np.ndarray:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(quality))
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     buffer.seek(0)
-    with Image.open(buffer) as image:
+    with Image.open(buffer, formats=["JPEG"]) as image:
         return np.asarray(image)
 
 

@@ -32,7 +32,7 @@ def clip(fresh: Tensor) -> Tensor:
 
 
 def power(base: Tensor, exponent: Tensor) -> Tensor:
-    """Returns x^γ for x ≥ 0, as exp(γ log x) and 0 at 0.
+    """Returns x^γ for x ≥ 0 and γ > 0, as exp(γ log x); 0 at 0.
 
     torch.pow rounds differently at the ends of its vector loops, so it would depend on a pixel's place in memory.
 
@@ -40,7 +40,9 @@ def power(base: Tensor, exponent: Tensor) -> Tensor:
         >>> power(torch.tensor([0.0, 0.25]), torch.tensor(0.5)).tolist()
         [0.0, 0.5]
     """
-    positive = base > 0
+    if not (torch.is_grad_enabled() and (base.requires_grad or exponent.requires_grad)):
+        return torch.log(base).mul_(exponent).exp_()
+    positive = base > 0  # log 0 has no gradient
     raised = torch.exp(torch.log(torch.where(positive, base, torch.ones_like(base))) * exponent)
     return torch.where(positive, raised, torch.zeros_like(base))
 
