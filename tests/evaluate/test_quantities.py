@@ -24,7 +24,9 @@ def test_every_quantity_equals_the_one_of_pytorch():
     margin = torch.where(z.argmax(1) == t, true - top2[:, 1], true - top2[:, 0])
     loss = torch.nn.functional.cross_entropy(z, t, reduction="none")
     got = measure(logits, labels, "logits", [2])
-    expected = torch.stack([p[torch.arange(50), t], margin, loss, (z.argmax(1) == t).double(), p[:, 2], z.argmax(1).double()], 1)
+    expected = torch.stack(
+        [p[torch.arange(50), t], margin, loss, (z.argmax(1) == t).double(), p[:, 2], z.argmax(1).double()], 1
+    )
     np.testing.assert_allclose(got, expected.numpy(), rtol=1e-12, atol=1e-14)
 
 

@@ -30,6 +30,17 @@ class Grid:
         return Points(image_n=rows % self.n_images, theta_np=theta, stream_n=rows)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The first rows of a design."""
+
+    design: Grid
+    n_rows: int
+
+    def points(self, start: int, stop: int) -> Points:
+        return self.design.points(start, stop)
+
+
 def make(greys=(0.2, 0.7, 0.9), *, native=False, shapes=(), **options) -> Evaluator:
     source = GreyImages(greys, shapes)
     classifier = MeanClassifier(**options)
@@ -57,8 +68,11 @@ def test_an_interrupted_run_goes_on_and_repeats_nothing_finished(tmp_path, stop_
         evaluator = make()
         whole = evaluate(evaluator, design, make_plan(evaluator, design, options, store), store)
 
-    def stop(number: int) -> None:
-        if number == stop_after:
+    finished: list[int] = []
+
+    def stop(rows: int) -> None:
+        finished.append(rows)
+        if len(finished) > stop_after:
             raise KeyboardInterrupt
 
     with Store(tmp_path / "cut", {}) as store:
@@ -70,7 +84,7 @@ def test_an_interrupted_run_goes_on_and_repeats_nothing_finished(tmp_path, stop_
         plan = make_plan(evaluator, design, ExecutionOptions(), store)
         assert (plan.execution.batch_size, plan.chunk_rows) == (5, 20)
         again = evaluate(evaluator, design, plan, store, on_chunk=redone.append)
-    assert redone == list(range(stop_after + 1, 3))
+    assert finished + redone == [20, 20, 10]
     assert again.tobytes() == whole.tobytes()
 
 
@@ -125,3 +139,15 @@ def test_a_short_run_takes_the_plain_setting_untried():
     trial = choose_execution(make(), Grid(10, 3).points(0, 10), ExecutionOptions(), 10)
     assert trial.table == ()
     assert trial.execution.precision == "float32"
+
+
+def test_a_longer_design_computes_only_what_is_missing(tmp_path):
+    options, computed = ExecutionOptions(batch_size=5, chunk_rows=20), []
+    with Store(tmp_path, {}) as store:
+        evaluator, short = make(), Rows(Grid(50, 3), 27)
+        plan = make_plan(evaluator, short, options, store)
+        first = evaluate(evaluator, short, plan, store)
+        whole = evaluate(evaluator, Rows(Grid(50, 3), 50), plan, store, on_chunk=computed.append)
+        again = evaluate(evaluator, short, plan, store, on_chunk=computed.append)
+    assert computed == [13, 10]
+    assert whole[:27].tobytes() == first.tobytes() == again.tobytes()

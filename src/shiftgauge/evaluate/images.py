@@ -29,11 +29,6 @@ class ImageSource(Protocol):
         """Names of the classes."""
         ...
 
-    @property
-    def fingerprint(self) -> str:
-        """Content hash of images and labels."""
-        ...
-
     def __len__(self) -> int: ...
 
     def load(self, index: int) -> np.ndarray:
@@ -74,7 +69,7 @@ class PreparedImages:
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
-        image = torch.from_numpy(np.ascontiguousarray(self._source.load(index), np.float32))
+        image = torch.from_numpy(np.array(self._source.load(index), np.float32))
         if not self._native:
             image = self._classifier.prepare(image[None])[0]
         self._cache[index] = image

@@ -81,7 +81,7 @@ def evaluate(
         store: Where finished chunks are committed.
         section: Name of this sequence of points in the store.
         advance: Called with (rows done, rows in all).
-        on_chunk: Called with the number of each chunk that was computed (not read) once it is committed.
+        on_chunk: Called with the number of rows that were computed (not read) once their chunk is committed.
 
     Returns:
         Values (n_rows, Q + 1) in the order of the design: the quantities, then the predicted class.
@@ -96,12 +96,14 @@ def evaluate(
         for number, start in enumerate(range(0, total, plan.chunk_rows)):
             stop = min(start + plan.chunk_rows, total)
             chunk = store.get(section, number, stop - start)
-            if chunk is None:
-                on_batch = partial(_advance_by, advance, start, total)
-                chunk = evaluator.values(design.points(start, stop), plan.execution, on_batch)
+            held = 0 if chunk is None else len(chunk)
+            if chunk is None or held < stop - start:
+                on_batch = partial(_advance_by, advance, start + held, total)
+                new = evaluator.values(design.points(start + held, stop), plan.execution, on_batch)
+                chunk = new if chunk is None else np.concatenate([chunk, new])
                 store.put(section, number, chunk)
                 if on_chunk is not None:
-                    on_chunk(number)
+                    on_chunk(len(new))
             values[start:stop] = chunk
             advance(stop, total)
     except KeyboardInterrupt as error:

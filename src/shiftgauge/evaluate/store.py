@@ -132,7 +132,7 @@ class Store:
             )
 
     def get(self, section: str, number: int, count: int) -> OutputsNQ | None:
-        """Returns a finished chunk of exactly `count` rows, or None.
+        """Returns the first rows of a finished chunk, at most `count` and fewer when it is shorter; None when there is none.
 
         Raises:
             StoreError: The chunk's checksum does not fit its data.
@@ -141,11 +141,11 @@ class Store:
             row = self._connection.execute(
                 "SELECT count, width, data, checksum FROM chunks WHERE section = ? AND number = ?", (section, number)
             ).fetchone()
-        if row is None or row[0] != count:
+        if row is None:
             return None
         if hash_bytes(row[2]) != row[3] or len(row[2]) != row[0] * row[1] * 8:
             raise StoreError(f"{self.path} is damaged at chunk {number} of `{section}`; delete the run folder")
-        return np.frombuffer(row[2], np.float64).reshape(row[0], row[1])
+        return np.frombuffer(row[2], np.float64).reshape(row[0], row[1])[:count]
 
     def count(self, section: str) -> int:
         """Number of finished chunks of a section."""

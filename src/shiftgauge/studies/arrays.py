@@ -40,7 +40,7 @@ def index_arrays(indices: Indices) -> xr.Dataset:
         variables |= {
             "surrogate_share": (q, s.q2),
             "surrogate_terms": (q, np.asarray(s.terms)),
-            "surrogate_label": (q, _texts(s.label)),
+            "surrogate_label": (q, texts(s.label)),
             "surrogate_first_order": (i, s.first_order),
             "surrogate_total_order": (i, s.total_order),
             "surrogate_trusted": (q, (s.q2 >= 0.9).astype(np.int8)),
@@ -57,13 +57,13 @@ def shift_arrays(space: Space) -> xr.Dataset:
     ranges = np.array([p.display_range() for p in parameters])
     return xr.Dataset(
         {
-            "shift_unit": ("shift", _texts(p.unit for p in parameters)),
+            "shift_unit": ("shift", texts(p.unit for p in parameters)),
             "shift_low": ("shift", ranges[:, 0]),
             "shift_high": ("shift", ranges[:, 1]),
             "shift_nominal": ("shift", np.array([p.nominal_value for p in parameters])),
-            "shift_text": ("shift", _texts(p.describe() for p in parameters)),
-            "shift_stage": ("shift", _texts(get(p.name).stage for p in parameters)),
-            "shift_summary": ("shift", _texts(get(p.name).summary for p in parameters)),
+            "shift_text": ("shift", texts(p.describe() for p in parameters)),
+            "shift_stage": ("shift", texts(get(p.name).stage for p in parameters)),
+            "shift_summary": ("shift", texts(get(p.name).summary for p in parameters)),
         },
         coords={"shift": list(space.varying_names)},
     )
@@ -112,8 +112,8 @@ def image_arrays(
     spread[:, count == 0] = np.nan
     return xr.Dataset(
         {
-            "image_label": ("image", _texts(class_names[k] for k in source.labels)),
-            "image_predicted": ("image", _texts(class_names[int(k)] for k in clean[:, -1])),
+            "image_label": ("image", texts(class_names[k] for k in source.labels)),
+            "image_predicted": ("image", texts(class_names[int(k)] for k in clean[:, -1])),
             "image_clean": (("quantity", "image"), clean[:, :width].T),
             "image_mean": (("quantity", "image"), mean),
             "image_std": (("quantity", "image"), spread),
@@ -131,5 +131,6 @@ def image_features(clean: OutputsNQ, labels: np.ndarray, n_quantities: int) -> n
     return np.column_stack([one_hot, clean[:, :n_quantities]])
 
 
-def _texts(values: Iterable[str]) -> np.ndarray:
-    return np.array(list(values), dtype=object)
+def texts(values: Iterable[object]) -> np.ndarray:
+    """Makes a one-dimensional array of strings."""
+    return np.array([str(value) for value in values], dtype=object)

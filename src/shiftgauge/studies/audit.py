@@ -200,8 +200,7 @@ def _evaluate(setup: Setup, store: Store, options: ExecutionOptions, progress: b
     with progress_bar("shifted images", wanted=progress) as advance:
         values = evaluate(setup.evaluator, setup.rows, plan, store, advance=advance, on_chunk=computed.append)
     seconds = time.perf_counter() - start
-    rows = sum(min(plan.chunk_rows, setup.rows.n_rows - number * plan.chunk_rows) for number in computed)
-    return _Evaluated(plan=plan, values=values, clean=clean, seconds=seconds, rows_computed=rows)
+    return _Evaluated(plan=plan, values=values, clean=clean, seconds=seconds, rows_computed=sum(computed))
 
 
 def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset:
@@ -221,7 +220,7 @@ def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str
             tables.image_arrays(source, class_names, found.clean, every_image, found.values, names),
             tables.sample_arrays(space, theta, image, values, names),
             effects.gauge_arrays(indices, setup),
-            effects.effect_arrays(indices, setup, theta, values),
+            effects.effect_arrays(indices, setup, found.values),
             estimates.per_image(setup, found.values),
             strips(evaluator, space, found.plan.execution, list(dict.fromkeys(middle))),
             thumbs(evaluator, setup.rows.points, moved, clean, quantity),

@@ -8,6 +8,7 @@ from shiftgauge.data.arrays import from_arrays
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.labels import match_labels
 from shiftgauge.data.load import load_data
+from shiftgauge.errors import DataError
 from shiftgauge.models.load import load_model
 from shiftgauge.types import Classifier
 
@@ -23,7 +24,11 @@ def as_source(data: Any, classifier: Classifier) -> ImageDataset:
     (images, labels) with whole numbers as labels takes them for those indices; everything that brings class names of
     its own is matched by name.
     """
-    if isinstance(data, tuple) and len(data) == 2:
+    if isinstance(data, tuple):
+        if len(data) != 2:
+            raise DataError(f"data as a tuple is (images, labels), got {len(data)} entries")
         return from_arrays(data[0], data[1], class_names=classifier.class_names)
-    source = data if isinstance(data, ImageDataset) else load_data(data)
+    source: object = load_data(data)
+    if not isinstance(source, ImageDataset):
+        raise DataError(f"shifts act on images, but the data set is a {type(source).__name__}; give images")
     return source if source.class_names == classifier.class_names else match_labels(source, classifier.class_names)

@@ -14,6 +14,7 @@ import xarray as xr
 from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.quantities import measure
 from shiftgauge.space import Space
+from shiftgauge.studies.arrays import texts
 from shiftgauge.types import Execution
 
 LEVELS: Final = 7
@@ -77,8 +78,8 @@ def strips(evaluator: Evaluator, space: Space, execution: Execution, chosen: Seq
             ),
             "strip_probability": (("strip", "shift", "level"), np.array(probability).reshape(shape)),
             "strip_predicted": (("strip", "shift", "level"), np.array(predicted, dtype=object).reshape(shape)),
-            "strip_name": ("strip", _texts(evaluator.source.names[i] for i in chosen)),
-            "strip_label": ("strip", _texts(names[evaluator.source.labels[i]] for i in chosen)),
+            "strip_name": ("strip", texts(evaluator.source.names[i] for i in chosen)),
+            "strip_label": ("strip", texts(names[evaluator.source.labels[i]] for i in chosen)),
         }
     )
 
@@ -119,23 +120,23 @@ def thumbs(evaluator: Evaluator, design_points: Any, found: Affected, clean_i: n
     n = len(found.order)
     most = found.order[: min(THUMBS, (n + 1) // 2)]
     least = found.order[n - min(THUMBS, n // 2) :][::-1]
-    at_rest, at_worst, texts = [], [], []
+    at_rest, at_worst, captions = [], [], []
     for image in [*most, *least]:
         points = design_points(int(found.worst_row[image]), int(found.worst_row[image]) + 1)
         nominal = Points(image_n=points.image_n, theta_np=_nominal_like(evaluator, points), stream_n=points.stream_n)
         at_rest.append(small_rgb(evaluator.shifted(nominal), _THUMB_PIXELS)[0])
         at_worst.append(small_rgb(evaluator.shifted(points), _THUMB_PIXELS)[0])
         where = ", ".join(f"{name} {v:.3g}" for name, v in zip(evaluator.names, points.theta_np[0], strict=True))
-        texts.append(f"{where}: {quantity} {clean_i[image]:.3g} → {found.worst_value[image]:.3g}")
+        captions.append(f"{where}: {quantity} {clean_i[image]:.3g} → {found.worst_value[image]:.3g}")
     axes = ("thumb", "thumb_row", "thumb_column", "rgb")
     names = [evaluator.source.names[i] for i in [*most, *least]]
     return xr.Dataset(
         {
-            "thumb_of": ("thumb", _texts(names)),
-            "thumb_role": ("thumb", _texts(["most"] * len(most) + ["least"] * len(least))),
+            "thumb_of": ("thumb", texts(names)),
+            "thumb_role": ("thumb", texts(["most"] * len(most) + ["least"] * len(least))),
             "thumb_image": (axes, np.stack(at_rest)),
             "thumb_worst": (axes, np.stack(at_worst)),
-            "thumb_worst_text": ("thumb", _texts(texts)),
+            "thumb_worst_text": ("thumb", texts(captions)),
         }
     )
 
@@ -168,7 +169,3 @@ def _levels(space: Space, index: int) -> np.ndarray:
 
 def _nominal_like(evaluator: Evaluator, points: Points) -> np.ndarray:
     return np.tile(np.asarray(evaluator.nominal, float), (len(points), 1))
-
-
-def _texts(values: Any) -> np.ndarray:
-    return np.array(list(values), dtype=object)

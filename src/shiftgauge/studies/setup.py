@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 
 from shiftgauge.checks import nearest, require_in
+from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError, DataError, SpaceError
+from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.evaluate.evaluator import Evaluator, Points
-from shiftgauge.evaluate.images import ImageSource
 from shiftgauge.evaluate.options import ShiftOptions
 from shiftgauge.evaluate.origins import code_origin, library_origin
 from shiftgauge.evaluate.quantities import quantity_names
@@ -27,15 +28,6 @@ from shiftgauge.types import Classifier, Execution
 
 Estimator = Literal["assisted", "pick_freeze", "gpc"]
 ESTIMATORS: Final = ("assisted", "pick_freeze", "gpc")
-
-
-class AuditSource(ImageSource, Protocol):
-    """A labelled data set, with what could not be read."""
-
-    @property
-    def skipped(self) -> tuple[tuple[str, str], ...]:
-        """Names of files that were left out, with the reason."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +83,7 @@ class Setup:
 
     Args:
         evaluator: Classifier, images and shifts.
+        source: The data set.
         space: The shifts, their identity values and units filled in from the catalogue.
         pipeline: The shifts as a function of images.
         inputs: What the indices are attributed to.
@@ -101,6 +94,7 @@ class Setup:
     """
 
     evaluator: Evaluator
+    source: ImageDataset
     space: Space
     pipeline: ShiftPipeline
     inputs: Inputs
@@ -108,11 +102,6 @@ class Setup:
     options: ShiftOptions
     estimator: Estimator
     seed: int
-
-    @property
-    def source(self) -> AuditSource:
-        """The data set."""
-        return self.evaluator.source  # type: ignore[return-value]
 
     @cached_property
     def origins(self) -> dict[str, Origin]:
@@ -139,7 +128,7 @@ class Setup:
 
 def prepare(
     classifier: Classifier,
-    source: AuditSource,
+    source: ImageDataset,
     space: Space,
     *,
     options: ShiftOptions,
@@ -190,6 +179,7 @@ def prepare(
     _try_out(evaluator, rows)
     return Setup(
         evaluator=evaluator,
+        source=source,
         space=space,
         pipeline=pipeline,
         inputs=inputs,
@@ -229,7 +219,7 @@ def with_identities(space: Space) -> Space:
     return Space([shift_parameter(name, entry) for name, entry in stated])
 
 
-def _chosen(source: AuditSource, images: Literal["population"] | Sequence[str]) -> tuple[int, ...] | None:
+def _chosen(source: ImageDataset, images: Literal["population"] | Sequence[str]) -> tuple[int, ...] | None:
     if isinstance(images, str):
         if images != "population":
             raise ConfigError(f"`images` must be `population` or a list of image names, got `{images}`")
@@ -250,6 +240,8 @@ def _design(
 ) -> PickFreezeDesign | PlainDesign:
     if estimator == "gpc":
         return PlainDesign(inputs=inputs, n=n_base, seed=seed)
+    if estimator == "assisted" and n_base < MIN_BASE:
+        raise ConfigError(f"`n_base` must be at least {MIN_BASE} for the assisted estimator, got {n_base}; try 256")
     return PickFreezeDesign(inputs=inputs, n_base=n_base, second_order=second_order, seed=seed)
 
 

@@ -1,0 +1,241 @@
+"""The audit as a whole, on a classifier whose indices are known in closed form."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from scipy.integrate import quad
+from scipy.special import expit
+
+from fakes import MeanClassifier
+from shiftgauge.errors import ConfigError, DataError, NumericalError, SpaceError, StoreError
+from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.results.audit import AuditResult
+from shiftgauge.space import Parameter, Space
+from shiftgauge.studies.audit import audit
+
+GREYS = np.array([0.3, 0.4, 0.5, 0.6])
+IMAGES = (GREYS[:, None, None, None] * np.ones((1, 1, 8, 8))).astype(np.float32)
+LABELS = np.array([1, 1, 1, 1])
+RUN = {"progress": False, "execution": ExecutionOptions(batch_size=64, precision="float32"), "resamples": 200}
+BRIGHT = {"brightness": (0.5, 1.5)}
+
+
+def run(space=None, images=IMAGES, labels=LABELS, **options) -> AuditResult:
+    model = options.pop("model", None) or MeanClassifier()
+    return audit(model, (images, labels), space or BRIGHT, **{"n_base": 128, **RUN, **options})
+
+
+def value(result: AuditResult, kind: str, name: str, quantity: str = "margin") -> float:
+    return float(result.arrays[kind].sel(quantity=quantity, input=name))
+
+
+def test_margin_of_a_product_has_its_closed_form_indices():
+    """The margin is 8 (g b - 0.5) with grey g of four images and brightness b uniform on [0.5, 1.5], independent."""
+    result = run(n_base=256)
+    g, vg, b, vb = GREYS.mean(), GREYS.var(), 1.0, 1 / 12
+    total = vg * b**2 + g**2 * vb + vg * vb
+    expected = {"image": vg * b**2 / total, "brightness": g**2 * vb / total}
+    interaction = vg * vb / total
+    for name, share in expected.items():
+        assert value(result, "first_order", name) == pytest.approx(share, abs=1e-6)
+        assert value(result, "total_order", name) == pytest.approx(share + interaction, abs=1e-6)
+    pair = result.arrays["second_order"].sel(quantity="margin", input="image", input_2="brightness")
+    assert float(pair) == pytest.approx(interaction, abs=1e-6)
+    assert float(result.arrays["variance"].sel(quantity="margin")) == pytest.approx(64 * total, rel=1e-6)
+
+
+def test_intervals_of_a_curved_quantity_hold_the_truth():
+    result = run(n_base=256)
+
+    def mean_given(grey: float) -> float:
+        return quad(lambda b: expit(8 * (grey * b - 0.5)), 0.5, 1.5)[0]
+
+    square = np.mean([quad(lambda b, g=g: expit(8 * (g * b - 0.5)) ** 2, 0.5, 1.5)[0] for g in GREYS])
+    means = np.array([mean_given(g) for g in GREYS])
+    variance = square - means.mean() ** 2
+    low, high = result.arrays["first_order_interval"].sel(quantity="probability", input="image").values
+    assert low - 2e-3 <= means.var() / variance <= high + 2e-3
+    assert value(result, "first_order", "image", "probability") == pytest.approx(means.var() / variance, abs=0.01)
+
+
+@pytest.mark.parametrize("estimator", ["assisted", "pick_freeze", "gpc"])
+def test_every_estimator_finds_the_same_shares(estimator):
+    space = BRIGHT | {"contrast": (0.8, 1.2)}
+    result = run(space, estimator=estimator, n_base=1024 if estimator != "gpc" else 4096)
+    reference = run(space, n_base=1024)
+    for name in ("image", "brightness", "contrast"):
+        got = value(result, "total_order", name)
+        assert got == pytest.approx(value(reference, "total_order", name), abs=0.03)
+
+
+def test_fixed_images_give_indices_of_the_mean_and_of_each_image():
+    space = BRIGHT | {"rotation": (0, 20)}
+    result = audit(MeanClassifier(), (IMAGES, LABELS), space, n_base=64, images=["1", "3"], **RUN)
+    assert list(result.arrays["input"].values) == ["brightness", "rotation"]
+    assert result.arrays["image_total_order"].dims == ("quantity", "chosen", "shift")
+    assert list(result.arrays["chosen"].values) == ["1", "3"]
+    each = [audit(MeanClassifier(), (IMAGES[i : i + 1], LABELS[:1]), space, n_base=64, **RUN) for i in (1, 3)]
+    for k, single in enumerate(each):
+        got = result.arrays["image_total_order"].sel(quantity="margin").isel(chosen=k).values
+        np.testing.assert_allclose(got, single.arrays["total_order"].sel(quantity="margin").values, atol=1e-3)
+    assert "gauge_ndc" not in result.arrays
+
+
+def test_noise_makes_repeatability_an_input():
+    result = run(BRIGHT | {"gaussian_noise": (0.2, 0.5)}, n_base=256)
+    assert list(result.arrays["input"].values) == ["image", "brightness", "gaussian_noise", "repeat"]
+    assert value(result, "total_order", "repeat") > 1e-3
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_the_same_answer():
+    first, again, other = run(seed=0), run(seed=0), run(seed=7)
+    xr.testing.assert_identical(first.arrays, again.arrays)
+    table, moved = first.to_dataframe(), other.to_dataframe()
+    rows = (table["quantity"] == "probability") & (table["kind"] == "total_order")
+    width = (table["high"] - table["low"])[rows].to_numpy()
+    assert (table["estimate"] != moved["estimate"]).any()
+    assert (np.abs(table["estimate"] - moved["estimate"])[rows].to_numpy() <= 2 * width + 1e-3).all()
+
+
+def test_a_run_folder_is_complete_and_read_back_without_the_model(tmp_path):
+    result = run(out=tmp_path / "run", title="steel")
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert {"run.json", "results.nc", "indices.csv", "evaluations.db", "figures", "report.html"} <= names
+    again = AuditResult.from_disk(tmp_path / "run")
+    xr.testing.assert_identical(again.arrays, result.arrays)
+    assert again.headline == result.headline
+    assert again.messages == result.messages
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert set(record["provenance"]["hashes"]) >= {"model", "data", "space", "seed", "code", "design", "shifts"}
+
+
+def test_a_finished_run_is_not_evaluated_again(tmp_path):
+    model = MeanClassifier()
+    run(out=tmp_path, model=model)
+    calls = len(model.calls)
+    again = run(out=tmp_path, model=model)
+    assert len(model.calls) - calls < calls / 2
+    assert again.cost["rows_from_store"] == again.cost["evaluations"]
+
+
+def test_more_base_samples_keep_what_is_there(tmp_path):
+    run(out=tmp_path, n_base=64)
+    more = run(out=tmp_path, n_base=128)
+    assert 0 < more.cost["rows_from_store"] < more.cost["evaluations"]
+    fresh = run(n_base=128)
+    np.testing.assert_allclose(more.arrays["total_order"], fresh.arrays["total_order"], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"model": MeanClassifier(gain=9.0)}, "model"),
+        ({"images": IMAGES * 0.9}, "data"),
+        ({"space": {"brightness": (0.5, 1.4)}}, "space"),
+        ({"seed": 1}, "seed"),
+        ({"second_order": False}, "design"),
+        ({"shifts": ShiftOptions(fill="edge")}, "shifts"),
+        ({"classes": ["dark"]}, "quantities"),
+    ],
+)
+def test_a_run_made_from_something_else_is_refused_and_named(tmp_path, change, word):
+    run(out=tmp_path, n_base=32)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(StoreError, match=f"another {word}"):
+        run(out=tmp_path, n_base=32, **change)
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_gates_decide_and_say_why():
+    result = run(gates={"min_accuracy": 0.99, "max_total_order": {"brightness": 1.0}, "min_clean_accuracy": 0.1})
+    assert not result.passed
+    by_name = {gate.name: gate for gate in result.gates}
+    assert not by_name["min_accuracy"].passed
+    assert "misses the limit of at least 0.99" in by_name["min_accuracy"].text
+    assert by_name["max_total_order.brightness"].passed
+
+
+@pytest.mark.parametrize(
+    ("gates", "words"),
+    [
+        ({"min_acuracy": 1}, "did you mean `min_accuracy`"),
+        ({"max_total_order": {"brightnes": 1}}, "did you mean `brightness`"),
+        ({"min_accuracy": "high"}, "must be a number"),
+    ],
+)
+def test_a_wrong_gate_is_refused(gates, words):
+    with pytest.raises(ConfigError, match=words):
+        run(gates=gates)
+
+
+def test_a_constant_output_is_said_not_nan_and_warned(tmp_path):
+    result = run({"rotation": (0.0, 1e-9)}, images=IMAGES[:1], labels=LABELS[:1], out=tmp_path)
+    assert result.level == "alarm"
+    assert any(m.code == "constant_output" for m in result.messages)
+    assert "did not change at all" in result.headline
+    assert (tmp_path / "report.html").exists()
+
+
+def test_a_poor_surrogate_alone_raises_the_alarm_and_the_default_does_not_rest_on_it():
+    class Rough(MeanClassifier):
+        def outputs(self, images_nchw, execution=None):
+            z = 3 * torch.sin(400 * images_nchw.double().mean(dim=(1, 2, 3)))
+            return torch.stack([torch.zeros_like(z), z], 1).float()
+
+        @property
+        def fingerprint(self) -> str:
+            return "rough"
+
+    alone = run(model=Rough(), estimator="gpc", n_base=512)
+    assert alone.level == "alarm"
+    assert any(m.code == "surrogate_poor" and "may even rank the shifts wrongly" in m.text for m in alone.messages)
+    both = run(model=Rough(), n_base=512)
+    assert all(m.code != "surrogate_poor" or m.level == "info" for m in both.messages)
+    low, high = both.arrays["total_order_interval"].sel(quantity="margin", input="brightness").values
+    assert low <= 1.0 <= high + 0.05
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"space": {"brightnes": (0, 1)}}, ConfigError, "did you mean `brightness`"),
+        ({"space": {"brightness": (-1, 1)}}, ConfigError, "brightness"),
+        ({"space": {"brightness": (1, 0)}}, SpaceError, "inverted"),
+        ({"space": {"brightness": (1, 1)}}, SpaceError, "zero variance"),
+        ({"space": {"saturation": (0.5, 1.5)}}, ConfigError, "channels"),
+        ({"space": 3}, SpaceError, "preset"),
+        ({"n_base": 0}, ConfigError, "n_base"),
+        ({"estimator": "gcp"}, ConfigError, "did you mean `gpc`"),
+        ({"quantity_of_interest": "probabilty"}, ConfigError, "did you mean `probability`"),
+        ({"classes": ["brigth"]}, ConfigError, "did you mean `bright`"),
+        ({"seed": -1}, ConfigError, "seed"),
+        ({"confidence_level": 1.0}, ConfigError, "confidence_level"),
+        ({"images_named": ["9"]}, DataError, "no image `9`"),
+        ({"images_named": []}, ConfigError, "empty list"),
+        ({"labels": np.array([0, 1, 2, 0])}, DataError, "label"),
+        ({"model": MeanClassifier(poison=0.1)}, NumericalError, "NaN or infinity for image `0`"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(tmp_path, options, error, words):
+    options = dict(options)
+    named = options.pop("images_named", None)
+    extra = {"images": named} if named is not None else {}
+    model = options.pop("model", MeanClassifier())
+    labels = options.pop("labels", LABELS)
+    space = options.pop("space", BRIGHT)
+    with pytest.raises(error, match=words) as caught:
+        audit(model, (IMAGES, labels), space, **(RUN | {"n_base": 32, "out": tmp_path / "run"} | options | extra))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_correlated_shifts_are_refused_with_the_reason():
+    pair = [
+        Parameter(name="brightness", distribution="uniform", options={"low": 0.5, "high": 1}),
+        Parameter(name="contrast", distribution="uniform", options={"low": 0.5, "high": 1}),
+    ]
+    with pytest.raises(ConfigError, match="need independent shifts"):
+        run(Space(pair, np.array([[1, 0.5], [0.5, 1]])))
