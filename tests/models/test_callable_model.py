@@ -39,7 +39,7 @@ def test_images_of_the_caller_are_not_written_into():
 
 def make(factor, fingerprint=None):
     def function(x):
-        return scores(x) * factor
+        return scores(x) * torch.as_tensor(factor)
 
     return CallableClassifier(function, preprocessing=SIZE, output_kind="logits", fingerprint=fingerprint)
 
@@ -49,6 +49,11 @@ def test_fingerprint_sees_captured_values():
     assert make(2).fingerprint != make(3).fingerprint
     assert make(np.arange(3.0)[:1].repeat(3)).fingerprint != make(np.ones(3)).fingerprint
     assert make(torch.ones(3)).fingerprint != make(torch.zeros(3)).fingerprint
+
+
+def test_fingerprint_tells_two_functions_of_one_line_apart():
+    one, two = [CallableClassifier(f, preprocessing=SIZE, output_kind="logits") for f in (lambda x: scores(x) * 2, lambda x: scores(x) * 3)]  # fmt: skip  # noqa: E501
+    assert one.fingerprint != two.fingerprint
 
 
 def test_stated_fingerprint_replaces_the_source():
@@ -85,7 +90,7 @@ def test_callable_without_preprocessing_is_told_to_state_it():
     [
         (lambda x: x.mean(dim=(1, 2, 3)), "outputs of the shape"),
         (lambda x: scores(x)[:-1], "outputs of the shape"),
-        (lambda x: None, "matrix"),
+        (lambda x: None, "outputs of the shape"),
         (lambda x: x["a"], "fails on images"),
     ],
 )

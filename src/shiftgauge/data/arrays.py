@@ -252,7 +252,7 @@ def _load_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
     if not file.is_file():
         raise DataError(f"NPZ file {file} does not exist")
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
         if "allow_pickle" in str(error):

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from shiftgauge.errors import ModelError
+from shiftgauge.models.weights import load_pickle
 
 _TARGET = re.compile(
     r"(torch\.ops\.(aten|prim|prims|higher_order|quantized|quantized_decomposed|mkldnn|torchvision|_quantized)"
@@ -91,7 +90,7 @@ def _pickled_payloads(value: Any) -> Iterator[str]:
 
 def _is_plain_pickle(content: bytes) -> bool:
     try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        load_pickle(io.BytesIO(content))
     except (
         pickle.UnpicklingError,
         RuntimeError,

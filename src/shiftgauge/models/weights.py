@@ -1,10 +1,11 @@
 """Reads weights without running code, and puts them into a network."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import safetensors
 import safetensors.torch
@@ -119,6 +120,17 @@ def load_weights_in_order(module: nn.Module, tensors: Mapping[str, torch.Tensor]
     module.load_state_dict(dict(zip(wanted, tensors.values(), strict=True)))
 
 
+def load_pickle(file: Path | IO[bytes]) -> Any:
+    """Reads a PyTorch file with `weights_only=True`, without the remark on other pickle protocols.
+
+    Raises:
+        pickle.UnpicklingError: The file needs more than tensors and plain containers.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
 def one_line(error: BaseException, limit: int = 200) -> str:
     """Returns the first line of an error's text, cut to a length."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -128,7 +140,7 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 def _load_pickle(file: Path, trust: bool) -> Any:
     try:
-        return torch.load(file, map_location="cpu", weights_only=not trust)
+        return load_pickle(file) if not trust else torch.load(file, map_location="cpu", weights_only=False)
     except pickle.UnpicklingError as error:
         if trust:
             raise ModelError(f"{file} is not a file that torch.save wrote: {one_line(error)}") from error
