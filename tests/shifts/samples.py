@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from shiftgauge.shifts.catalog import CATALOG
+from shiftgauge.shifts.pipeline import ShiftPipeline
 
 MAINS = tuple(name for name, shift in CATALOG.items() if not shift.companion_of)
 DIFFERENTIABLE = tuple(name for name in MAINS if CATALOG[name].differentiable)
@@ -36,5 +37,10 @@ def streams(n, start=0):
     return torch.arange(start, start + n)
 
 
-def channels_for(name):
-    return CATALOG[name].channels or 3
+def theta_of(names, n, seed=0):
+    return torch.stack([draw_values(name, n, seed + k) for k, name in enumerate(names)], dim=1)
+
+
+def run(names, images, theta, numbers=None, **options):
+    numbers = streams(len(images)) if numbers is None else numbers
+    return ShiftPipeline(names, **options)(images, theta, numbers)

@@ -13,6 +13,10 @@ Pixel (row i, column j) is the unit square whose centre lies at (j + 1/2, i + 1/
 high (torch's align_corners=False). A constant fill is met over the last half pixel by interpolation, as if the
 picture were laid in a sea of that value.
 
+Published studies drag the corners of a box of fixed size instead; that is unlike on the two sides of 0, and folds
+pictures larger than the box over. Here tilt is an angle of the plane, the same for every image size, and a pixel
+that looks past the plane's horizon sees the fill.
+
 Only `scale` below 1 is smoothed before resampling (see `minification_sigma`); the mild foreshortening of tilt and
 pan is not.
 """

@@ -124,7 +124,7 @@ class ShiftPipeline:
                 shifted = self._apply(images_nchw, rows)
                 return shifted.clone() if shifted is images_nchw else shifted
             shifted = torch.empty(images_nchw.shape, dtype=images_nchw.dtype)
-            step = max(_VALUES_AT_ONCE // max(images_nchw[:1].numel(), 1), 1)
+            step = _rows_at_once(images_nchw)
             for start in range(0, len(images_nchw), step):
                 few = slice(start, start + step)
                 shifted[few] = self._apply(images_nchw[few], _take(rows, few))
@@ -219,6 +219,12 @@ class ShiftPipeline:
 
 def _take(rows: Rows, where: Tensor | slice) -> Rows:
     return replace(rows, theta_np=rows.theta_np[where], streams_n=rows.streams_n[where])
+
+
+def _rows_at_once(images_nchw: Tensor) -> int:
+    """A multiple of the threads, because torch resamples one image on one thread."""
+    threads = torch.get_num_threads()
+    return -(-max(_VALUES_AT_ONCE // max(images_nchw[:1].numel(), 1), 1) // threads) * threads
 
 
 def _order(names: tuple[str, ...], order: Sequence[str] | None) -> tuple[str, ...]:

@@ -88,15 +88,16 @@ def shot_noise(images_nchw: Tensor, photons_n: Tensor, normal_nchw: Tensor) -> T
         ACM Transactions on Mathematical Software 42(1), doi:10.1145/2699466.
     """
     photons = column(photons_n, images_nchw)
-    mean, z = images_nchw * photons, _like(normal_nchw, images_nchw)
+    mean, z = images_nchw.contiguous() * photons, _like(normal_nchw, images_nchw).contiguous()
     root = mean.clamp_min(_FEW_PHOTONS).sqrt_()
     square = z * z
     count = (square * (1 / 270) + 7 / 810).mul_(square).sub_(8 / 405).div_(root)
     count.sub_((square * (1 / 72) + 1 / 36).mul_(z)).div_(root)
     count.add_(root.mul_(z)).add_(square.div_(6)).add_(1 / 3).add_(mean).floor_().clamp_min_(0)
-    few = mean < _FEW_PHOTONS
-    if few.any():
-        count[few] = _poisson_quantile(mean[few], torch.special.ndtr(z[few]))
+    few = (mean < _FEW_PHOTONS).flatten().nonzero().flatten()
+    if len(few):
+        probability = torch.special.ndtr(z.flatten().index_select(0, few))
+        count.view(-1).index_copy_(0, few, _poisson_quantile(mean.flatten().index_select(0, few), probability))
     return clip(count.div_(photons))
 
 
