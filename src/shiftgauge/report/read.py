@@ -65,18 +65,20 @@ def estimate(data: xr.Dataset, name: str, **where: Any) -> Estimate:
 
 def pick(data: xr.Dataset, name: str, **where: Any) -> np.ndarray:
     """Returns a variable's array at the given places: strings select by coordinate, whole numbers by position."""
-    array = data[name]
-    for dim, at in where.items():
-        if dim not in array.dims:
-            continue
-        position = at if isinstance(at, (int, np.integer)) else strings(data, dim).index(str(at))
-        array = array.isel({dim: int(position)})
-    return np.asarray(array.values)
+    variable = data.variables[name]
+    places: list[int | slice] = []
+    for dim in variable.dims:
+        at = where.get(str(dim))
+        if at is None:
+            places.append(slice(None))
+        else:
+            places.append(int(at) if isinstance(at, (int, np.integer)) else strings(data, str(dim)).index(str(at)))
+    return np.asarray(variable.values[tuple(places)])
 
 
 def strings(data: xr.Dataset, name: str) -> list[str]:
     """Returns a variable or coordinate of text as a list, empty when absent."""
-    return [str(v) for v in data[name].values.tolist()] if name in data else []
+    return [str(v) for v in data.variables[name].values.tolist()] if name in data.variables else []
 
 
 def shift_units(data: xr.Dataset) -> dict[str, str]:

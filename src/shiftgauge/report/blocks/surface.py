@@ -31,7 +31,7 @@ def build(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any]
         return None
     shown = list(quantities)
     stride = 1
-    while _size(data, len(shown), stride) > BUDGET and data.sizes["gx"] // (stride + 1) >= 16:
+    while _size(data, len(shown), stride) > BUDGET and math.ceil(data.sizes["gx"] / (stride + 1)) >= 16:
         stride += 1
     while _size(data, len(shown), stride) > BUDGET and len(shown) > 1:
         shown.pop()
@@ -64,19 +64,25 @@ def _pair(result: AuditResult, p: int, shown: Sequence[Quantity], stride: int) -
     data = result.arrays
     first, second, third = (strings(data, f"pair_{k}")[p] for k in ("first", "second", "third"))
     fixed = pick(data, "surface_fixed", pair=p).astype(float)
-    z = np.stack([pick(data, "surface_z", quantity=q.name, pair=p) for q in shown])[..., ::stride, ::stride]
+    columns, rows = _thinned(data.sizes["gx"], stride), _thinned(data.sizes["gy"], stride)
+    z = np.stack([pick(data, "surface_z", quantity=q.name, pair=p)[..., rows[:, None], columns] for q in shown])
     if not third:
         fixed, z = np.full(1, np.nan), z[:, :1]
     return {
         "first": _axis(data, first),
         "second": _axis(data, second),
         "third": _axis(data, third) if third else None,
-        "x": _floats(pick(data, "surface_x", pair=p)[::stride]),
-        "y": _floats(pick(data, "surface_y", pair=p)[::stride]),
+        "x": _floats(pick(data, "surface_x", pair=p)[columns]),
+        "y": _floats(pick(data, "surface_y", pair=p)[rows]),
         "fixed": _floats(fixed),
         "start": _start(data, third, fixed),
         "z": pack(z),
     }
+
+
+def _thinned(n: int, stride: int) -> np.ndarray:
+    """Positions of about every `stride`-th line, both edges among them."""
+    return np.unique(np.linspace(0, n - 1, math.ceil(n / stride)).round().astype(int))
 
 
 def _axis(data: xr.Dataset, name: str) -> dict[str, Any]:

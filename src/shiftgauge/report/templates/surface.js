@@ -8,10 +8,10 @@ function startSurface(data) {
 
   const pair = () => data.pairs[$("surface-pair").value], slice = () => Number($("surface-slice").value);
   const style = () => {
-    const css = getComputedStyle(document.documentElement), get = n => css.getPropertyValue(n).trim(), small = canvas.clientWidth < 500;
+    const css = getComputedStyle(document.documentElement), get = n => css.getPropertyValue(n).trim(), small = !printing && canvas.clientWidth < 500;
     const colour = n => printing ? { "--line": "#bbb", "--soft": "#444", "--ink": "#000" }[n] : get(n);
     const dark = !printing && document.documentElement.dataset.theme === "dark";
-    return { line: colour("--line"), soft: colour("--soft"), ink: colour("--ink"), width: canvas.clientWidth, height: canvas.clientHeight,
+    return { line: colour("--line"), soft: colour("--soft"), ink: colour("--ink"), width: printing ? 760 : canvas.clientWidth, height: printing ? 430 : canvas.clientHeight,
       font: (small ? 11 : 12.5) + "px system-ui, sans-serif", dot: small ? 2.4 : 3, dotFill: dark ? "rgba(255,255,255,.75)" : "rgba(0,0,0,.6)", dotEdge: dark ? "rgba(0,0,0,.7)" : "rgba(255,255,255,.8)",
       alpha: data.quantities[quantity].trusted ? 0.97 : 0.55 };
   };
@@ -39,6 +39,7 @@ function startSurface(data) {
   }
   function draw() {
     waiting = false;
+    if (!printing && !canvas.clientWidth) return;
     const ratio = printing ? 2 : window.devicePixelRatio || 1, s = style(), p = pair(), q = data.quantities[quantity];
     canvas.width = Math.round(s.width * ratio); canvas.height = Math.round(s.height * ratio);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0); pen.clearRect(0, 0, s.width, s.height);
@@ -48,10 +49,10 @@ function startSurface(data) {
     labelBox(pen, project, view, axes, s, back);
     if (s.width >= 500) drawScale(pen, scale, axes.z, s);
     pen.fillStyle = s.ink; pen.font = "600 " + s.font; pen.textAlign = "left"; pen.textBaseline = "top";
-    pen.fillText("Height: " + q.label, 6, 4, s.width - 12);
+    pen.fillText("Height: " + q.label + (sliceText() ? "; " + sliceText() : ""), 6, 4, s.width - 12);
     canvas.setAttribute("aria-label", "Response surface of " + q.label + " over " + p.first.label + " and " + p.second.label + (p.third ? ", " + sliceText() : "") + ", " + dots.length + " samples drawn. The table below holds its values.");
   }
-  const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };
+  const redraw = () => { if (!waiting && !printing) { waiting = true; requestAnimationFrame(draw); } };
   const sliceText = () => { const p = pair(); return p.third ? p.third.label + " = " + showNumber(p.fixed[slice()], p.third.unit) : ""; };
   function table() {
     const g = grid(), p = pair(), pickAt = n => [...new Set(Array.from({ length: 7 }, (_, k) => Math.round(k * (n - 1) / 6)))];
