@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from shiftgauge.errors import MissingExtraError
+from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.results.audit import AuditResult
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _SIDE: Final = 256
 """The centre square of each photograph is kept at this size: what the classifier's own preprocessing starts from."""
 _N_BASE: Final = 512
 _N_BASE_SMALL: Final = 32
+_QUICK: Final = ExecutionOptions(batch_size=8, channels_last=True, precision="float32")
+"""A small run is over before a trial of faster settings would pay."""
 
 
 def demo(
@@ -75,6 +78,7 @@ def demo(
         n_base=_N_BASE_SMALL if small else _N_BASE,
         seed=seed,
         out=out,
+        execution=_QUICK if small else ExecutionOptions(),
         progress=progress,
         title="Demonstration: EfficientNet-Lite0 on four photographs",
         record={"demo": True, "small": small, "seed": seed, "shifts": {"preset": "demo"}},
