@@ -19,6 +19,8 @@ _CHUNK: Final = 16_384
 _RIDGES: Final = (1e-12, 1e-3, 1e-2, 1e-1)
 """Penalties tried, as a share of the number of points; the first only guards the factorisation."""
 
+_EXACT: Final = 1e-10
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CrossFit:
@@ -90,6 +92,8 @@ def cross_fit(
     choice = _Choice(sums, len(union))
     for number, rows in enumerate(members):
         choice.offer(number, rows, _RIDGES[0])
+        if (choice.error <= _EXACT * sums.square.sum(axis=0)).all():
+            break
     for number in {int(v) for v in choice.number}:
         for ridge in _RIDGES[1:]:
             choice.offer(number, members[number], ridge, only=choice.number == number)

@@ -22,6 +22,9 @@ from shiftgauge.types import FloatArray, OutputsNQ
 GOOD_Q2: Final = 0.9
 """Share of the variance that a surrogate must explain before its indices stand for those of the function."""
 _SCORE_GROUPS: Final = 512
+_PATIENCE: Final = 5
+"""The search for a set ends when so many larger ones in a row were worse for every output."""
+_EXACT: Final = 1e-12
 
 
 def gpc(
@@ -132,22 +135,24 @@ def _choose(
     fits: list[tuple[Candidate, LeastSquares]] = []
     best = np.full(sample.shape[1], np.inf)
     chosen = np.zeros(sample.shape[1], int)
+    idle = 0
     for candidate in candidates:
         work = len(sample) * float(len(candidate.indices)) * (len(candidate.indices) + sample.shape[1])
         try:
             with bounded_threads(2 * work):
                 fit = fit_terms(bases, candidate.indices, coordinates, sample)
         except NumericalError:
-            if fits or len(candidates) == 1:
-                if not fits:
-                    raise
-                continue
-            raise
+            if not fits:
+                raise
+            continue
         better = fit.corrected < best
+        idle = 0 if better.any() else idle + 1
         if not fits or better.any():
             best[better] = fit.corrected[better]
             chosen[better] = len(fits)
             fits.append((candidate, fit))
+        if idle >= _PATIENCE or (best <= _EXACT * fit.variance).all():
+            break
     return fits, chosen
 
 

@@ -75,7 +75,9 @@ class ProductRule:
         shape = [len(part) for part in parts]
         moments = np.zeros((int(np.prod(shape[:-1])), shape[-1]))
         for span in _spans(len(coordinates)):
-            moments += _khatri_rao([part[:, span] for part in parts[:-1]]) @ parts[-1][:, span].T
+            moments += (
+                _khatri_rao([part[:, span] for part in parts[:-1]], span.stop - span.start) @ parts[-1][:, span].T
+            )
         box = moments.reshape(shape)
         for axis, expansion in enumerate(self.expansion):
             flat = expansion.reshape(-1, expansion.shape[2])
@@ -96,7 +98,7 @@ class ProductRule:
         kernel = np.ascontiguousarray(box.reshape(-1, box.shape[-1]))
         out = np.empty(parts[0].shape[1])
         for span in _spans(len(out)):
-            left = _khatri_rao([part[:, span] for part in parts[:-1]])
+            left = _khatri_rao([part[:, span] for part in parts[:-1]], span.stop - span.start)
             out[span] = np.einsum("kn,kn->n", left, kernel @ parts[-1][:, span])
         return out
 
@@ -116,11 +118,9 @@ def _expansion(basis: PolynomialBasis, degree: int) -> FloatArray:
     return np.einsum("an,bn,cn,n->abc", low, low, values, weights, optimize=True)
 
 
-def _khatri_rao(parts: Sequence[FloatArray]) -> FloatArray:
-    if not parts:
-        return np.ones((1, 1))
-    out = parts[0]
-    for part in parts[1:]:
+def _khatri_rao(parts: Sequence[FloatArray], n: int) -> FloatArray:
+    out = np.ones((1, n))
+    for part in parts:
         out = (out[:, None, :] * part[None, :, :]).reshape(-1, out.shape[1])
     return out
 
