@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-CODE := src tests benchmarks docs
+CODE := src tests benchmarks docs examples
 
 # Small matrices run slower on many threads, and two test workers must not fight over two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1

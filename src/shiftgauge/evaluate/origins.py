@@ -12,7 +12,7 @@ from shiftgauge.files import hash_bytes, hash_file
 
 _CODE: Final = ("data", "models", "shifts", "evaluate")
 _FILES: Final = ("space.py", "distributions.py", "random.py", "estimate/designs.py", "estimate/inputs.py")
-_LIBRARIES: Final = ("numpy", "scipy", "torch", "kornia", "timm", "onnxruntime", "pillow", "scikit-learn")
+_LIBRARIES: Final = ("numpy", "scipy", "torch", "timm", "onnxruntime", "pillow", "scikit-learn")
 _SHAPING: Final = ("numpy", "torch", "pillow")
 
 
