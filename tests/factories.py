@@ -9,7 +9,8 @@ import xarray as xr
 
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.status import Gate, Message
-from weld_world import HOSTILE_CLASSES, HOSTILE_TITLE, QUANTITIES, SHIFTS, World, nice
+from weld_names import HOSTILE_CLASSES, HOSTILE_TITLE, QUANTITIES, SHIFTS
+from weld_world import World, nice
 
 __all__ = ["HOSTILE_CLASSES", "HOSTILE_TITLE", "QUANTITIES", "SHIFTS", "audit_result"]
 
@@ -40,13 +41,7 @@ def audit_result(
         seed: Seed of everything.
     """
     world = World(tuple(shifts), images_mode, hostile, constant, n_base, np.random.default_rng(seed), share)
-    arrays = xr.Dataset(coords=world.coords(), attrs=world.attrs(estimator, seed))
-    for part in (world.indices(second_order), world.facts(), world.effects(), world.surfaces(), world.images()):
-        arrays = arrays.merge(xr.Dataset(part), join="exact")
-    if images_mode == "population":
-        arrays = arrays.merge(xr.Dataset(world.gauge(arrays)))
-    else:
-        arrays = arrays.merge(xr.Dataset(world.per_image(arrays)))
+    arrays = _arrays(world, images_mode, second_order)
     arrays.attrs = world.attrs(estimator, seed)
     least = HOSTILE_CLASSES[1] if hostile else "blur"
     return AuditResult(
@@ -64,6 +59,22 @@ def audit_result(
         messages=_messages(estimator, share, constant, hostile),
         gates=_gates(shifts[0]),
     )
+
+
+def _arrays(world, images_mode, second_order):
+    arrays = xr.Dataset(coords=world.coords())
+    parts = [
+        world.indices(second_order),
+        world.facts(),
+        world.effects(),
+        world.surfaces(),
+        world.strips(),
+        world.images(),
+    ]
+    for part in parts:
+        arrays = arrays.merge(xr.Dataset(part), join="exact")
+    extra = world.gauge(arrays) if images_mode == "population" else world.per_image(arrays)
+    return arrays.merge(xr.Dataset(extra))
 
 
 def _messages(estimator, share, constant, hostile):

@@ -7,25 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from weld_names import CLASSES, GRID, HOSTILE_CLASSES, HOSTILE_TITLE, IMAGES, QUANTITIES, SHIFTS, SLICES
 from weld_picture import shifted, weld_picture
-
-HOSTILE_CLASSES = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(2)>',
-    "$\\frac{1}{0}$ [bold red]x[/] \x1b[31m {{ 7*7 }} |=1+1 \u202etxt \u2028 \ud800 日本",
-)
-"""Class names that try markup, mathtext, terminal codes, templates, bidirectional tricks and broken Unicode."""
-HOSTILE_TITLE = "</title><script>alert(3)</script> $x_{$ [link=http://x]t[/link]"
-SHIFTS: dict[str, tuple[str, float, float, float, str]] = {
-    "rotation": ("°", -90.0, 90.0, 0.0, "geometry"),
-    "brightness": ("×", 0.0, 2.0, 1.0, "scene"),
-    "tilt": ("°", -20.0, 20.0, 0.0, "geometry"),
-    "gaussian_blur": ("px", 0.0, 3.0, 0.0, "optics"),
-    "noise": ("", 0.0, 0.12, 0.0, "sensor"),
-}
-"""Unit, low, high, identity, stage of the shifts of the synthetic audit."""
-QUANTITIES = ("probability", "margin", "cross_entropy", "correct")
-_IMAGES, _CLASSES, _GRID, _SLICES, _SIDE = 24, ("good weld", "burn through", "lack of fusion"), 31, 7, 64
 
 
 class World:
@@ -34,11 +17,11 @@ class World:
     def __init__(self, shifts, mode, hostile, constant, n_base, rng, share):
         self.shifts, self.mode, self.hostile, self.constant, self.share = shifts, mode, hostile, constant, share
         self.rng, self.n = rng, n_base
-        self.classes = HOSTILE_CLASSES if hostile else _CLASSES
+        self.classes = HOSTILE_CLASSES if hostile else CLASSES
         self.has_repeat = "noise" in shifts
         self.inputs = [*(["image"] if mode == "population" else []), *shifts, *(["repeat"] if self.has_repeat else [])]
-        self.labels = np.arange(_IMAGES) % 3
-        self.names = [f"{'<b>seam</b>$' if hostile else 'seam'}_{i:03d}.png" for i in range(_IMAGES)]
+        self.labels = np.arange(IMAGES) % 3
+        self.names = [f"{'<b>seam</b>$' if hostile else 'seam'}_{i:03d}.png" for i in range(IMAGES)]
         self.sample = rng.random((3000, len(self.inputs)))
         self.theta = self.physical(self.sample)
         self.values = self.f(self.sample)
@@ -51,7 +34,7 @@ class World:
     def image_of(self, unit):
         if "image" not in self.inputs:
             return np.zeros(len(unit), int)
-        return np.minimum((unit[:, 0] * _IMAGES).astype(int), _IMAGES - 1)
+        return np.minimum((unit[:, 0] * IMAGES).astype(int), IMAGES - 1)
 
     def f(self, unit, rough=True):
         """Values (quantity, row): a logistic score of the shifts, the image, the repeat and a rough part."""
@@ -91,7 +74,7 @@ class World:
             "images_mode": self.mode,
             "model_name": "<i>net</i>&" if self.hostile else "resnet18 (weld)",
             "data_name": "tig_al5083",
-            "n_images": _IMAGES,
+            "n_images": IMAGES,
             "n_classes": 3,
             "seed": seed,
             "has_repeat": int(self.has_repeat),
@@ -127,9 +110,9 @@ class World:
         out["surrogate_share"] = ("quantity", np.array([smooth, smooth - 0.03, smooth - 0.05, smooth - 0.3]))
         out["surrogate_trusted"] = ("quantity", (out["surrogate_share"][1] >= 0.9).astype(int))
         out["surrogate_terms"], out["surrogate_degree"] = ((), 252), ((), 5)
-        rest = np.tile(self.identity(), (_IMAGES, 1))
+        rest = np.tile(self.identity(), (IMAGES, 1))
         if "image" in self.inputs:
-            rest[:, 0] = (np.arange(_IMAGES) + 0.5) / _IMAGES
+            rest[:, 0] = (np.arange(IMAGES) + 0.5) / IMAGES
         self.clean = self.f(rest)
         return out | {"clean_mean": ("quantity", self.clean.mean(1))}
 
@@ -181,17 +164,17 @@ class World:
         if not pairs:
             return {}
         third = [next((s for s in self.shifts if s not in p), "") for p in pairs]
-        mesh = np.linspace(0, 1, _GRID)
-        levels = np.linspace(0.1, 0.9, _SLICES)
-        z = np.empty((len(QUANTITIES), len(pairs), _SLICES, _GRID, _GRID))
+        mesh = np.linspace(0, 1, GRID)
+        levels = np.linspace(0.1, 0.9, SLICES)
+        z = np.empty((len(QUANTITIES), len(pairs), SLICES, GRID, GRID))
         for p, (first, second) in enumerate(pairs):
             for k, level in enumerate(levels):
-                unit = np.tile(self.identity(), (_GRID * _GRID, 1))
-                unit[:, self.inputs.index(first)] = np.tile(mesh, _GRID)
-                unit[:, self.inputs.index(second)] = np.repeat(mesh, _GRID)
+                unit = np.tile(self.identity(), (GRID * GRID, 1))
+                unit[:, self.inputs.index(first)] = np.tile(mesh, GRID)
+                unit[:, self.inputs.index(second)] = np.repeat(mesh, GRID)
                 if third[p]:
                     unit[:, self.inputs.index(third[p])] = level
-                z[:, p, k] = self.f(unit, rough=False).reshape(-1, _GRID, _GRID)
+                z[:, p, k] = self.f(unit, rough=False).reshape(-1, GRID, GRID)
 
         def span(name, at):
             return SHIFTS[name][1] + at * (SHIFTS[name][2] - SHIFTS[name][1]) if name else np.full(len(at), np.nan)
@@ -206,7 +189,7 @@ class World:
             "surface_z": (("quantity", "pair", "slice", "gy", "gx"), z),
         }
 
-    def images(self, levels=7):
+    def strips(self, levels=7):
         base = [weld_picture(i) for i in range(2)]
         theta = np.array([np.linspace(SHIFTS[s][1], SHIFTS[s][2], levels) for s in self.shifts])
         picture = np.array(
@@ -217,9 +200,20 @@ class World:
         )
         p = np.clip(0.97 - 0.9 * np.abs(np.linspace(-1, 1, levels)) ** 2, 0, 1) * np.ones((2, len(self.shifts), 1))
         guess = np.where(p > 0.5, self.classes[0], self.classes[1]).astype(object)
-        mean, std = np.zeros((4, _IMAGES)), np.zeros((4, _IMAGES))
-        which, count = self.image_of(self.sample), np.zeros(_IMAGES, int)
-        for i in range(_IMAGES):
+        named = np.array(self.classes, dtype=object)[self.labels]
+        return {
+            "strip_name": ("strip", self.names[:2]),
+            "strip_label": ("strip", list(named[:2])),
+            "strip_theta": (("shift", "level"), theta),
+            "strip_image": (("strip", "shift", "level", "row", "column", "rgb"), picture),
+            "strip_probability": (("strip", "shift", "level"), p),
+            "strip_predicted": (("strip", "shift", "level"), guess),
+        }
+
+    def images(self):
+        mean, std = np.zeros((4, IMAGES)), np.zeros((4, IMAGES))
+        which, count = self.image_of(self.sample), np.zeros(IMAGES, int)
+        for i in range(IMAGES):
             rows = self.values[:, which == i]
             count[i] = rows.shape[1]
             if rows.size:
@@ -231,12 +225,6 @@ class World:
         named = np.array(self.classes, dtype=object)[self.labels]
         quantity_image = ("quantity", "image")
         return {
-            "strip_name": ("strip", self.names[:2]),
-            "strip_label": ("strip", list(named[:2])),
-            "strip_theta": (("shift", "level"), theta),
-            "strip_image": (("strip", "shift", "level", "row", "column", "rgb"), picture),
-            "strip_probability": (("strip", "shift", "level"), p),
-            "strip_predicted": (("strip", "shift", "level"), guess),
             "image_label": ("image", list(named)),
             "image_predicted": ("image", list(named)),
             "image_clean": (quantity_image, self.clean),

@@ -118,3 +118,5 @@ def test_unknown_quantity_or_pair_is_a_plain_error(results):
         plot_surface(results["plain"], "probabilty")
     with pytest.raises(ConfigError, match="`pair`"):
         plot_surface(results["plain"], pair=99)
+    with pytest.raises(ConfigError, match="`slice_index`"):
+        plot_surface(results["plain"], slice_index=7)

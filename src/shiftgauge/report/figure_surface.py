@@ -20,8 +20,9 @@ from shiftgauge.results.audit import AuditResult
 def plot_surface(
     result: AuditResult,
     quantity: str | None = None,
-    *,
     pair: int = 0,
+    slice_index: int | None = None,
+    *,
     at: float | None = None,
     window: float = 1 / 20,
 ) -> Figure:
@@ -31,38 +32,50 @@ def plot_surface(
         result: The audit.
         quantity: A quantity of the result; default the one of interest.
         pair: Position of the pair in the result's `pair` axis.
+        slice_index: Position of the slice of the third shift; default see `at`.
         at: Value of the third shift in its unit; the nearest stored slice is drawn. Default its value of no change.
         window: Samples are drawn when the third shift lies within this share of its range, default 1/20; the weld
             study used 1/100.
 
     Raises:
-        ConfigError: Fewer than two shifts vary, or there is no such pair or quantity.
+        ConfigError: Fewer than two shifts vary, or there is no such pair, slice or quantity.
     """
     data = result.arrays
     if "surface_z" not in data:
         raise ConfigError("a response surface needs at least two shifts that vary; this audit has fewer")
-    if not 0 <= pair < data.sizes["pair"]:
-        raise ConfigError(f"`pair` must be in [0, {data.sizes['pair'] - 1}], got {pair}")
+    _require_place("pair", pair, data.sizes["pair"])
     name = require_in("quantity", quantity or main_quantity(result).name, strings(data, "quantity"))
     first, second, third = (strings(data, f"pair_{k}")[pair] for k in ("first", "second", "third"))
-    level = _slice(result, pair, third, at)
+    level = _slice(result, pair, third, at) if slice_index is None else slice_index
+    _require_place("slice_index", level, data.sizes["slice"])
+    points = _near(result, name, first, second, third, pair, level, window)
+    with figure_style():
+        figure = _drawn(result, name, pair, level, points)
+        figure.axes[0].set_title(_title(result, name, third, pair, level), fontsize=10)
+    return figure
+
+
+def _drawn(result: AuditResult, name: str, pair: int, level: int, points: tuple[np.ndarray, ...]) -> Figure:
+    data, units = result.arrays, shift_units(result.arrays)
+    first, second = (strings(data, f"pair_{k}")[pair] for k in ("first", "second"))
     x, y = pick(data, "surface_x", pair=pair), pick(data, "surface_y", pair=pair)
     z = pick(data, "surface_z", quantity=name, pair=pair, slice=level)
-    with figure_style():
-        figure = Figure(figsize=(7, 5.2), layout="constrained")
-        axes = cast(Axes3D, figure.add_subplot(projection="3d"))
-        drawn = axes.plot_surface(*np.meshgrid(x, y), z, cmap="plasma", rcount=60, ccount=60, lw=0, alpha=0.92)
-        points = _near(result, name, first, second, third, pair, level, window)
-        axes.scatter(*cast(Any, points), s=7, c="black", alpha=0.5, depthshade=False)
-        units = shift_units(data)
-        axes.set_xlabel(axis_label(first, units[first]))
-        axes.set_ylabel(axis_label(second, units[second]))
-        axes.set_zlabel(long_text(quantity_label(name), 34))
-        axes.set(xticks=inner_ticks(float(x[0]), float(x[-1])), yticks=inner_ticks(float(y[0]), float(y[-1])))
-        axes.view_init(elev=28, azim=-55)
-        figure.colorbar(drawn, ax=axes, shrink=0.55, pad=0.12)
-        axes.set_title(_title(result, name, third, pair, level), fontsize=10)
+    figure = Figure(figsize=(7, 5.2), layout="constrained")
+    axes = cast(Axes3D, figure.add_subplot(projection="3d"))
+    drawn = axes.plot_surface(*np.meshgrid(x, y), z, cmap="plasma", rcount=60, ccount=60, lw=0, alpha=0.92)
+    axes.scatter(*cast(Any, points), s=7, c="black", alpha=0.5, depthshade=False)
+    axes.set_xlabel(axis_label(first, units[first]))
+    axes.set_ylabel(axis_label(second, units[second]))
+    axes.set_zlabel(long_text(quantity_label(name), 34))
+    axes.set(xticks=inner_ticks(float(x[0]), float(x[-1])), yticks=inner_ticks(float(y[0]), float(y[-1])))
+    axes.view_init(elev=28, azim=-55)
+    figure.colorbar(drawn, ax=axes, shrink=0.55, pad=0.12)
     return figure
+
+
+def _require_place(name: str, value: int, size: int) -> None:
+    if not 0 <= value < size:
+        raise ConfigError(f"`{name}` must be in [0, {size - 1}], got {value}")
 
 
 def _slice(result: AuditResult, pair: int, third: str, at: float | None) -> int:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from shiftgauge.checks import require_in
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks.effects import value_range
 from shiftgauge.report.figure_style import (
@@ -242,7 +243,7 @@ def _effect(axes: Axes, result: AuditResult, quantity: str, k: int) -> None:
 
 
 def _name(result: AuditResult, quantity: str | None) -> str:
-    return quantity or main_quantity(result).name
+    return require_in("quantity", quantity or main_quantity(result).name, strings(result.arrays, "quantity"))
 
 
 def _warned(result: AuditResult, quantity: str, title: str) -> str:
