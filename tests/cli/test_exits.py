@@ -17,6 +17,12 @@ def test_an_error_becomes_one_line_and_code_2(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "error: two lines\n"
 
 
+def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), exit_codes(debug=False):
+        raise DataError("image \x1b[2Jgone\x07.png")
+    assert capsys.readouterr().err == "error: image ?[2Jgone?.png\n"
+
+
 def test_debug_shows_the_traceback_before_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit), exit_codes(debug=True):
         raise DataError("wrong")

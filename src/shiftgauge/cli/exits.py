@@ -75,4 +75,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _tell(kind: str, message: object, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    typer.echo(f"{kind}: {' '.join(str(message).split())}", err=True)
+    line = " ".join(str(message).split())
+    typer.echo(f"{kind}: {''.join(c if c.isprintable() else '?' for c in line)}", err=True)
