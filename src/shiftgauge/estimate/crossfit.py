@@ -9,7 +9,7 @@ from scipy.linalg import cho_solve, cholesky
 
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.chaos.basis import Basis
-from shiftgauge.estimate.chaos.candidates import Candidate
+from shiftgauge.estimate.chaos.candidates import Candidate, FamilySearch
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.vandermonde import vandermonde
 from shiftgauge.estimate.designs import PickFreezeDesign
@@ -49,7 +49,7 @@ class CrossFit:
     def predict_left_out(self, design: PickFreezeDesign) -> OutputsNQ:
         """Values at every row of the design from the surrogate of its own fold, which never saw its block."""
         out = np.empty((design.n_rows, self.full.shape[1]))
-        live = np.flatnonzero((self.folds != 0).any(axis=(0, 2)))
+        live = np.flatnonzero((self.folds != 0).any(axis=(0, 2)) | (np.arange(len(self.indices)) == 0))
         coefficients = np.ascontiguousarray(self.folds[:, live])
         for start, fold_n, phi in _pieces(design, self.bases, self.indices[live], len(self.folds)):
             for k in range(len(self.folds)):
@@ -90,8 +90,10 @@ def cross_fit(
     members = [np.array([place[tuple(row)] for row in c.indices.tolist()]) for c in candidates]
     sums = _fold_sums(design, centred, bases, union, n_folds)
     choice = _Choice(sums, len(union))
-    for number, rows in enumerate(members):
-        choice.offer(number, rows, _RIDGES[0])
+    search = FamilySearch(centred.shape[1])
+    for number, candidate in enumerate(candidates):
+        if search.goes_on(candidate.family):
+            search.record(candidate.family, choice.offer(number, members[number], _RIDGES[0]))
         if (choice.error <= _EXACT * sums.square.sum(axis=0)).all():
             break
     for number in {int(v) for v in choice.number}:
@@ -166,8 +168,8 @@ class _Choice:
         self.ridge = np.zeros(n_outputs)
         self.folds = np.zeros((n_folds, n_terms, n_outputs))
 
-    def offer(self, number: int, rows: np.ndarray, ridge: float, only: np.ndarray | None = None) -> None:
-        """Tries a set of terms and takes it for the outputs whose error falls."""
+    def offer(self, number: int, rows: np.ndarray, ridge: float, only: np.ndarray | None = None) -> FloatArray | None:
+        """Tries a set of terms, takes it for the outputs whose error falls, and returns the error on folds left out."""
         outputs = np.arange(len(self.error)) if only is None else np.flatnonzero(only)
         fits, error = [], np.zeros(len(outputs))
         for k in range(len(self.folds)):
@@ -177,7 +179,7 @@ class _Choice:
             moment = self.moment[rows[:, None], outputs] - own_moment
             c = _solve(gram, moment, ridge * (self.sums.count.sum() - self.sums.count[k]))
             if c is None:
-                return
+                return None
             fits.append(c)
             error += self.sums.square[k][outputs] + np.einsum("pq,pq->q", c, own_gram @ c - 2 * own_moment)
         better = np.flatnonzero(error < self.error[outputs])
@@ -187,6 +189,7 @@ class _Choice:
         self.folds[:, :, won] = 0.0
         for k, c in enumerate(fits):
             self.folds[k][rows[:, None], won] = c[:, better]
+        return error
 
     def full(self, members: Sequence[np.ndarray]) -> FloatArray:
         """Coefficients from all rows, for the chosen sets and penalties."""

@@ -114,8 +114,9 @@ def gauge_table(
     V = V_part + Σ V_shift + Σ V_shift,shift + Σ V_shift,part + V_higher + V_repeatability,
 
     where V_part = Var E[f | image] and V_repeatability = E Var[f | image, shifts]. Gauge R&R is all but V_part. The
-    part splits into class and image within class by one-way random effects, V_class = (SSB - (C-1) MSW)/n from
-    the independent rows A and B, which is unbiased.
+    part splits into class and image within class: V_class = Σ p_c a_c b_c - (Σ p_c a_c)(Σ p_c b_c), with p_c the share
+    of the images in class c, a_c and b_c the class means over the independent rows A and B. Unlike a one-way analysis
+    of variance, this is unbiased on a Sobol' design too, where class means scatter less than the rows within a class say.
 
     A classifier's score is not a measured length. It is bounded, so its spread depends on where it lies; its
     true value depends on the class, so a perfect classifier's probability of the true class has no part
@@ -203,26 +204,24 @@ def _components(parts: Mapping[str, FloatArray], layout: MomentLayout, names: Se
 
 
 def _class_variance(source: MomentSource, q: int, labels: np.ndarray, weights: FloatArray) -> FloatArray:
+    """Σ_c p_c a_c b_c - (Σ_c p_c a_c)(Σ_c p_c b_c) with the class means a of rows A and b of rows B (1 + R,)."""
     n = source.design.n_base
     starts = resampling_groups(n)
     group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
-    classes, code = np.unique(labels, return_inverse=True)
+    _, code, size = np.unique(labels, return_inverse=True, return_counts=True)
     y = source.base_values(q) - source.centre[q]
-    shape = (len(classes), len(starts))
-    cell = code[_base_images(source)] * len(starts) + group[:, None]
-    count, total, square = (
-        np.bincount(cell.ravel(), v.ravel(), minlength=shape[0] * shape[1]).reshape(shape) @ weights.T
-        for v in (np.ones_like(y), y, y * y)
-    )
-    present = count > 0
-    per_class = np.where(present, total**2 / np.where(present, count, 1.0), 0.0).sum(axis=0)
-    rows, degrees = count.sum(axis=0), np.maximum(present.sum(axis=0) - 1, 0)
-    between = per_class - total.sum(axis=0) ** 2 / rows
-    within = (square.sum(axis=0) - per_class) / np.maximum(rows - degrees - 1, 1)
-    noise = degrees * within / rows
-    out = between / rows - noise
-    out[1:] -= noise[0]  # resampling adds the noise of the class means once more
-    return out
+    image = _base_images(source)
+    shape = (len(size), len(starts))
+    count, total = np.empty((2, 2, len(size), len(weights)))
+    for half in range(2):
+        cell = code[image[:, half]] * len(starts) + group
+        for out, v in ((count, np.ones(n)), (total, y[:, half])):
+            out[half] = np.bincount(cell, v, minlength=shape[0] * shape[1]).reshape(shape) @ weights.T
+    present = (count > 0).all(axis=0)
+    a, b = np.where(present, total / np.where(present, count, 1.0), 0.0)
+    share = np.where(present, size[:, None], 0.0)
+    share = share / np.maximum(share.sum(axis=0), 1.0)
+    return (share * a * b).sum(axis=0) - (share * a).sum(axis=0) * (share * b).sum(axis=0)
 
 
 def _base_images(source: MomentSource) -> np.ndarray:

@@ -10,11 +10,13 @@ from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.chaos.basis import Basis
 from shiftgauge.estimate.chaos.index_set import IndexSet, tensor, total_degree, total_degree_size, with_levels
+from shiftgauge.types import FloatArray
 
 TermKind: TypeAlias = Literal["total", "tensor", "hyperbolic"]
 _DEGREES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)
 _Q_NORMS: Final = (1.0, 0.7, 0.5)
 _IMAGE_DEGREES: Final = (-1, 0, 1, 2, 3, 4)
+_PATIENCE: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class ChaosOptions:
     q_norm: float = 0.7
     interaction_order: int | None = None
     image_degree: int | None = None
-    max_terms: int = 800
+    max_terms: int = 500
     max_features: int = 40
 
     def __post_init__(self) -> None:
@@ -56,10 +58,33 @@ class ChaosOptions:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """A labelled set of terms."""
+    """A labelled set of terms; sets of one family grow with the degree."""
 
     label: str
     indices: IndexSet
+    family: str
+
+
+class FamilySearch:
+    """Ends the search in a family of sets once its larger ones are worse for every output."""
+
+    def __init__(self, n_outputs: int) -> None:
+        self._best: dict[str, FloatArray] = {}
+        self._idle: dict[str, int] = {}
+        self._nothing: Final = np.full(n_outputs, np.inf)
+
+    def goes_on(self, family: str) -> bool:
+        """Whether the next larger set of the family is worth a try."""
+        return self._idle.get(family, 0) < _PATIENCE
+
+    def record(self, family: str, error_q: FloatArray | None) -> None:
+        """Notes the error of each output with the family's latest set; None when it could not be fitted."""
+        best = self._best.get(family, self._nothing)
+        if error_q is None or not (error_q < best).any():
+            self._idle[family] = self._idle.get(family, 0) + 1
+            return
+        self._idle[family] = 0
+        self._best[family] = np.minimum(best, error_q)
 
 
 def candidate_sets(bases: Sequence[Basis], options: ChaosOptions, room: int) -> list[Candidate]:
@@ -78,19 +103,25 @@ def candidate_sets(bases: Sequence[Basis], options: ChaosOptions, room: int) -> 
     room = min(room, options.max_terms)
     shift_sets = _fixed(bases, columns, options) if options.degree is not None else _free(bases, columns, options, room)
     found: dict[bytes, Candidate] = {}
-    for label, compact in shift_sets:
+    for label, family, compact in shift_sets:
         full = np.zeros((len(compact), len(bases)), np.int64)
         full[:, columns] = compact
-        for candidate in _with_image(label, full, bases, tables, options, room):
+        for candidate in _with_image(label, family, full, bases, tables, options, room):
             found.setdefault(candidate.indices.tobytes(), candidate)
     return sorted(found.values(), key=lambda c: len(c.indices))
 
 
 def _with_image(
-    label: str, full: IndexSet, bases: Sequence[Basis], tables: Sequence[int], options: ChaosOptions, room: int
+    label: str,
+    family: str,
+    full: IndexSet,
+    bases: Sequence[Basis],
+    tables: Sequence[int],
+    options: ChaosOptions,
+    room: int,
 ) -> list[Candidate]:
     if not tables:
-        return [Candidate(label=label, indices=full)]
+        return [Candidate(label=label, indices=full, family=family)]
     column = tables[0]
     levels = bases[column].n_functions - 1
     highest = int(full.sum(axis=1).max())
@@ -101,11 +132,12 @@ def _with_image(
         if q > highest or (options.image_degree is None and q >= 0 and len(full) + levels * low > room):
             continue
         text = label if q < 0 else f"{label}, image features × degree {q}"
-        out.append(Candidate(label=text, indices=with_levels(full, column, levels, q)))
+        indices = with_levels(full, column, levels, q)
+        out.append(Candidate(label=text, indices=indices, family=f"{family}, image {q}"))
     return out
 
 
-def _fixed(bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions) -> list[tuple[str, IndexSet]]:
+def _fixed(bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions) -> list[tuple[str, str, IndexSet]]:
     limits = [bases[i].n_functions - 1 for i in columns]
     degree = options.degree
     if options.terms == "tensor":
@@ -115,20 +147,20 @@ def _fixed(bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions
         indices = tensor([min(p, limit) for p, limit in zip(wanted, limits, strict=True)])
         if options.interaction_order is not None:
             indices = indices[(indices > 0).sum(axis=1) <= options.interaction_order]
-        return [(f"tensor {wanted}", indices)]
+        return [(f"tensor {wanted}", "tensor", indices)]
     p = require_positive_int("degree", degree)
     q = options.q_norm if options.terms == "hyperbolic" else 1.0
     order = options.interaction_order
     indices = total_degree(len(columns), p, q_norm=q, interaction_order=order, limits=limits)
-    return [(_label(p, q), indices)]
+    return [(_label(p, q), "fixed", indices)]
 
 
 def _free(
     bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions, room: int
-) -> list[tuple[str, IndexSet]]:
+) -> list[tuple[str, str, IndexSet]]:
     limits = [bases[i].n_functions - 1 for i in columns]
     norms = _Q_NORMS if options.terms == "total" else (options.q_norm,)
-    found: list[tuple[str, IndexSet]] = []
+    found: list[tuple[str, str, IndexSet]] = []
     for q in norms:
         for p in _DEGREES:
             if q == 1.0 and options.interaction_order is None and total_degree_size(len(columns), p) > 4 * room:
@@ -140,8 +172,8 @@ def _free(
                 break
             if len(indices) > room:
                 break
-            found.append((_label(p, q), indices))
-    return found or [("constant", np.zeros((1, len(columns)), np.int64))]
+            found.append((_label(p, q), f"q-norm {q:g}", indices))
+    return found or [("constant", "constant", np.zeros((1, len(columns)), np.int64))]
 
 
 def _label(degree: int, q_norm: float) -> str:

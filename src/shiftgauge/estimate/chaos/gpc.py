@@ -8,7 +8,7 @@ import numpy as np
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.bootstrap import check_bootstrap, multinomial_weights, percentile_interval
 from shiftgauge.estimate.chaos.basis import Basis, input_bases
-from shiftgauge.estimate.chaos.candidates import Candidate, ChaosOptions, candidate_sets
+from shiftgauge.estimate.chaos.candidates import Candidate, ChaosOptions, FamilySearch, candidate_sets
 from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
 from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
@@ -22,8 +22,6 @@ from shiftgauge.types import FloatArray, OutputsNQ
 GOOD_Q2: Final = 0.9
 """Share of the variance that a surrogate must explain before its indices stand for those of the function."""
 _SCORE_GROUPS: Final = 512
-_PATIENCE: Final = 5
-"""The search for a set ends when so many larger ones in a row were worse for every output."""
 _EXACT: Final = 1e-12
 
 
@@ -135,8 +133,10 @@ def _choose(
     fits: list[tuple[Candidate, LeastSquares]] = []
     best = np.full(sample.shape[1], np.inf)
     chosen = np.zeros(sample.shape[1], int)
-    idle = 0
+    search = FamilySearch(sample.shape[1])
     for candidate in candidates:
+        if not search.goes_on(candidate.family):
+            continue
         work = len(sample) * float(len(candidate.indices)) * (len(candidate.indices) + sample.shape[1])
         try:
             with bounded_threads(2 * work):
@@ -144,14 +144,15 @@ def _choose(
         except NumericalError:
             if not fits:
                 raise
+            search.record(candidate.family, None)
             continue
+        search.record(candidate.family, fit.corrected)
         better = fit.corrected < best
-        idle = 0 if better.any() else idle + 1
         if not fits or better.any():
             best[better] = fit.corrected[better]
             chosen[better] = len(fits)
             fits.append((candidate, fit))
-        if idle >= _PATIENCE or (best <= _EXACT * fit.variance).all():
+        if (best <= _EXACT * fit.variance).all():
             break
     return fits, chosen
 
