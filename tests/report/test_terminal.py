@@ -62,3 +62,9 @@ def test_poor_surrogate_alone_is_an_alarm_and_hides_the_headline(results):
 
 def test_constant_output_is_said(results):
     assert "the output never changed" in " ".join(shown(results["constant"]).split())
+
+
+def test_sub_rows_of_the_gauge_table_are_indented(results):
+    text = shown(results["plain"])
+    assert "\nPart to part" in text
+    assert "\n  within class" in text

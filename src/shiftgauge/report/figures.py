@@ -33,7 +33,17 @@ from shiftgauge.report.figure_style import (
 )
 from shiftgauge.report.figure_surface import plot_surface
 from shiftgauge.report.format import input_label, quantity_label, with_unit
-from shiftgauge.report.read import Estimate, estimate, main_quantity, pick, quantities, ranked, shift_units, strings
+from shiftgauge.report.read import (
+    Estimate,
+    components,
+    estimate,
+    main_quantity,
+    pick,
+    quantities,
+    ranked,
+    shift_units,
+    strings,
+)
 from shiftgauge.results.audit import AuditResult
 
 DPI: Final = 160
@@ -101,7 +111,7 @@ def plot_gauge(result: AuditResult, quantity: str | None = None) -> Figure:
     An audit of fixed images has no such table; the figure then says so.
     """
     data, name = result.arrays, _name(result, quantity)
-    names = strings(data, "component")[::-1]
+    names = components(data)[::-1]
     with figure_style():
         figure = Figure(figsize=(7, 0.9 + 0.34 * max(len(names), 3)), layout="constrained")
         axes = figure.add_subplot()
@@ -112,12 +122,10 @@ def plot_gauge(result: AuditResult, quantity: str | None = None) -> Figure:
             estimate(data, "gauge_contribution", quantity=name, component=len(names) - 1 - k) for k in range(len(names))
         ]
         found = [Estimate(*(100 * v for v in (e.value, e.low, e.high))) for e in found]
-        colours = [
-            SOFT if n.strip().lower().startswith(("part", "between", "within", "total")) else FIRST for n in names
-        ]
+        colours = [SOFT if level or n.lower().startswith(("part", "total")) else FIRST for n, level in names]
         axes.barh(y, [e.value for e in found], height=0.6, color=colours)
         whiskers(axes, found, y)
-        axes.set_yticks(y, [f"{'   ' * n.startswith(' ')}{long_text(n.strip().replace('_', ' '), 34)}" for n in names])
+        axes.set_yticks(y, [f"{long_text(n, 34)}{'    ' * level}" for n, level in names])
         axes.set_xlim(0, 105)
         axes.set_xlabel("contribution to the variance (%)")
         tidy(axes, _warned(result, name, f"Gauge R&R: {plain_text(quantity_label(name))}"))

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.report.format import quantity_label
+from shiftgauge.report.format import clean, quantity_label
 from shiftgauge.results.audit import AuditResult
 
 TRUST_LIMIT: Final = 0.9
@@ -79,6 +79,16 @@ def pick(data: xr.Dataset, name: str, **where: Any) -> np.ndarray:
 def strings(data: xr.Dataset, name: str) -> list[str]:
     """Returns a variable or coordinate of text as a list, empty when absent."""
     return [str(v) for v in data.variables[name].values.tolist()] if name in data.variables else []
+
+
+def components(data: xr.Dataset) -> list[tuple[str, int]]:
+    """Returns the rows of the gauge table: label without underscores or indent, and level (1 for a sub-row)."""
+    names = strings(data, "component")
+    found = np.zeros(len(names), dtype=int)
+    if "component_level" in data.variables:
+        found = np.asarray(data.variables["component_level"].values, dtype=int)
+    levels = [max(int(v), int(n.startswith(" "))) for v, n in zip(found, names, strict=True)]
+    return [(clean(n).strip().replace("_", " "), v) for n, v in zip(names, levels, strict=True)]
 
 
 def shift_units(data: xr.Dataset) -> dict[str, str]:

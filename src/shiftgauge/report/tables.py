@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from shiftgauge.checks import require_in
 from shiftgauge.report.format import clean, fixed, input_label, interval, number, percent, percent_interval
-from shiftgauge.report.read import estimate, main_quantity, ranked, strings
+from shiftgauge.report.read import components, estimate, main_quantity, ranked, strings
 from shiftgauge.results.audit import AuditResult
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
@@ -47,16 +47,15 @@ def gauge_markdown(result: AuditResult, quantity: str | None = None) -> str:
     if "gauge_contribution" not in data:
         return "This audit looked at fixed images one by one: there is no part-to-part variation and no gauge table.\n"
     rows = []
-    for k, label in enumerate(strings(data, "component")):
+    for k, (label, level) in enumerate(components(data)):
         where = {"quantity": name, "component": k}
         variance, share, study = (
             estimate(data, f"gauge_{v}", **where) for v in ("variance", "contribution", "study_variation")
         )
         bounds = percent_interval(share.low, share.high).replace("[", r"\[").replace("]", r"\]")
-        sub = "&emsp;" if label.startswith(" ") else ""
         rows.append(
             [
-                sub + markdown_cell(label.strip().replace("_", " ")),
+                "&emsp;" * level + markdown_cell(label),
                 number(variance.value),
                 f"{percent(share.value)} {bounds}".strip(),
                 percent(study.value),
@@ -79,13 +78,12 @@ def gauge_csv(result: AuditResult) -> str:
     header += ["contribution", "contribution_low", "contribution_high", "study_variation"]
     rows: list[list[object]] = []
     for name in strings(data, "quantity") if "gauge_contribution" in data else []:
-        for k, label in enumerate(strings(data, "component")):
+        for k, (label, level) in enumerate(components(data)):
             where = {"quantity": name, "component": k}
             variance, share = estimate(data, "gauge_variance", **where), estimate(data, "gauge_contribution", **where)
             study = estimate(data, "gauge_study_variation", **where)
-            level = int(estimate(data, "component_level", component=k).value) if "component_level" in data else 0
             values = [variance.value, variance.low, variance.high, share.value, share.low, share.high, study.value]
-            rows.append([name, label.strip(), level, *values])
+            rows.append([name, label, level, *values])
     return _csv(header, rows)
 
 

@@ -14,7 +14,17 @@ from rich.text import Text
 from shiftgauge.report.blocks.record import build_cost
 from shiftgauge.report.blocks.verdict import TRUST, alarm_text, measured_text
 from shiftgauge.report.format import clean, fixed, input_label, interval, number, percent, percent_interval, shorten
-from shiftgauge.report.read import Estimate, Quantity, estimate, is_constant, main_quantity, pick, ranked, strings
+from shiftgauge.report.read import (
+    Estimate,
+    Quantity,
+    components,
+    estimate,
+    is_constant,
+    main_quantity,
+    pick,
+    ranked,
+    strings,
+)
 from shiftgauge.results.audit import AuditResult
 
 _STYLE: Final = {"info": "green", "caution": "yellow", "alarm": "bold red"}
@@ -78,10 +88,10 @@ def _gauge(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     table = _table("Source")
     for name in ("Contribution", "95 %" if result.confidence_level == 0.95 else "interval", "Study variation"):
         table.add_column(name, justify="right", no_wrap=True)
-    for k, label in enumerate(strings(data, "component")):
+    for k, (label, level) in enumerate(components(data)):
         share = estimate(data, "gauge_contribution", quantity=quantity.name, component=k)
         study = estimate(data, "gauge_study_variation", quantity=quantity.name, component=k)
-        text = Text(("  " if label.startswith(" ") else "") + shorten(label.strip().replace("_", " "), _NAME))
+        text = Text("  " * level + shorten(label, _NAME))
         text.stylize("bold" if label.lower().startswith("total") else "")
         cells = (percent(share.value), percent_interval(share.low, share.high), percent(study.value))
         table.add_row(text, *(Text(c) for c in cells))

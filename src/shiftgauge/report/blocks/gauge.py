@@ -8,7 +8,7 @@ from typing import Any
 
 from shiftgauge.report.blocks.bars import Axis, bar
 from shiftgauge.report.format import clean, interval, number, percent, percent_interval
-from shiftgauge.report.read import Estimate, Quantity, estimate, pick, strings
+from shiftgauge.report.read import Estimate, Quantity, components, estimate, pick
 from shiftgauge.results.audit import AuditResult
 
 _AXIS = Axis((0.0, 0.25, 0.5, 0.75, 1.0))
@@ -23,10 +23,7 @@ def build(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any]
 
 def _table(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
     data = result.arrays
-    levels = pick(data, "component_level").tolist() if "component_level" in data else []
-    rows = []
-    for k, name in enumerate(strings(data, "component")):
-        rows.append(_row(result, quantity, k, name, int(levels[k]) if levels else 0))
+    rows = [_row(result, quantity, k, name, level) for k, (name, level) in enumerate(components(data))]
     verdicts = pick(data, "gauge_verdict", quantity=quantity.name) if "gauge_verdict" in data else ""
     categories = estimate(data, "gauge_ndc", quantity=quantity.name).value
     return {"rows": rows, "verdict": clean(verdicts), "ndc": number(categories), "few": categories < 5}
@@ -38,10 +35,10 @@ def _row(result: AuditResult, quantity: Quantity, k: int, name: str, level: int)
     variance = estimate(data, "gauge_variance", **where)
     share = estimate(data, "gauge_contribution", **where)
     study = estimate(data, "gauge_study_variation", **where)
-    total = name.strip().lower().startswith("total")
-    kind = "total" if total else "part" if "part" in name.lower().split(" to ")[0] or level else "first"
+    total = name.lower().startswith("total")
+    kind = "total" if total else "part" if level or name.lower().startswith("part") else "first"
     return {
-        "label": name.strip().replace("_", " "),
+        "label": name,
         "level": level,
         "total": total,
         "bar": bar(_AXIS, ((_clip(share), kind),)),

@@ -66,14 +66,12 @@ def drawing_note(quantity: Quantity, estimator: str) -> str:
 def measured_text(result: AuditResult) -> str:
     """Returns one sentence: which model, which data, how it was measured."""
     at = result.arrays.attrs
-    images = f"{int(at.get('n_images', 0)):,} images" if int(at.get("n_images", 0)) != 1 else "1 image"
-    which = "chosen images, one by one" if at.get("images_mode") == "fixed" else "drawn at random for each trial"
+    images, classes = int(at.get("n_images", 0)), int(at.get("n_classes", 0))
+    which = "chosen images, one by one" if at.get("images_mode") == "fixed" else "images drawn at random for each trial"
     method = _METHOD.get(str(at.get("estimator", "")), clean(at.get("estimator", "")))
-    return (
-        f"{clean(at.get('model_name', 'the classifier'))} on {clean(at.get('data_name', 'the data'))}: {images} "
-        f"({which}), {int(at.get('n_classes', 0))} classes, {method}, "
-        f"{percent(result.confidence_level, 0)} intervals."
-    )
+    count = f"{images:,} image{'s' * (images != 1)} and {classes:,} classes, {which}"
+    what = f"{clean(at.get('model_name', 'the classifier'))} on {clean(at.get('data_name', 'the data'))}"
+    return f"{what}. {count}; {method}; {percent(result.confidence_level, 0)} intervals."
 
 
 def _figures(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
