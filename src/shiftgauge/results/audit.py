@@ -147,6 +147,9 @@ class AuditResult:
             StoreError: No finished run there, a damaged file, or a newer schema version.
         """
         source = Path(folder)
+        for name in ("run.json", "results.nc"):
+            if not (source / name).is_file():
+                raise StoreError(f"{source} holds no finished audit: {name} is missing")
         try:
             record = json.loads((source / "run.json").read_text(encoding="utf-8"))
             if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
@@ -163,10 +166,6 @@ class AuditResult:
                 messages=tuple(Message(**m) for m in record["messages"]),
                 gates=tuple(Gate(**g) for g in record["gates"]),
             )
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"{source} holds no finished audit: {Path(str(error.filename)).name} is missing"
-            ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{source} cannot be read as a run folder: {' '.join(str(error).split())}") from error
 
@@ -174,10 +173,12 @@ class AuditResult:
         part = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.arrays.to_netcdf(part, engine="h5netcdf", encoding=self._encoding())
-            os.replace(part, path)
+            try:
+                self.arrays.to_netcdf(part, engine="h5netcdf", encoding=self._encoding())
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
     def _encoding(self) -> dict[str, dict[str, Any]]:

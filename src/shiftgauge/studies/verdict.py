@@ -199,7 +199,7 @@ def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
     if not np.isfinite(widest) or widest <= _WIDE:
         return []
     name = str(half["input"].values[int(np.nanargmax(half.values))])
-    factor = int(np.ceil((widest / _WIDE) ** 2))
+    factor = int(np.ceil(round((widest / _WIDE) ** 2, 6)))
     text = (
         f"The interval of the total index of {readable(name)} is ±{widest:.2f}; about {factor} times the evaluations "
         f"(n_base) would bring it to ±{_WIDE:g}"

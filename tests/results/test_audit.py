@@ -1,0 +1,75 @@
+"""A run folder: round trip, and every way in which it can be unusable."""
+
+import json
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+from factories import audit_result
+from shiftgauge.errors import StoreError
+from shiftgauge.results.audit import AuditResult
+
+
+@pytest.fixture
+def result() -> AuditResult:
+    return audit_result()
+
+
+def test_a_result_survives_the_disk(tmp_path, result):
+    again = AuditResult.from_disk(result.to_disk(tmp_path / "run"))
+    xr.testing.assert_identical(again.arrays, result.arrays)
+    assert (again.headline, again.messages, again.gates) == (result.headline, result.messages, result.gates)
+    assert again.level == result.level
+    assert again.passed == result.passed
+    table = pd.read_csv(tmp_path / "run" / "indices.csv", keep_default_na=False)
+    assert list(table.columns) == ["quantity", "kind", "input", "input_2", "estimate", "low", "high"]
+    assert set(table["kind"]) >= {"first_order", "total_order", "total_interaction"}
+
+
+def test_the_record_is_plain_json_with_a_schema_version(tmp_path, result):
+    record = json.loads((result.to_disk(tmp_path) / "run.json").read_text(encoding="utf-8"))
+    assert record["schema_version"] == 1
+    assert record["kind"] == "audit"
+
+
+def test_a_newer_schema_is_refused(tmp_path, result):
+    path = result.to_disk(tmp_path) / "run.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(StoreError, match="schema version 99, this version reads 1"):
+        AuditResult.from_disk(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: (f / "run.json").unlink(), "no finished audit: run.json is missing"),
+        (lambda f: (f / "results.nc").unlink(), "results.nc"),
+        (lambda f: (f / "run.json").write_text("{"), "cannot be read as a run folder"),
+        (lambda f: (f / "run.json").write_text("[]"), "schema version None"),
+        (lambda f: (f / "results.nc").write_bytes(b"no netcdf"), "cannot be read as a run folder"),
+    ],
+)
+def test_a_damaged_folder_is_one_clear_line(tmp_path, result, spoil, words):
+    result.to_disk(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(StoreError, match=words) as caught:
+        AuditResult.from_disk(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, result):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot write"):
+        result.to_disk(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("name", ["indices", "interactions", "main_effects", "surface", "gauge", "strips"])
+def test_a_result_draws_itself(result, name):
+    figure = getattr(result, f"plot_{name}")()
+    assert figure.axes
+
+
+def test_a_result_writes_its_page(tmp_path, result):
+    path = result.report(tmp_path / "page.html")
+    assert path.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
