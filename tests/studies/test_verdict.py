@@ -75,8 +75,8 @@ def test_a_wide_interval_says_how_many_more_evaluations_help():
 def test_gates_compare_in_the_right_direction():
     limits = check_gates(
         {"min_accuracy": 0.8, "max_total_order": {"tilt": 0.4, "blur": 0.4}, "max_study_variation": 50,
-         "min_mean": 0.75, "min_clean_accuracy": 0.9, "min_surrogate_share": 0.9, "min_categories": 5, "max_variance": 0.1,
-         "max_first_order": 0.3},
+         "min_mean": 0.75, "min_clean_accuracy": 0.9, "min_surrogate_share": 0.9, "min_categories": 5,
+         "max_variance": 0.1, "max_first_order": 0.3},
         ("tilt", "blur"),
     )  # fmt: skip
     passed = {gate.name: gate.passed for gate in judge_gates(limits, arrays())}
@@ -92,6 +92,13 @@ def test_a_gate_on_something_undefined_does_not_pass():
     (gate,) = judge_gates({"max_study_variation": 50.0}, data)
     assert not gate.passed
     assert "no part is drawn" in gate.text
+
+
+def test_a_poor_surrogate_alone_establishes_no_index():
+    limits = {"max_total_order.tilt": 0.9, "min_accuracy": 0.5}
+    found = {g.name: g.passed for g in judge_gates(limits, arrays(share=0.5, estimator="gpc"))}
+    assert found == {"max_total_order.tilt": False, "min_accuracy": True}
+    assert all(g.passed for g in judge_gates(limits, arrays(share=0.95, estimator="gpc")))
 
 
 def test_one_number_limits_every_shift():

@@ -11,6 +11,7 @@ from shiftgauge.cli.exits import GATE_MISSED, Debug, Quiet, exit_codes
 from shiftgauge.errors import StoreError
 
 if TYPE_CHECKING:
+    from shiftgauge.cli.config import DataSection
     from shiftgauge.cli.reader import LoadedConfig
     from shiftgauge.results.audit import AuditResult
 
@@ -96,8 +97,15 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
         gates=loaded.config.gates.model_dump(exclude_none=True),
         progress=progress,
         title=loaded.config.title,
+        data_name=data_name(loaded.config.data),
         record=loaded.config.model_dump(mode="json"),
     )
+
+
+def data_name(data: DataSection) -> str:
+    """What the report calls the images: the name of their folder or file, and of the split."""
+    source = next((path for path in (data.folder, data.manifest, data.npz) if path is not None), "the demonstration")
+    return Path(source).name + (f" ({data.split})" if data.split else "")
 
 
 def tell(result: AuditResult, folder: Path, *, quiet: bool) -> None:

@@ -69,6 +69,7 @@ def audit(
     gates: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     title: str = "",
+    data_name: str = "the given images",
     record: Mapping[str, Any] | None = None,
     trust: bool = False,
 ) -> AuditResult:
@@ -103,6 +104,7 @@ def audit(
         gates: Limits that the run must keep, such as {"min_accuracy": 0.9}.
         progress: Show a progress bar; default only on a terminal.
         title: Title of the report.
+        data_name: What the report calls the images.
         record: The configuration as it shall stand in `run.json`; default: these arguments.
         trust: Open model files that can run code.
 
@@ -160,7 +162,8 @@ def audit(
         store = stack.enter_context(Store(folder, setup.origins))
         found = _evaluate(setup, store, execution or ExecutionOptions(), progress)
         arrays = _arrays(setup, found, estimates, quantity_of_interest)
-        arrays.attrs |= _facts(setup, estimates, quantity_of_interest, title)
+        facts = _facts(setup, estimates, quantity_of_interest)
+        arrays.attrs |= facts | {"title": title or f"Audit of {facts['model_name']}", "data_name": data_name}
         config = record or _record(setup, estimates, n_base, limits)
         result = _result(setup, found, arrays, limits, config, started)
         if out is not None:
@@ -229,17 +232,14 @@ def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str
     )
 
 
-def _facts(setup: Setup, estimates: Estimates, quantity: str, title: str) -> dict[str, Any]:
+def _facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
     classifier, source = setup.evaluator.classifier, setup.source
-    name = str(classifier.description.get("name", "the model"))
     return {
-        "title": title or f"Audit of {name}",
         "quantity_of_interest": quantity,
         "confidence_level": estimates.confidence_level,
         "estimator": setup.estimator,
         "images_mode": "population" if setup.inputs.has_image else "fixed",
-        "model_name": name,
-        "data_name": f"{len(source)} images of {len(np.unique(source.labels))} classes",
+        "model_name": str(classifier.description.get("name", "the model")),
         "n_images": len(source),
         "n_classes": classifier.n_classes,
         "seed": setup.seed,

@@ -82,6 +82,7 @@ def demo(
         out=out,
         execution=_EXECUTION_SMALL if small else _EXECUTION,
         progress=progress,
+        data_name="photographs of scikit-image and scikit-learn",
         title="Demonstration: EfficientNet-Lite0 on four photographs",
         record={"demo": True, "small": small, "seed": seed, "shifts": {"preset": "demo"}},
     )

@@ -70,27 +70,28 @@ def judge_gates(limits: Mapping[str, float], arrays: xr.Dataset) -> tuple[Gate, 
         limits: What `check_gates` gave.
         arrays: The arrays of the result.
     """
-    gates = []
-    for name, limit in limits.items():
-        kind, _, key = name.partition(".")
-        value, label = _measured(kind, key, arrays)
-        floor = kind in _AT_LEAST
-        passed = bool(np.isfinite(value) and (value >= limit if floor else value <= limit))
-        relation = (
-            ("reaches" if passed else "misses") + " the limit of at least"
-            if floor
-            else (("keeps" if passed else "exceeds") + " the limit of at most")
-        )
-        gates.append(
-            Gate(
-                name=name,
-                limit=limit,
-                value=value,
-                passed=passed,
-                text=f"{label} is {value:.3g} and {relation} {limit:g}",
-            )
-        )
-    return tuple(gates)
+    return tuple(_judge(name, limit, arrays) for name, limit in limits.items())
+
+
+def _judge(name: str, limit: float, arrays: xr.Dataset) -> Gate:
+    kind, _, key = name.partition(".")
+    value, label = _measured(kind, key, arrays)
+    if kind in _PER_INPUT and _surrogate_alone(arrays):
+        text = f"{label} cannot be established: the surrogate alone explains too little of the variance"
+        return Gate(name=name, limit=limit, value=value, passed=False, text=text)
+    floor = kind in _AT_LEAST
+    passed = bool(np.isfinite(value) and (value >= limit if floor else value <= limit))
+    verb = ("reaches" if passed else "misses") if floor else ("keeps" if passed else "exceeds")
+    text = f"{label} is {value:.3g} and {verb} the limit of at {'least' if floor else 'most'} {limit:g}"
+    return Gate(name=name, limit=limit, value=value, passed=passed, text=text)
+
+
+def _surrogate_alone(arrays: xr.Dataset) -> bool:
+    """Whether the indices are those of a surrogate that is no good stand-in for the classifier."""
+    if arrays.attrs["estimator"] != "gpc":
+        return False
+    share = float(arrays["surrogate_share"].sel(quantity=str(arrays.attrs["quantity_of_interest"])))
+    return not share >= TRUSTED_SHARE
 
 
 def find_messages(arrays: xr.Dataset, skipped: int) -> tuple[Message, ...]:
