@@ -116,7 +116,7 @@ def gauge_table(
     where V_part = Var E[f | image] and V_repeatability = E Var[f | image, shifts]. Gauge R&R is all but V_part. The
     part splits into class and image within class: V_class = Σ p_c a_c b_c - (Σ p_c a_c)(Σ p_c b_c), with p_c the share
     of the images in class c, a_c and b_c the class means over the independent rows A and B. Unlike a one-way analysis
-    of variance, this is unbiased on a Sobol' design too, where class means scatter less than the rows within a class say.
+    of variance, this is unbiased on a Sobol' design too, where class means scatter less than the rows within one.
 
     A classifier's score is not a measured length. It is bounded, so its spread depends on where it lies; its
     true value depends on the class, so a perfect classifier's probability of the true class has no part

@@ -1,0 +1,182 @@
+"""Polynomial chaos regression of 343 terms at 10,000 points: against a bare Cholesky solve, pygpc and chaospy.
+
+    python benchmarks/bench_chaos.py [--peers PYTHON] [--repeats 7]
+
+`--peers` names an interpreter that has pygpc and chaospy, when they are kept out of this environment. Every
+side gets the same points and values in one run; peers run in a process of their own and report seconds alone. The bare
+solve is given the Vandermonde matrix for nothing; ours builds it, and adds leave-one-out errors and all indices.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+N, DEGREE, OUTPUTS = 10_000, 6, (1, 1000)
+
+PEER = """
+import importlib.util, json, sys, time, warnings
+from collections import OrderedDict
+from pathlib import Path
+import numpy as np
+warnings.filterwarnings("ignore")
+folder, out = Path(sys.argv[1]), {}
+x, unit = np.load(folder / "x.npy"), np.load(folder / "unit.npy")
+values = {q: np.load(folder / f"y{q}.npy") for q in (1, 1000)}
+
+def timed(function, repeats=2):
+    spans = []
+    for _ in range(repeats):
+        start = time.perf_counter(); result = function(); spans.append(time.perf_counter() - start)
+    return min(spans), result
+
+if importlib.util.find_spec("pygpc"):
+    import pygpc
+    parameters = OrderedDict((n, pygpc.Beta(pdf_shape=[1, 1], pdf_limits=[-np.pi, np.pi])) for n in ("x1", "x2", "x3"))
+    problem = pygpc.Problem(pygpc.testfunctions.Ishigami(), parameters)
+    def peer(q):
+        grid = pygpc.RandomGrid(parameters_random=parameters, coords=x, coords_norm=unit)
+        gpc = pygpc.Reg(problem=problem, order=[6] * 3, order_max=18, order_max_norm=1, interaction_order=3,
+                        interaction_order_current=3, options={"settings": None, "solver": "Moore-Penrose",
+                        "verbose": False, "method": "reg", "gradient_enhanced": False, "backend": "omp"})
+        gpc.grid = grid
+        gpc.init_gpc_matrix(gradient_idx=None)
+        coefficients = gpc.solve(results=values[q], gradient_results=None, solver="Moore-Penrose", settings=None)
+        if q > 1:
+            return []  # fit alone, in its favour
+        sobol, index = gpc.get_sobol_indices(coefficients, algorithm="standard")[:2]
+        return [float(sobol[[list(i) for i in index].index([k]), 0]) for k in range(3)]
+    try:
+        out["pygpc"] = {str(q): timed(lambda q=q: peer(q)) for q in values}
+    except Exception as error:
+        out["pygpc"] = f"{type(error).__name__}: {error}"
+if importlib.util.find_spec("chaospy"):
+    import chaospy
+    joint = chaospy.J(*(chaospy.Uniform(-np.pi, np.pi) for _ in range(3)))
+    def peer(q):
+        terms = chaospy.generate_expansion(6, joint, normed=True, cross_truncation=np.inf)
+        assert len(terms) == 343, len(terms)
+        fitted = chaospy.fit_regression(terms, x.T, values[q][:, 0] if q == 1 else values[q])
+        if q > 1:
+            return []  # its indices of so many outputs take far longer than the fit: left out, in its favour
+        return np.ravel(chaospy.Sens_m(fitted, joint)).tolist()
+    try:
+        out["chaospy"] = {str(q): timed(lambda q=q: peer(q), 1) for q in values}
+    except Exception as error:
+        out["chaospy"] = f"{type(error).__name__}: {error}"
+print("RESULT " + json.dumps(out))
+"""
+
+
+def best(function: Callable[[], object], repeats: int) -> float:
+    """Least wall time of some runs, in seconds."""
+    spans = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        spans.append(time.perf_counter() - start)
+    return min(spans)
+
+
+def ours(unit: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fit, leave-one-out error and all indices; returns first-order indices and Q² of output 0."""
+    from shiftgauge.estimate.chaos.basis import input_bases
+    from shiftgauge.estimate.chaos.fit import fit_terms
+    from shiftgauge.estimate.chaos.index_set import tensor
+    from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
+    from shiftgauge.estimate.inputs import Inputs
+    from shiftgauge.estimate.reference import ISHIGAMI
+
+    inputs = Inputs(space=ISHIGAMI.space)
+    bases, indices = input_bases(inputs, None, 0), tensor([DEGREE] * 3)
+    fit = fit_terms(bases, indices, inputs.coordinates(unit), values)
+    model = ChaosSurrogate(
+        names=inputs.names,
+        outputs=tuple(str(q) for q in range(values.shape[1])),
+        bases=bases,
+        indices=indices,
+        coefficients=fit.coefficients,
+        q2=fit.q2,
+        n_points=len(unit),
+    )
+    model.subsets(), model.total_order(), model.second_order()
+    return model.first_order()[0], float(model.q2[0])
+
+
+def bare(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Normal equations by Cholesky, nothing else."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    return cho_solve(cho_factor(terms.T @ terms), terms.T @ values)
+
+
+def main() -> None:
+    """Times all sides and prints the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", default=sys.executable, help="interpreter with pygpc and chaospy")
+    parser.add_argument("--repeats", type=int, default=7)
+    arguments = parser.parse_args()
+
+    from shiftgauge.estimate.chaos.basis import input_bases
+    from shiftgauge.estimate.chaos.index_set import tensor
+    from shiftgauge.estimate.chaos.vandermonde import vandermonde
+    from shiftgauge.estimate.inputs import Inputs
+    from shiftgauge.estimate.reference import ISHIGAMI
+
+    rng = np.random.default_rng(0)
+    unit = rng.random((N, 3))
+    x = ISHIGAMI.space.to_physical(unit)
+    y = ISHIGAMI.function(x)[:, None]
+    values = {1: y, 1000: y + rng.normal(size=(N, 1000))}
+    bases = input_bases(Inputs(space=ISHIGAMI.space), None, 0)
+    terms = np.ascontiguousarray(vandermonde(bases, tensor([DEGREE] * 3), x).T)
+    mine, floor = dict.fromkeys(OUTPUTS, np.inf), dict.fromkeys(OUTPUTS, np.inf)
+    for _ in range(arguments.repeats):  # both sides in turn, so that other load meets both
+        for q in OUTPUTS:
+            floor[q] = min(floor[q], best(lambda q=q: bare(terms, values[q]), 2))
+            mine[q] = min(mine[q], best(lambda q=q: ours(unit, values[q]), 2))
+    print(f"{'':34s}" + "".join(f"{q:>7d} output{'s' if q > 1 else ' '}" for q in OUTPUTS))
+    print(f"{'ours, fit + errors + all indices':34s}" + "".join(f"{mine[q]:13.4f} s" for q in OUTPUTS))
+    print(f"{'bare Cholesky solve':34s}" + "".join(f"{floor[q]:13.4f} s" for q in OUTPUTS))
+    print(f"{'ours / bare (wanted: <= 1.5)':34s}" + "".join(f"{mine[q] / floor[q]:13.2f}  " for q in OUTPUTS))
+    first, q2 = ours(unit, y)
+    print(f"our S1 {np.round(first, 6).tolist()}, leave-one-out Q2 {q2:.4f}")
+    _print_peers(arguments.peers, x, unit, values, mine)
+
+
+def _print_peers(
+    interpreter: str, x: np.ndarray, unit: np.ndarray, values: dict[int, np.ndarray], mine: dict[int, float]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "x.npy", x)
+        np.save(Path(folder) / "unit.npy", 2 * unit - 1)
+        for q, y in values.items():
+            np.save(Path(folder) / f"y{q}.npy", y)
+        run = subprocess.run([interpreter, "-c", PEER, folder], capture_output=True, text=True, check=False)
+    line = next((s for s in run.stdout.splitlines() if s.startswith("RESULT ")), None)
+    if line is None:
+        print(f"peers: no result from {Path(interpreter).name}: {run.stderr.strip().splitlines()[-1:]}")
+        return
+    found = json.loads(line.removeprefix("RESULT "))
+    for peer in ("pygpc", "chaospy"):
+        if peer not in found:
+            print(
+                f"{peer}: skipped, not installed (pip install 'shiftgauge[bench]', or name an interpreter by --peers)"
+            )
+        elif isinstance(found[peer], str):
+            print(f"{peer}: failed, {found[peer]}")
+        else:
+            spans = {q: found[peer][str(q)][0] for q in OUTPUTS}
+            print(f"{peer:34s}" + "".join(f"{spans[q]:13.4f} s" for q in OUTPUTS))
+            print(f"{peer + ' / ours (wanted: >= 5)':34s}" + "".join(f"{spans[q] / mine[q]:13.1f}  " for q in OUTPUTS))
+            print(f"{peer} S1 {np.round(found[peer]['1'][1][:3], 6).tolist()}")
+
+
+if __name__ == "__main__":
+    main()
