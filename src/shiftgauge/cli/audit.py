@@ -28,6 +28,9 @@ def audit_command(
     out: Annotated[Path | None, typer.Option(help="Run folder, instead of the file's `out`.")] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Open model files that can run code when opened.")] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="URI", help="Log the finished run to this MLflow server or folder.")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -43,6 +46,10 @@ def audit_command(
         if resume and not (folder / "evaluations.db").exists():
             raise StoreError(f"--resume: {folder} holds no run to go on with; leave --resume out to start one")
         result = run_audit(loaded, folder, trust=trust, progress=False if quiet else None)
+        if mlflow is not None:
+            from shiftgauge.report.tracking import log_run
+
+            log_run(result, folder, mlflow)
         tell(result, folder, quiet=quiet)
         if open_page:
             typer.launch(str(folder / "report.html"))

@@ -83,6 +83,7 @@ def execution_options(loaded: LoadedConfig) -> ExecutionOptions:
         compiled=_unless_auto(given.compile),
         tolerance=given.tolerance,
         chunk_rows=_unless_auto(given.chunk_rows),
+        workers=given.workers,
     )
 
 

@@ -236,6 +236,9 @@ class ExecutionSection(Section):
         default=0.01, description="Largest allowed difference in a probability between bfloat16 and float32."
     )
     chunk_rows: Annotated[int, Field(ge=1)] | Auto = Field(default="auto", description="Evaluations committed at once.")
+    workers: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Ray workers that share the chunks (extra `ray`); left out, one process computes."
+    )
 
 
 class GatesSection(Section):

@@ -102,7 +102,7 @@ class Evaluator:
     def outputs(
         self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        """Returns raw outputs (N, K), in batches; `on_batch` is told how many rows are done.
+        """Returns raw outputs (N, K), in batches; `on_batch` is told the size of each.
 
         Raises:
             NumericalError: A NaN or infinite output, with the image and the shift that caused it.
@@ -114,7 +114,7 @@ class Evaluator:
             self._require_finite(raw, batch)
             parts.append(raw)
             if on_batch is not None:
-                on_batch(start + len(batch))
+                on_batch(len(batch))
         return np.concatenate(parts)
 
     def values(self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:

@@ -50,6 +50,7 @@ class ExecutionOptions:
         compiled: Whether a compiled copy of the network may be used; None lets the trial choose among what is there.
         tolerance: Largest allowed difference in probability between bfloat16 and float32, in (0, 1].
         chunk_rows: Evaluations committed at once; default 16 batches, at least 256.
+        workers: Workers of a Ray cluster that share the chunks (extra `ray`); None computes in this process.
     """
 
     batch_size: int | None = None
@@ -58,8 +59,11 @@ class ExecutionOptions:
     compiled: bool | None = None
     tolerance: float = 0.01
     chunk_rows: int | None = None
+    workers: int | None = None
 
     def __post_init__(self) -> None:
+        if self.workers is not None:
+            require_positive_int("workers", self.workers)
         if self.batch_size is not None:
             require_positive_int("batch_size", self.batch_size)
         if self.chunk_rows is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from shiftgauge.errors import InterruptedRunError
 from shiftgauge.evaluate.evaluator import Evaluator, Points
+from shiftgauge.evaluate.executors.local import LocalExecutor
+from shiftgauge.evaluate.executors.task import Executor, Task
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.progress import Advance, nothing
 from shiftgauge.evaluate.store import Store
@@ -69,6 +70,7 @@ def evaluate(
     store: Store,
     *,
     section: str = "design",
+    executor: Executor | None = None,
     advance: Advance = nothing,
     on_chunk: Callable[[int], None] | None = None,
 ) -> OutputsNQ:
@@ -80,6 +82,7 @@ def evaluate(
         plan: How to cut and run.
         store: Where finished chunks are committed.
         section: Name of this sequence of points in the store.
+        executor: Where chunks are computed; default this process.
         advance: Called with (rows done, rows in all).
         on_chunk: Called with the number of rows that were computed (not read) once their chunk is committed.
 
@@ -92,20 +95,15 @@ def evaluate(
     """
     total = design.n_rows
     values = np.empty((total, len(evaluator.quantities) + 1))
+    tasks = _missing(values, plan, store, section)
+    counter = _Counter(advance, total - sum(map(len, tasks)), total)
+    runner = executor or LocalExecutor()
     try:
-        for number, start in enumerate(range(0, total, plan.chunk_rows)):
-            stop = min(start + plan.chunk_rows, total)
-            chunk = store.get(section, number, stop - start)
-            held = 0 if chunk is None else len(chunk)
-            if chunk is None or held < stop - start:
-                on_batch = partial(_advance_by, advance, start + held, total)
-                new = evaluator.values(design.points(start + held, stop), plan.execution, on_batch)
-                chunk = new if chunk is None else np.concatenate([chunk, new])
-                store.put(section, number, chunk)
-                if on_chunk is not None:
-                    on_chunk(len(new))
-            values[start:stop] = chunk
-            advance(stop, total)
+        for task, new in runner.run(evaluator, design.points, plan.execution, tasks, counter.add):
+            values[task.start : task.stop] = new
+            store.put(section, task.number, values[task.number * plan.chunk_rows : task.stop])
+            if on_chunk is not None:
+                on_chunk(len(new))
     except KeyboardInterrupt as error:
         done = store.count(section) * plan.chunk_rows
         raise InterruptedRunError(
@@ -114,8 +112,31 @@ def evaluate(
     return values
 
 
-def _advance_by(advance: Advance, start: int, total: int, done: int) -> None:
-    advance(start + done, total)
+class _Counter:
+    """Counts rows and tells the progress bar."""
+
+    def __init__(self, advance: Advance, done: int, total: int) -> None:
+        self._advance, self._done, self._total = advance, done, total
+        self.add(0)
+
+    def add(self, rows: int) -> None:
+        self._done += rows
+        self._advance(self._done, self._total)
+
+
+def _missing(values: OutputsNQ, plan: Plan, store: Store, section: str) -> list[Task]:
+    """Fills in what the store holds, and returns what is left to compute."""
+    tasks = []
+    for number, start in enumerate(range(0, len(values), plan.chunk_rows)):
+        stop = min(start + plan.chunk_rows, len(values))
+        chunk = store.get(section, number, stop - start)
+        held = 0
+        if chunk is not None:
+            held = len(chunk)
+            values[start : start + held] = chunk
+        if held < stop - start:
+            tasks.append(Task(number=number, start=start + held, stop=stop))
+    return tasks
 
 
 def _gather(design: Design, rows: np.ndarray) -> Points:

@@ -132,7 +132,7 @@ class Store:
             )
 
     def get(self, section: str, number: int, count: int) -> OutputsNQ | None:
-        """Returns the first rows of a finished chunk, at most `count` and fewer when it is shorter; None when there is none.
+        """Returns at most the first `count` rows of a finished chunk, all when it is shorter, None without one.
 
         Raises:
             StoreError: The chunk's checksum does not fit its data.

@@ -15,6 +15,9 @@ import xarray as xr
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import StoreError
+from shiftgauge.evaluate.executors.local import LocalExecutor
+from shiftgauge.evaluate.executors.ray import RayExecutor
+from shiftgauge.evaluate.executors.task import Executor
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.evaluate.origins import library_versions
 from shiftgauge.evaluate.progress import progress_bar
@@ -155,11 +158,13 @@ def audit(
         quantity_of_interest=quantity_of_interest,
         seed=check_seed(seed),
     )
+    chosen = execution or ExecutionOptions()
+    executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
     estimates = Estimates(resamples=resamples, confidence_level=confidence_level, degree=degree)
     with ExitStack() as stack:
         folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
         store = stack.enter_context(Store(folder, setup.origins))
-        found = _evaluate(setup, store, execution or ExecutionOptions(), progress)
+        found = _evaluate(setup, store, chosen, executor, progress)
         arrays = _arrays(setup, found, estimates, quantity_of_interest)
         facts = _facts(setup, estimates, quantity_of_interest)
         arrays.attrs |= facts | {"title": title or f"Audit of {facts['model_name']}", "data_name": data_name}
@@ -191,7 +196,9 @@ def _options_of(space: object) -> ShiftOptions:
     return ShiftOptions(fill=preset.fill, fill_value=preset.fill_value, order=preset.order)  # type: ignore[arg-type]
 
 
-def _evaluate(setup: Setup, store: Store, options: ExecutionOptions, progress: bool | None) -> _Evaluated:
+def _evaluate(
+    setup: Setup, store: Store, options: ExecutionOptions, executor: Executor, progress: bool | None
+) -> _Evaluated:
     plan = make_plan(setup.evaluator, setup.rows, options, store)
     computed: list[int] = []
     start = time.perf_counter()
@@ -200,7 +207,9 @@ def _evaluate(setup: Setup, store: Store, options: ExecutionOptions, progress: b
             setup.evaluator, AtRest(evaluator=setup.evaluator), plan, store, section="rest", advance=advance
         )
     with progress_bar("shifted images", wanted=progress) as advance:
-        values = evaluate(setup.evaluator, setup.rows, plan, store, advance=advance, on_chunk=computed.append)
+        values = evaluate(
+            setup.evaluator, setup.rows, plan, store, executor=executor, advance=advance, on_chunk=computed.append
+        )
     seconds = time.perf_counter() - start
     return _Evaluated(plan=plan, values=values, clean=clean, seconds=seconds, rows_computed=sum(computed))
 
