@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.chaos.basis import Basis, PolynomialBasis
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.vandermonde import ProductRule, vandermonde
+from shiftgauge.estimate.threads import bounded_threads, in_threads
 from shiftgauge.types import FloatArray, OutputsNQ
 
 _CONDITION: Final = 1e5
@@ -18,6 +20,8 @@ _CONDITION: Final = 1e5
 _MIXED_FROM: Final = 16
 """From so many outputs on, residuals are formed in single precision where that is exact enough."""
 _CHUNK: Final = 256
+_PARTS: Final = 4
+_LARGE: Final = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,14 +81,21 @@ def fit_terms(bases: Sequence[Basis], indices: IndexSet, coordinates: FloatArray
     phi = vandermonde(bases, indices, coordinates)
     polynomial = [b for b in bases if isinstance(b, PolynomialBasis)]
     if len(polynomial) == len(bases) and ProductRule.pays(bases, indices, n):
-        rule = ProductRule(polynomial, indices)
-        gram, parts = rule.gram_and_parts(coordinates)
-        factor = _factor(gram)
-        if factor is not None:
-            inverse = cho_solve((factor, True), np.eye(terms), overwrite_b=True)
-            coefficients = cho_solve((factor, True), phi @ values)
-            return _errors(phi, values, coefficients, inverse, rule.leverages(inverse, parts))
+        with bounded_threads(2.0 * phi.size * values.shape[1]):
+            found = _by_products(ProductRule(polynomial, indices), phi, coordinates, values)
+        if found is not None:
+            return found
     return _plain(phi, values)
+
+
+def _by_products(rule: ProductRule, phi: FloatArray, coordinates: FloatArray, values: OutputsNQ) -> LeastSquares | None:
+    gram, parts = rule.gram_and_parts(coordinates)
+    factor = _factor(gram)
+    if factor is None:
+        return None
+    inverse = cho_solve((factor, True), np.eye(len(phi)), overwrite_b=True)
+    coefficients = cho_solve((factor, True), phi @ values)
+    return _errors(phi, values, coefficients, inverse, rule.leverages(inverse, parts))
 
 
 def _plain(phi: FloatArray, values: OutputsNQ) -> LeastSquares:
@@ -150,17 +161,25 @@ def _squares(
     kind = np.float32 if mixed else np.float64
     centred = coefficients.copy()
     centred[0] -= mean  # the first term is the constant
-    coarse, squared_weight, ones = centred.astype(kind), (weight_n**2).astype(kind), np.ones(n, kind)
-    away, model = np.empty((_CHUNK, q), kind), np.empty((_CHUNK, q), kind)
-    variance, loo = np.zeros(q), np.zeros(q)
-    for start in range(0, n, _CHUNK):
-        span = slice(start, min(start + _CHUNK, n))
-        y, m = away[: span.stop - start], model[: span.stop - start]
-        np.subtract(values[span], mean, out=y, casting="same_kind")
-        np.matmul(phi[:, span].astype(kind).T, coarse, out=m)
-        np.subtract(y, m, out=m)
-        variance += ones[span] @ np.square(y, out=y)
-        loo += squared_weight[span] @ np.square(m, out=m)
+    coarse, squared_weight = centred.astype(kind), (weight_n**2).astype(kind)
+
+    def part(start: int, stop: int) -> tuple[FloatArray, FloatArray]:
+        away, model = np.empty((2, _CHUNK, q), kind)
+        ones, variance, loo = np.ones(_CHUNK, kind), np.zeros(q), np.zeros(q)
+        for first in range(start, stop, _CHUNK):
+            span = slice(first, min(first + _CHUNK, stop))
+            size = span.stop - first
+            y, m = away[:size], model[:size]
+            np.subtract(values[span], mean, out=y, casting="same_kind")
+            np.matmul(phi[:, span].astype(kind).T, coarse, out=m)
+            np.subtract(y, m, out=m)
+            variance += ones[:size] @ np.square(y, out=y)
+            loo += squared_weight[span] @ np.square(m, out=m)
+        return variance, loo
+
+    edges = np.linspace(0, n, (_PARTS if n * q > _LARGE else 1) + 1).astype(int).tolist()
+    sums = in_threads(part, list(pairwise(edges)))
+    variance, loo = (np.sum([s[k] for s in sums], axis=0) for k in range(2))
     sharp = np.flatnonzero(loo < 1e-8 * variance) if mixed else np.empty(0, int)
     for q_start in range(0, len(sharp), 64):
         some = sharp[q_start : q_start + 64]
