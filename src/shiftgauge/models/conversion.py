@@ -10,10 +10,14 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from shiftgauge.models.fusion import fuse_activations
 from shiftgauge.types import Execution
 
 FOLD_TOLERANCE = 1e-4
 """Largest change of an output, relative to the largest output, that folding may make."""
+
+REDUCED_TOLERANCE = 0.05
+"""The same for what fusing activations may change in bfloat16, which rounds to three digits."""
 
 TRACE_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NameError, AssertionError)
 """What torch.fx raises for networks whose control flow it cannot follow."""
@@ -48,9 +52,10 @@ def evaluation_mode(module: nn.Module) -> Iterator[nn.Module]:
 def convert(module: nn.Module, execution: Execution, samples_nchw: torch.Tensor) -> Callable[[torch.Tensor], Any]:
     """Returns a copy of a network in the layout and precision of an execution.
 
-    Batch normalisation that directly follows a convolution is folded into it, which removes a pass
-    over the activations. On a CPU with bfloat16 instructions, channels last with bfloat16 and folding
-    runs a ResNet-18 at 224×224 about four times as fast as plain float32.
+    Batch normalisation that directly follows a convolution is folded into it, and on CPUs a residual
+    addition and a ReLU are done by the convolution itself; each removes a pass over the activations.
+    On a CPU with bfloat16 instructions this runs a ResNet-18 at 224×224 three to four times as fast
+    as plain float32.
 
     Args:
         module: A network in evaluation mode; it is not changed.
@@ -63,7 +68,11 @@ def convert(module: nn.Module, execution: Execution, samples_nchw: torch.Tensor)
         network = network.to(torch.bfloat16)
     if execution.channels_last:
         network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return torch.compile(network) if execution.compiled else network
+    if execution.compiled:
+        return torch.compile(network)
+    if isinstance(network, fx.GraphModule) and execution.channels_last and samples_nchw.device.type == "cpu":
+        network = _fused(network, samples_nchw, execution)
+    return network
 
 
 def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor) -> nn.Module | None:
@@ -112,6 +121,23 @@ class _Tracer(fx.Tracer):
         return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)
 
 
+def _fused(network: fx.GraphModule, samples_nchw: torch.Tensor, execution: Execution) -> fx.GraphModule:
+    """The network with activations fused, if that works and keeps the outputs on the samples."""
+    reduced = execution.precision == "bfloat16"
+    samples = samples_nchw.to(torch.bfloat16 if reduced else torch.float32)
+    samples = samples.contiguous(memory_format=torch.channels_last)
+    try:
+        fused = copy.deepcopy(network)
+        if not fuse_activations(fused):
+            return network
+        with torch.no_grad():
+            before, after = network(samples).float(), fused(samples).float()
+    except TRACE_ERRORS:
+        return network
+    tolerance = REDUCED_TOLERANCE if reduced else FOLD_TOLERANCE
+    return fused if float((after - before).abs().max()) <= tolerance * float(before.abs().max()) else network
+
+
 def _fold_pairs(traced: fx.GraphModule) -> int:
     count = 0
     modules = dict(traced.named_modules())
@@ -142,7 +168,8 @@ def _is_linear(conv: nn.Conv2d) -> bool:
 def _rest(norm: nn.BatchNorm2d) -> nn.Module:
     """What a batch normalisation does besides normalising: timm's classes carry `drop` and `act`."""
     parts = [part for name in ("drop", "act") if isinstance(part := getattr(norm, name, None), nn.Module)]
-    return nn.Sequential(*parts) if parts else nn.Identity()
+    working = [part for part in parts if type(part) is not nn.Identity]
+    return working[0] if len(working) == 1 else nn.Sequential(*working) if working else nn.Identity()
 
 
 def _set(root: nn.Module, target: str, value: nn.Module) -> None:

@@ -137,7 +137,7 @@ class TorchClassifier(ImageClassifier):
             images = self._preprocessing.normalise(images_nchw.to(self._device))
             dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
             layout = torch.channels_last if execution.channels_last else torch.contiguous_format
-            return network(images.to(dtype=dtype, memory_format=layout))
+            return network(images.to(dtype).contiguous(memory_format=layout))
 
     def _network(self, execution: Execution) -> Callable[[torch.Tensor], Any]:
         key = (execution.channels_last, execution.precision, execution.compiled)
