@@ -135,3 +135,10 @@ def test_bad_configuration_is_refused_in_one_line(values, message):
 def test_mapping_and_dict_are_inverse():
     p = Preprocessing(height=4, width=5, mean=(0.5,), resize="shortest", crop_fraction=0.9)
     assert Preprocessing.from_mapping(p.to_dict()) == p
+
+
+def test_a_stated_way_of_resizing_drops_the_crop_of_another():
+    defaults = {"height": 8, "width": 8, "resize": "shortest", "crop_fraction": 0.875}
+    assert Preprocessing.from_mapping({}, defaults).crop_fraction == 0.875
+    assert Preprocessing.from_mapping({"resize": "squash"}, defaults).crop_fraction == 1.0
+    assert Preprocessing.from_mapping({"resize": "shortest", "crop_fraction": 0.9}, defaults).crop_fraction == 0.9

@@ -120,6 +120,8 @@ class Preprocessing:
     def from_mapping(cls, values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> "Preprocessing":
         """Builds it from a configuration; what the configuration leaves out comes from `defaults`.
 
+        `crop_fraction` belongs to the way of resizing: where `resize` is stated, the default's fraction is dropped.
+
         Raises:
             ConfigError: A key is unknown, or height or width is in neither.
 
@@ -131,7 +133,10 @@ class Preprocessing:
         for key in values:
             if key not in allowed:
                 raise ConfigError(unknown_name("key of `preprocessing`", str(key), allowed))
-        merged = {**(defaults or {}), **values}
+        known = dict(defaults or {})
+        if "resize" in values:
+            known.pop("crop_fraction", None)
+        merged = {**known, **values}
         for key in ("mean", "std"):
             if key in merged and not isinstance(merged[key], Sequence):
                 merged[key] = (merged[key],)
