@@ -197,7 +197,7 @@ def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
         )
         return [Message(level="alarm", code="constant_output", text=text)]
     widest = float(half.max())
-    if not np.isfinite(widest) or widest <= _WIDE:
+    if not np.isfinite(widest) or widest <= 1.1 * _WIDE:
         return []
     name = str(half["input"].values[int(np.nanargmax(half.values))])
     factor = int(np.ceil(round((widest / _WIDE) ** 2, 6)))
