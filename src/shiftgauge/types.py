@@ -34,12 +34,14 @@ class Execution:
         channels_last: Memory layout of images and convolution weights.
         precision: `float32` or `bfloat16`.
         compiled: Run a fused, compiled copy of the network.
+        streams: Batches that are worked on at the same time, each on one thread; 1 gives every batch all threads.
     """
 
     batch_size: int = 32
     channels_last: bool = False
     precision: Precision = "float32"
     compiled: bool = False
+    streams: int = 1
 
 
 @runtime_checkable

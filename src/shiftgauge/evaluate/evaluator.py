@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ import torch
 from shiftgauge.errors import NumericalError
 from shiftgauge.evaluate.images import ImageSource, PreparedImages
 from shiftgauge.evaluate.quantities import measure, quantity_names
+from shiftgauge.evaluate.streams import map_streams
 from shiftgauge.types import Classifier, Execution, OutputsNQ, ThetaNP
 
 Perturb = Callable[[torch.Tensor, np.ndarray, np.ndarray], torch.Tensor]
@@ -107,15 +108,19 @@ class Evaluator:
         Raises:
             NumericalError: A NaN or infinite output, with the image and the shift that caused it.
         """
+        size = execution.batch_size
+        batches = [points.part(start, start + size) for start in range(0, len(points), size)]
         parts = []
-        for start in range(0, len(points), execution.batch_size):
-            batch = points.part(start, start + execution.batch_size)
-            raw = self.classifier.outputs(self.shifted(batch), execution).cpu().numpy()
-            self._require_finite(raw, batch)
+        for raw in map_streams(partial(self._batch_outputs, execution=execution), batches, execution.streams):
             parts.append(raw)
             if on_batch is not None:
-                on_batch(len(batch))
+                on_batch(len(raw))
         return np.concatenate(parts)
+
+    def _batch_outputs(self, batch: Points, execution: Execution) -> np.ndarray:
+        raw = self.classifier.outputs(self.shifted(batch), execution).cpu().numpy()
+        self._require_finite(raw, batch)
+        return raw
 
     def values(self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:
         """Returns the measured quantities and the predicted class (N, Q + 1)."""

@@ -1,8 +1,9 @@
 """The images of a data set, decoded and resized once, within a limit of memory."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -59,13 +60,22 @@ class PreparedImages:
         self._native: Final = native
         self._limit: Final = memory_bytes
         self._held = 0
+        self._lock: Final = threading.Lock()
         self._cache: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._source)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process without the decoded images."""
+        return _prepared, (self._source, self._classifier, self._native, self._limit)
+
     def one(self, index: int) -> torch.Tensor:
         """Returns image `index` as float32 (C, H, W) in [0, 1]."""
+        with self._lock:
+            return self._one(index)
+
+    def _one(self, index: int) -> torch.Tensor:
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
@@ -90,3 +100,7 @@ class PreparedImages:
             )
             for shape in dict.fromkeys(shapes)
         ]
+
+
+def _prepared(source: ImageSource, classifier: Classifier, native: bool, memory_bytes: int) -> PreparedImages:
+    return PreparedImages(source, classifier, native=native, memory_bytes=memory_bytes)

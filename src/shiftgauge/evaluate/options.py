@@ -48,6 +48,7 @@ class ExecutionOptions:
             agrees with float32 within `tolerance`.
         channels_last: Memory layout; None lets the trial choose.
         compiled: Whether a compiled copy of the network may be used; None lets the trial choose among what is there.
+        streams: Batches at a time, each on one thread; None lets the trial choose between 1 and the number of threads.
         tolerance: Largest allowed difference in probability between bfloat16 and float32, in (0, 1].
         chunk_rows: Evaluations committed at once; default 16 batches, at least 256.
         workers: Workers of a Ray cluster that share the chunks (extra `ray`); None computes in this process.
@@ -57,11 +58,14 @@ class ExecutionOptions:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     channels_last: bool | None = None
     compiled: bool | None = None
+    streams: int | None = None
     tolerance: float = 0.01
     chunk_rows: int | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        if self.streams is not None:
+            require_positive_int("streams", self.streams)
         if self.workers is not None:
             require_positive_int("workers", self.workers)
         if self.batch_size is not None:

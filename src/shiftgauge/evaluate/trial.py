@@ -6,7 +6,8 @@ within the stated tolerance on every row of the sample.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +15,10 @@ from scipy.special import softmax
 
 from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.options import ExecutionOptions
+from shiftgauge.evaluate.streams import map_streams
 from shiftgauge.types import Execution
 
-BATCH_SIZES: Final = (32, 8, 16, 64)
+BATCH_SIZES: Final = (32, 8, 16, 4, 64)
 """Tried in this order; the first serves to compare layouts and precisions."""
 MIN_ROWS: Final = 512
 """Below this many evaluations a trial costs more than it saves."""
@@ -58,7 +60,7 @@ def choose_execution(
     run = _Runs(evaluator, sample, options.tolerance, time.perf_counter() + seconds)
     best = run.fastest(candidates, None)
     if fixed_batch is None:
-        others = [Execution(**{**asdict(best), "batch_size": size}) for size in BATCH_SIZES[1:]]
+        others = [replace(best, batch_size=size) for size in BATCH_SIZES[1:]]
         best = run.fastest(others, best)
     return Trial(execution=best, table=tuple(run.table))
 
@@ -71,6 +73,7 @@ def _allowed(candidates: Sequence[Execution], options: ExecutionOptions) -> list
         if (options.precision in ("auto", c.precision))
         and (options.channels_last in (None, c.channels_last))
         and (options.compiled in (None, c.compiled))
+        and (options.streams in (None, c.streams))
     ]
     if kept:
         return kept
@@ -81,6 +84,7 @@ def _allowed(candidates: Sequence[Execution], options: ExecutionOptions) -> list
             precision="float32" if options.precision == "auto" else options.precision,
             channels_last=bool(options.channels_last),
             compiled=bool(options.compiled),
+            streams=options.streams or 1,
         )
     ]
 
@@ -95,6 +99,7 @@ class _Runs:
         self.deadline = deadline
         self.reference: np.ndarray | None = None
         self.table: list[dict[str, Any]] = []
+        self.differences: dict[Execution, float] = {}
         self.rates: dict[Execution, float] = {}
 
     def fastest(self, candidates: Sequence[Execution], best: Execution | None) -> Execution:
@@ -106,11 +111,7 @@ class _Runs:
         return candidates[0] if best is None else best
 
     def _try(self, execution: Execution) -> bool:
-        probabilities = self._probabilities(execution)
-        if self.reference is None:
-            plain = Execution(batch_size=execution.batch_size)
-            self.reference = probabilities if execution == plain else self._probabilities(plain)
-        difference = float(np.abs(probabilities - self.reference).max())
+        difference = self._difference(execution)
         agrees = execution.precision == "float32" or difference <= self.tolerance
         if agrees:
             self.rates[execution] = self._rate(execution)
@@ -120,6 +121,17 @@ class _Runs:
         )
         return agrees
 
+    def _difference(self, execution: Execution) -> float:
+        """Largest difference of any probability from plain float32; batch and streams do not matter for it."""
+        alike = replace(execution, streams=1)
+        key = replace(alike, batch_size=1)
+        if self.reference is None:
+            self.reference = self._probabilities(Execution(batch_size=execution.batch_size))
+            self.differences[replace(Execution(), batch_size=1)] = 0.0
+        if key not in self.differences:
+            self.differences[key] = float(np.abs(self._probabilities(alike) - self.reference).max())
+        return self.differences[key]
+
     def _probabilities(self, execution: Execution) -> np.ndarray:
         size = execution.batch_size
         parts = [self.evaluator.classifier.outputs(part, execution).cpu().numpy() for part in self.images.split(size)]
@@ -128,9 +140,12 @@ class _Runs:
 
     def _rate(self, execution: Execution) -> float:
         batch = self.images[: execution.batch_size]
+        batches = [batch] * execution.streams
+        classifier = self.evaluator.classifier
         times = []
         for _ in range(3):
             start = time.perf_counter()
-            self.evaluator.classifier.outputs(batch, execution).cpu()
+            for raw in map_streams(partial(classifier.outputs, execution=execution), batches, execution.streams):
+                raw.cpu()
             times.append(time.perf_counter() - start)
-        return len(batch) / min(times)
+        return len(batch) * len(batches) / min(times)

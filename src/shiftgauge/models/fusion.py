@@ -1,5 +1,6 @@
 """Convolutions that add a residual and apply their activation while the result is still in the cache."""
 
+import contextlib
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +18,8 @@ class FusedConv2d(nn.Module):
     """A convolution, an optional addition and an optional activation as one oneDNN operator.
 
     The operators are those that torch.compile uses on CPUs (`torch.ops.mkldnn._convolution_pointwise`);
-    they need no compiler. Their values are those of the separate layers, up to rounding.
+    they need no compiler. Their values are those of the separate layers, up to rounding. The weights are laid out
+    for oneDNN at the first call, which changes no value and saves doing it at every call.
 
     Args:
         conv: The convolution; its weights are shared, not copied.
@@ -31,19 +33,37 @@ class FusedConv2d(nn.Module):
         self.kernel = conv.kernel_size
         self.geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         self.activation, self.limits = activation or ("none", [])
+        self.laid_out: torch.Tensor | None = None
 
     def forward(self, images: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
         """Returns activation(conv(images) + other)."""
         if self.same:
             images = self._padded(images)
+        weight = self._laid_out_for(images)
         if other is None:
             return torch.ops.mkldnn._convolution_pointwise(
-                images, self.weight, self.bias, *self.geometry, self.activation, self.limits, ""
+                images, weight, self.bias, *self.geometry, self.activation, self.limits, ""
             )
         chosen = (None, [], None) if self.activation == "none" else (self.activation, self.limits, None)
         return torch.ops.mkldnn._convolution_pointwise.binary(
-            images, other, self.weight, self.bias, *self.geometry, "add", None, *chosen
+            images, other, weight, self.bias, *self.geometry, "add", None, *chosen
         )
+
+    def _laid_out_for(self, images: torch.Tensor) -> torch.Tensor:
+        """The weights as oneDNN wants them; the plain ones where this build cannot lay them out."""
+        if self.laid_out is not None:
+            return self.laid_out
+        reorder = getattr(torch.ops.mkldnn, "_reorder_convolution_weight", None)
+        weight: torch.Tensor = self.weight
+        if reorder is not None:
+            with contextlib.suppress(RuntimeError, TypeError):  # another signature in another version of torch
+                weight = reorder(weight, *self.geometry, list(images.shape))
+        self.laid_out = weight
+        return weight
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the laid-out weights, which can be neither copied nor pickled."""
+        return {**self.__dict__, "laid_out": None}
 
     def _padded(self, images: torch.Tensor) -> torch.Tensor:
         """Pads as TensorFlow's `same` does: the odd pixel goes to the right and the bottom."""
@@ -80,8 +100,6 @@ def fuse_activations(network: fx.GraphModule) -> int:
         chain, other = _addition(node, modules, order)
         activation, end = _activation(chain[-1], modules)
         chain += end
-        if activation is None and other is None:
-            continue
         parent, _, name = str(node.target).rpartition(".")
         setattr(network.get_submodule(parent) if parent else network, name, FusedConv2d(conv, activation))
         _rewrite(network, node, chain, other)

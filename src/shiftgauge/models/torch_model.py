@@ -3,6 +3,7 @@
 import contextlib
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -95,11 +96,10 @@ class TorchClassifier(ImageClassifier):
         their outputs are to the plain ones is for the caller to measure.
         """
         variants = [v for v in self._variants() if self._works(v)]
-        return [
-            Execution(batch_size=b, channels_last=v.channels_last, precision=v.precision, compiled=v.compiled)
-            for v in [Execution(), *variants]
-            for b in batch_sizes
-        ]
+        threads = torch.get_num_threads() if self._device.type == "cpu" and self._owned else 1
+        if threads > 1:
+            variants += [replace(v, streams=threads) for v in variants]
+        return [replace(v, batch_size=b) for v in [Execution(), *variants] for b in batch_sizes]
 
     def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Runs the plain float32 network inside the autograd graph of the images.
