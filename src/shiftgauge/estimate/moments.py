@@ -182,7 +182,7 @@ def pick_freeze_columns(f_rqn: FloatArray, layout: MomentLayout) -> FloatArray:
     References:
         Saltelli, A. et al. (2010). doi:10.1016/j.cpc.2009.09.018
         Jansen, M. (1999). doi:10.1016/S0010-4655(98)00154-4
-        Liu, R., Owen, A. B. (2006). Superset importance. doi:10.1198/016214505000000710
+        Liu, R., Owen, A. B. (2006). Superset importance. doi:10.1198/016214505000001410
     """
     d = layout.d
     a, b = f_rqn[0], f_rqn[1]
