@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from PIL import Image
 from scipy.integrate import quad
 from scipy.special import expit
 
 from fakes import MeanClassifier
-from shiftgauge.errors import ConfigError, DataError, NumericalError, SpaceError, StoreError
+from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError, SpaceError, StoreError
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.space import Parameter, Space
@@ -230,6 +231,25 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path, options, error, word
         audit(model, (IMAGES, labels), space, **(RUN | {"n_base": 32, "out": tmp_path / "run"} | options | extra))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_image_of_another_number_of_channels_is_named_before_anything_is_written(tmp_path):
+    for name, mode in (("0", "L"), ("1", "RGB")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        Image.new(mode, (8, 8)).save(tmp_path / "images" / name / "x.png")
+    model = {
+        "kind": "callable", "target": lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1),
+        "classes": ["0", "1"], "output_kind": "logits",
+        "preprocessing": {"channels": 1, "height": 8, "width": 8, "channel_conversion": "none"},
+    }  # fmt: skip
+    with pytest.raises(ModelError, match=r"image 1/x\.png: .*channel"):
+        audit(model, tmp_path / "images", BRIGHT, **(RUN | {"out": tmp_path / "run"}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_of_two_shapes_in_one_array_are_refused():
+    with pytest.raises(DataError, match="one shape"):
+        audit(MeanClassifier(), ([np.zeros((1, 8, 8)), np.zeros((1, 9, 8))], np.array([0, 1])), BRIGHT, **RUN)
 
 
 def test_correlated_shifts_are_refused_with_the_reason():

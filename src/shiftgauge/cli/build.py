@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, DataSection, ModelSection, PreprocessingSection
 from shiftgauge.cli.reader import LoadedConfig
-from shiftgauge.errors import ModelError
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.shifts.catalog import get, get_preset
 from shiftgauge.space import Space
@@ -100,7 +99,6 @@ def build_parts(loaded: LoadedConfig, *, trust: bool) -> Parts:
     space = build_space(loaded)
     data = _load_data(loaded)
     model = _load_model(loaded, trust=trust)
-    _check_images(data, model)
     return Parts(model=model, data=_relabelled(loaded, data, model), space=space)
 
 
@@ -192,20 +190,6 @@ def _data_values(loaded: LoadedConfig, section: DataSection, kind: str) -> Mappi
     if kind == "npz":
         values |= {**section.arrays, "split": section.split}
     return values
-
-
-def _check_images(data: ImageDataset, model: Classifier) -> None:
-    """Every kind of image must fit the model: one for each number of channels, all where nothing is resized."""
-    import torch
-
-    preprocessing = model.description.get("preprocessing")
-    exact = isinstance(preprocessing, Mapping) and preprocessing.get("resize") == "none"
-    first = {channels: index for index, channels in reversed(list(enumerate(data.channels)))}
-    for index in range(len(data)) if exact else sorted(first.values()):
-        try:
-            model.prepare(torch.from_numpy(data.load(index))[None])
-        except ModelError as error:
-            raise ModelError(f"image {data.names[index]}: {error}") from error
 
 
 def _relabelled(loaded: LoadedConfig, data: ImageDataset, model: Classifier) -> ImageDataset:

@@ -47,7 +47,10 @@ def from_arrays(
         >>> from_arrays(np.zeros((2, 8, 8, 3), np.uint8), ["a", "b"]).load(0).shape
         (3, 8, 8)
     """
-    array = np.array(images)
+    try:
+        array = np.array(images)
+    except ValueError as error:
+        raise DataError("`images` must be one array, so that all have one shape; use a folder for others") from error
     planes = _to_nchw(array, layout)
     planes.setflags(write=False)
     checked = check_array(planes, range(len(planes)))

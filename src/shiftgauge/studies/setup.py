@@ -12,7 +12,7 @@ import torch
 
 from shiftgauge.checks import nearest, require_in
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.errors import ConfigError, DataError, SpaceError
+from shiftgauge.errors import ConfigError, DataError, ModelError, SpaceError
 from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
@@ -176,7 +176,7 @@ def prepare(
         classes=tuple(classes),
         native=options.resolution == "native",
     )
-    _try_out(evaluator, rows)
+    _try_out(evaluator, source, rows)
     return Setup(
         evaluator=evaluator,
         source=source,
@@ -252,17 +252,29 @@ def _as_perturb(pipeline: ShiftPipeline) -> Any:
     return perturb
 
 
-def _try_out(evaluator: Evaluator, rows: Rows) -> None:
+def _try_out(evaluator: Evaluator, source: ImageDataset, rows: Rows) -> None:
     """One real batch before anything is written: sizes, channels and finite outputs are checked where they show."""
-    source, n_classes = evaluator.source, evaluator.classifier.n_classes
-    labels = source.labels
+    labels, n_classes = source.labels, evaluator.classifier.n_classes
     if len(labels) != len(source) or labels.min() < 0 or labels.max() >= n_classes:
         raise DataError(
             f"labels must be class indices in [0, {n_classes - 1}], one for each of {len(source)} images; "
             f"found {labels.min()} to {labels.max()}"
         )
+    _check_images(source, evaluator.classifier)
     evaluator.outputs(evaluator.at_rest().part(0, 1), Execution(batch_size=1))
     evaluator.outputs(rows.points(0, 1), Execution(batch_size=1))
+
+
+def _check_images(source: ImageDataset, classifier: Classifier) -> None:
+    """Every kind of image must fit the model: one for each number of channels, all where nothing is resized."""
+    preprocessing = classifier.description.get("preprocessing")
+    exact = isinstance(preprocessing, Mapping) and preprocessing.get("resize") == "none"
+    first = {channels: index for index, channels in reversed(list(enumerate(source.channels)))}
+    for index in range(len(source)) if exact else sorted(first.values()):
+        try:
+            classifier.prepare(torch.from_numpy(np.array(source.load(index)))[None])
+        except ModelError as error:
+            raise ModelError(f"image {source.names[index]}: {error}") from error
 
 
 def _design_text(design: Mapping[str, Any], chosen: list[str] | None) -> str:
