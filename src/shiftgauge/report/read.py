@@ -12,9 +12,8 @@ import xarray as xr
 
 from shiftgauge.report.format import clean, quantity_label
 from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.status import TRUSTED_SHARE
 
-TRUST_LIMIT: Final = 0.9
-"""Q² below which drawings of the surrogate are not presented as facts."""
 QUANTITY_LIMIT: Final = 12
 """Most quantities shown on one page; the files hold all of them."""
 
@@ -126,6 +125,6 @@ def _quantity(result: AuditResult, name: str, position: int) -> Quantity:
     data = result.arrays
     share = float(pick(data, "surrogate_share", quantity=name)) if "surrogate_share" in data else math.nan
     flag = bool(pick(data, "surrogate_trusted", quantity=name)) if "surrogate_trusted" in data else True
-    trusted = flag and not share < TRUST_LIMIT
+    trusted = flag and not share < TRUSTED_SHARE
     factual = trusted or str(data.attrs.get("estimator", "")) != "gpc"
     return Quantity(name, quantity_label(name), f"q{position}", share, trusted, factual)

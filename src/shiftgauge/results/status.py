@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Level = Literal["info", "caution", "alarm"]
+TRUSTED_SHARE: Final = 0.9
+"""Q² from which a surrogate counts as the classifier's: below it, what is drawn or stated from it is no fact."""
 _ORDER: tuple[Level, ...] = ("info", "caution", "alarm")
 
 

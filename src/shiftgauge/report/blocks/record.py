@@ -9,8 +9,9 @@ from typing import Any
 
 from shiftgauge.report.blocks.bars import Axis, bar
 from shiftgauge.report.format import duration, fixed, input_label, number, percent, with_unit
-from shiftgauge.report.read import TRUST_LIMIT, Estimate, Quantity, estimate, pick, strings
+from shiftgauge.report.read import Estimate, Quantity, estimate, pick, strings
 from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.status import TRUSTED_SHARE
 
 _AXIS = Axis((0.0, 0.25, 0.5, 0.75, 1.0))
 
@@ -36,7 +37,9 @@ def build_surrogate(result: AuditResult, quantities: Sequence[Quantity]) -> dict
         {
             "label": q.label,
             "share": percent(q.share),
-            "bar": bar(_AXIS, ((Estimate(q.share), "first" if q.trusted else "first doubtful"),), marks=(TRUST_LIMIT,)),
+            "bar": bar(
+                _AXIS, ((Estimate(q.share), "first" if q.trusted else "first doubtful"),), marks=(TRUSTED_SHARE,)
+            ),
             "trusted": q.trusted,
         }
         for q in quantities
@@ -45,7 +48,7 @@ def build_surrogate(result: AuditResult, quantities: Sequence[Quantity]) -> dict
     for key, name in (("terms", "surrogate_terms"), ("degree", "surrogate_degree")):
         facts[key] = number(float(pick(data, name).max()), 6) if name in data else ""
     tables = [{"quantity": q, "rows": _comparison(result, q)} for q in quantities]
-    return {"rows": rows, "axis": _AXIS, "limit": percent(TRUST_LIMIT, 0), **facts, "tables": tables}
+    return {"rows": rows, "axis": _AXIS, "limit": percent(TRUSTED_SHARE, 0), **facts, "tables": tables}
 
 
 def build_cost(result: AuditResult) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import math
 from typing import Any, Final
 
 from shiftgauge.report.format import clean, input_label, interval, number, percent, quantity_label
-from shiftgauge.report.read import TRUST_LIMIT, Quantity, estimate, is_constant, pick, ranked, strings
+from shiftgauge.report.read import Quantity, estimate, is_constant, pick, ranked, strings
 from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.status import TRUSTED_SHARE
 
 TRUST: Final = {
     "info": "You can rely on this result",
@@ -44,7 +45,7 @@ def alarm_text(quantity: Quantity) -> str:
     """Returns the sentence that stands above everything when only a poor surrogate was analysed."""
     return (
         f"This analysis used a surrogate alone, and the surrogate explains only {percent(quantity.share)} of the "
-        f"variance of “{quantity.label}” (at least {percent(TRUST_LIMIT, 0)} is needed). Its indices describe the "
+        f"variance of “{quantity.label}” (at least {percent(TRUSTED_SHARE, 0)} is needed). Its indices describe the "
         "surrogate, not the classifier. Run the audit again with the estimator “assisted”."
     )
 
@@ -82,7 +83,7 @@ def _figures(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
     figures.append(_strongest(result, quantity))
     if math.isfinite(quantity.share):
         tone = "good" if quantity.trusted else "bad"
-        text = f"of the variance is explained by a smooth surrogate ({percent(TRUST_LIMIT, 0)} or more is good)"
+        text = f"of the variance is explained by a smooth surrogate ({percent(TRUSTED_SHARE, 0)} or more is good)"
         figures.append({"title": "Surrogate (Q²)", "value": percent(quantity.share), "text": text, "tone": tone})
     return figures
 
