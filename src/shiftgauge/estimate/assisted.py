@@ -9,7 +9,7 @@ from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.bootstrap import check_bootstrap, resampling_groups
 from shiftgauge.estimate.chaos.basis import input_bases
-from shiftgauge.estimate.chaos.candidates import ChaosOptions, candidate_sets
+from shiftgauge.estimate.chaos.candidates import ChaosOptions, candidate_sets, sample_room
 from shiftgauge.estimate.chaos.gpc import GOOD_Q2, default_features, surrogate_information
 from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
@@ -170,8 +170,7 @@ class AssistedMoments:
 def _fit(plain: PickFreezeMoments, options: ChaosOptions, features: FloatArray | None, n_folds: int) -> CrossFit:
     design = plain.design
     bases = input_bases(design.inputs, features, options.max_features)
-    room = max(2, design.n_rows * (n_folds - 1) // (4 * n_folds))
-    candidates = candidate_sets(bases, options, room)
+    candidates = candidate_sets(bases, options, sample_room(design.n_rows, "assisted", n_folds))
     largest = max(len(c.indices) for c in candidates)
     centred = plain.blocks_nrq.reshape(design.n_rows, -1) - plain.centre
     with bounded_threads(2.0 * design.n_rows * float(largest) ** 2):

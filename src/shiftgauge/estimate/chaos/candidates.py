@@ -7,9 +7,10 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
-from shiftgauge.errors import ConfigError
-from shiftgauge.estimate.chaos.basis import Basis
+from shiftgauge.errors import ConfigError, NumericalError
+from shiftgauge.estimate.chaos.basis import Basis, TableBasis, input_bases
 from shiftgauge.estimate.chaos.index_set import IndexSet, tensor, total_degree, total_degree_size, with_levels
+from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.types import FloatArray
 
 TermKind: TypeAlias = Literal["total", "tensor", "hyperbolic"]
@@ -17,6 +18,11 @@ _DEGREES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)
 _Q_NORMS: Final = (1.0, 0.7, 0.5)
 _IMAGE_DEGREES: Final = (-1, 0, 1, 2, 3, 4)
 _PATIENCE: Final = 3
+_CHOSEN_TERMS: Final = 500
+FIXED_TERMS: Final = 3000
+"""Most terms of a set whose degree is given: its matrices then stay below 100 MB each."""
+FEW_IMAGES: Final = 30
+"""Up to so many images the surrogate may use one indicator for each when no features are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +31,14 @@ class ChaosOptions:
 
     Args:
         terms: `total` degree, `tensor` or `hyperbolic`.
-        degree: Highest degree, or with `tensor` one per shift parameter. Default None: chosen by error on points
-            that were left out, among total-degree and hyperbolic sets that the sample can carry.
+        degree: Highest degree ≥ 1, or with `tensor` one ≥ 0 per shift parameter. Default None: chosen by error on
+            points that were left out, among total-degree and hyperbolic sets that the sample can carry.
         q_norm: q of a hyperbolic set, in (0, 1].
         interaction_order: Most inputs that meet in one term. Default: any number.
-        image_degree: Highest degree of the shift terms that meet the image's features. Default None: chosen.
-        max_terms: Most terms of any set that is tried.
+        image_degree: Highest degree of the shift terms that meet the image's features, -1 for no features. Default
+            None: chosen.
+        max_terms: Most terms of any set that is tried. Default None: 500 where sets are chosen, 3000 for the set
+            that a `degree` fixes.
         max_features: Most image features; more are reduced to their leading principal components.
 
     Raises:
@@ -42,18 +50,31 @@ class ChaosOptions:
     q_norm: float = 0.7
     interaction_order: int | None = None
     image_degree: int | None = None
-    max_terms: int = 500
+    max_terms: int | None = None
     max_features: int = 40
 
     def __post_init__(self) -> None:
         require_in("set of terms", self.terms, ("total", "tensor", "hyperbolic"))
         require_range("q_norm", self.q_norm, 0.05, 1.0)
-        require_positive_int("max_terms", self.max_terms, low=2)
+        if self.max_terms is not None:
+            require_positive_int("max_terms", self.max_terms, low=2)
+        if self.interaction_order is not None:
+            require_positive_int("interaction_order", self.interaction_order)
+        if self.image_degree is not None and self.image_degree != -1:
+            require_positive_int("image_degree", self.image_degree, low=0)
         require_positive_int("max_features", self.max_features, low=0)
         if self.terms == "tensor" and self.degree is None:
             raise ConfigError("a tensor set needs `degree`, such as [6, 6, 6]")
-        if self.terms != "tensor" and self.degree is not None:
+        if self.terms == "tensor" and isinstance(self.degree, Sequence):
+            for p in self.degree:
+                require_positive_int("degree", p, low=0)
+        elif self.degree is not None:
             require_positive_int("degree", self.degree)
+
+    @property
+    def limit(self) -> int:
+        """Most terms of a set under these options."""
+        return self.max_terms or (_CHOSEN_TERMS if self.degree is None else FIXED_TERMS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,10 +118,13 @@ def candidate_sets(bases: Sequence[Basis], options: ChaosOptions, room: int) -> 
 
     Returns:
         At least one candidate; the smallest holds the constant alone when nothing else fits.
+
+    Raises:
+        ConfigError: The set that the options fix, or the smallest they allow, has more terms than `max_terms`.
     """
     columns = [i for i, b in enumerate(bases) if b.is_polynomial]
     tables = [i for i, b in enumerate(bases) if not b.is_polynomial and b.n_functions > 1]
-    room = min(room, options.max_terms)
+    room = min(room, options.limit)
     shift_sets = _fixed(bases, columns, options) if options.degree is not None else _free(bases, columns, options, room)
     found: dict[bytes, Candidate] = {}
     for label, family, compact in shift_sets:
@@ -108,7 +132,65 @@ def candidate_sets(bases: Sequence[Basis], options: ChaosOptions, room: int) -> 
         full[:, columns] = compact
         for candidate in _with_image(label, family, full, bases, tables, options, room):
             found.setdefault(candidate.indices.tobytes(), candidate)
-    return sorted(found.values(), key=lambda c: len(c.indices))
+    ordered = sorted(found.values(), key=lambda c: len(c.indices))
+    if len(ordered[0].indices) > options.limit:
+        raise ConfigError(
+            f"the set of terms `{ordered[0].label}` has {len(ordered[0].indices)} terms, more than `max_terms` "
+            f"({options.limit}); lower `degree`, `interaction_order` or `image_degree`, or leave `degree` out"
+        )
+    return [candidate for candidate in ordered if len(candidate.indices) <= options.limit]
+
+
+def check_chaos(
+    inputs: Inputs,
+    options: ChaosOptions | None = None,
+    *,
+    n_rows: int,
+    n_features: int | None = None,
+    estimator: str = "assisted",
+) -> int:
+    """Checks before anything is evaluated that the surrogate can be fitted to a sample of this size.
+
+    Args:
+        inputs: Of the design.
+        options: Which terms. Default: chosen.
+        n_rows: Rows that the surrogate is fitted to: all of a design; of a pick-freeze design that `gpc` is given only
+            the 2·n_base rows A and B.
+        n_features: Columns of the image features that will be given. Default None: one indicator per image when there
+            are at most 30 images, else none.
+        estimator: `assisted` or `gpc`; `pick_freeze` has no surrogate, so nothing is checked.
+
+    Returns:
+        Terms of the largest set that would be tried; 0 without a surrogate.
+
+    Raises:
+        ConfigError: A degree that does not fit the inputs, or more terms than `max_terms`.
+        NumericalError: Not more rows than terms of the smallest set.
+
+    Example:
+        >>> from shiftgauge.estimate.reference import ISHIGAMI
+        >>> check_chaos(Inputs(space=ISHIGAMI.space), ChaosOptions(terms="tensor", degree=6), n_rows=10_000)
+        343
+    """
+    if estimator == "pick_freeze":
+        return 0
+    options = options or ChaosOptions()
+    bases = list(input_bases(inputs, None, 0))
+    if inputs.has_image:
+        shown = (inputs.n_images if inputs.n_images <= FEW_IMAGES else 0) if n_features is None else n_features
+        functions = 1 + min(shown, inputs.n_images - 1, options.max_features)
+        bases[0] = TableBasis(table=np.ones((1, functions)))
+    sizes = [len(c.indices) for c in candidate_sets(bases, options, sample_room(n_rows, estimator))]
+    if sizes[0] >= n_rows:
+        raise NumericalError(
+            f"{sizes[0]} terms need more than {sizes[0]} points, got {n_rows}; lower the degree or draw more"
+        )
+    return sizes[-1]
+
+
+def sample_room(n_rows: int, estimator: str, n_folds: int = 5) -> int:
+    """Most terms that a sample can carry when the set is chosen freely."""
+    return max(2, n_rows // 3 if estimator == "gpc" else n_rows * (n_folds - 1) // (4 * n_folds))
 
 
 def _with_image(
@@ -125,7 +207,7 @@ def _with_image(
     column = tables[0]
     levels = bases[column].n_functions - 1
     highest = int(full.sum(axis=1).max())
-    degrees = _IMAGE_DEGREES if options.image_degree is None else (options.image_degree,)
+    degrees = _IMAGE_DEGREES if options.image_degree is None else (min(options.image_degree, highest),)
     out = []
     for q in degrees:
         low = int((full.sum(axis=1) <= q).sum())

@@ -8,7 +8,14 @@ import numpy as np
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.bootstrap import check_bootstrap, multinomial_weights, percentile_interval
 from shiftgauge.estimate.chaos.basis import Basis, input_bases
-from shiftgauge.estimate.chaos.candidates import Candidate, ChaosOptions, FamilySearch, candidate_sets
+from shiftgauge.estimate.chaos.candidates import (
+    FEW_IMAGES,
+    Candidate,
+    ChaosOptions,
+    FamilySearch,
+    candidate_sets,
+    sample_room,
+)
 from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
 from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
@@ -74,7 +81,7 @@ def gpc(
     options = chaos or ChaosOptions()
     coordinates, sample = _independent_rows(design, values, outputs)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
-    fits, chosen = _choose(bases, candidate_sets(bases, options, max(len(sample) // 3, 2)), coordinates, sample)
+    fits, chosen = _choose(bases, candidate_sets(bases, options, sample_room(len(sample), "gpc")), coordinates, sample)
     groups = design.group_columns if isinstance(design, PickFreezeDesign) else _alone(design.inputs.names)
     layout = MomentLayout(d=len(groups), second_order=True)
     found: dict[str, FloatArray] = {}
@@ -111,7 +118,7 @@ def gpc(
 
 def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArray | None) -> FloatArray | None:
     """The given image features, or one indicator per image when there are few images."""
-    if features is None and 1 < design.inputs.n_images <= 30:
+    if features is None and 1 < design.inputs.n_images <= FEW_IMAGES:
         return np.eye(design.inputs.n_images)
     return features
 
