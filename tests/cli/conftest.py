@@ -92,6 +92,23 @@ def constant():
             return torch.tensor([[1.0, 0.0]]).repeat(len(images), 1)
 
     return Constant()
+
+
+def raising(name):
+    raise {"zero": ZeroDivisionError, "attribute": AttributeError, "import": ImportError, "assertion": AssertionError,
+           "name": NameError, "stop": StopIteration}[name]("of the factory")
+
+
+def leaving():
+    raise SystemExit(5)
+
+
+def failing(name):
+    class Failing(torch.nn.Module):
+        def forward(self, images):
+            raising(name) if name in ("zero", "assertion", "import") else leaving()
+
+    return Failing()
 '''
 
 

@@ -143,6 +143,39 @@ def test_nan_outputs_name_the_sample_that_caused_them(refused, project) -> None:
     assert "png" in error
 
 
+@pytest.mark.parametrize("name", ["zero", "attribute", "import", "assertion", "name", "stop"])
+def test_whatever_a_factory_raises_is_one_line(refused, project, name: str) -> None:
+    module = project.values["model"]["factory"].partition(":")[0]
+    project.values["model"] |= {"factory": f"{module}:raising", "arguments": {"name": name}}
+    assert f"factory `{module}:raising` fails: of the factory" in refused()
+
+
+def test_a_factory_that_ends_the_program_is_one_line(refused, project) -> None:
+    module = project.values["model"]["factory"].partition(":")[0]
+    project.values["model"]["factory"] = f"{module}:leaving"
+    assert "ends the program with exit(5)" in refused()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("1 / 0", "division by zero"), ("raise SystemExit(5)", "exit(5)"), ("import no_such_part", "no_such_part")],
+)
+def test_whatever_the_module_of_a_factory_raises_is_one_line(refused, project, line: str, message: str) -> None:
+    module = f"{project.values['model']['factory'].partition(':')[0]}_broken"
+    (project.folder / f"{module}.py").write_text(line)
+    project.values["model"]["factory"] = f"{module}:build"
+    error = refused()
+    assert f"module `{module}` of the factory cannot be imported" in error
+    assert message in error
+
+
+@pytest.mark.parametrize("name", ["zero", "assertion", "import", "exit"])
+def test_whatever_a_forward_pass_raises_is_one_line(refused, project, name: str) -> None:
+    module = project.values["model"]["factory"].partition(":")[0]
+    project.values["model"] |= {"factory": f"{module}:failing", "arguments": {"name": name}}
+    assert "the model fails on images of the shape" in refused()
+
+
 def test_a_constant_output_is_said_not_shown_as_nan(cli, project) -> None:
     module = project.values["model"]["factory"].partition(":")[0]
     project.values["model"]["factory"] = f"{module}:constant"

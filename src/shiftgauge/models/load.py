@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from shiftgauge.checks import nearest, require_in
-from shiftgauge.errors import ConfigError, ModelError
+from shiftgauge.errors import ConfigError, ModelError, ShiftgaugeError
 from shiftgauge.files import hash_file
 from shiftgauge.models.backbones import EFFICIENTNET_LITE0_PREPROCESSING, efficientnet_lite0_imagenet
 from shiftgauge.models.callable_model import CallableClassifier
@@ -138,8 +138,10 @@ def _call_factory(name: str, arguments: Mapping[str, Any]) -> Any:
         sys.path.insert(0, here)  # a project's own module stands beside its configuration
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError, RuntimeError) as error:
-        raise ModelError(f"module `{module_name}` of the factory cannot be imported: {one_line(error)}") from error
+    except ShiftgaugeError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code, which may raise anything
+        raise ModelError(f"module `{module_name}` of the factory cannot be imported: {_told(error)}") from error
     finally:
         if added:
             sys.path.remove(here)
@@ -153,8 +155,14 @@ def _call_factory(name: str, arguments: Mapping[str, Any]) -> Any:
         raise ModelError(f"`{name}` is {type(factory).__name__}; a factory is a function or class that gives the model")
     try:
         return factory(**dict(arguments))
-    except (TypeError, ValueError, RuntimeError, OSError, KeyError) as error:
-        raise ModelError(f"factory `{name}` fails: {one_line(error)}") from error
+    except ShiftgaugeError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code, which may raise anything
+        raise ModelError(f"factory `{name}` fails: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    return f"it ends the program with exit({error.code!r})" if isinstance(error, SystemExit) else one_line(error)
 
 
 def _load_embedded(spec: ModelSpec, device: torch.device) -> Classifier:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from shiftgauge.errors import ModelError
+from shiftgauge.errors import ModelError, ShiftgaugeError
 from shiftgauge.files import hash_json
 from shiftgauge.models.class_names import resolve_class_names
 from shiftgauge.models.output_kind import sample_images, settle_output_kind
@@ -15,8 +15,8 @@ from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.weights import one_line
 from shiftgauge.types import Execution, OutputKind
 
-FORWARD_ERRORS = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError)
-"""What a network raises when its input does not fit."""
+FORWARD_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+"""What the code of a user's network can raise: anything but an interruption, which is none of its errors."""
 
 
 class ImageClassifier(abc.ABC):
@@ -142,6 +142,8 @@ class ImageClassifier(abc.ABC):
     def _run(self, images_nchw: torch.Tensor, execution: Execution) -> torch.Tensor:
         try:
             raw = self._forward(images_nchw, execution)
+        except ShiftgaugeError:
+            raise
         except FORWARD_ERRORS as error:
             shape = tuple(images_nchw.shape)
             raise ModelError(f"the model fails on images of the shape {shape}: {one_line(error)}") from error
