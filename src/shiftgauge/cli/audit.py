@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shiftgauge.cli.exits import GATE_MISSED, Debug, Quiet, exit_codes
+from shiftgauge.cli.exits import GATE_MISSED, INTERRUPTED, Debug, Quiet, exit_codes
 from shiftgauge.errors import StoreError
 
 if TYPE_CHECKING:
@@ -38,14 +38,16 @@ def audit_command(
 
     A run that was stopped, however, goes on with the same command; nothing finished is computed again.
     """
-    with exit_codes(debug=debug):
+    with exit_codes(debug=debug) as ending:
         from shiftgauge.cli.reader import load_config
 
         loaded = load_config(config, overrides or ())
         folder = run_folder(loaded, out)
         if resume and not (folder / "evaluations.db").exists():
             raise StoreError(f"--resume: {folder} holds no run to go on with; leave --resume out to start one")
+        ending.code = INTERRUPTED  # until there is a result
         result = run_audit(loaded, folder, trust=trust, progress=False if quiet else None)
+        ending.code = 0 if result.passed else GATE_MISSED
         if mlflow is not None:
             from shiftgauge.report.tracking import log_run
 
@@ -53,8 +55,6 @@ def audit_command(
         tell(result, folder, quiet=quiet)
         if open_page:
             typer.launch(str(folder / "report.html"))
-        if not result.passed:
-            raise typer.Exit(GATE_MISSED)
 
 
 def run_folder(loaded: LoadedConfig, out: Path | None) -> Path:

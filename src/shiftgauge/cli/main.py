@@ -22,7 +22,8 @@ from shiftgauge.cli.shifts import shifts_command
 app = typer.Typer(
     name="shiftgauge",
     help="Measure which changes in its input a trained image classifier depends on, how much and how surely.",
-    epilog="Exit codes: 0 done; 1 a gate was missed; 2 bad input; 3 interrupted, the same command goes on.",
+    epilog="Exit codes: 0 done; 1 a gate was missed; 2 bad input; 3 interrupted, the same command goes on; "
+    "70 a mistake in the program, which --debug shows.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
