@@ -6,9 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from factories import HOSTILE_CLASSES
+from factories import HOSTILE_CLASSES, audit_result
 from shiftgauge.errors import ConfigError
-from shiftgauge.report import figures
+from shiftgauge.report import figures, read
 from shiftgauge.report.figure_style import figure_style, plain_text
 from shiftgauge.report.figure_surface import plot_surface
 
@@ -22,6 +22,14 @@ PLOTS = [
     figures.plot_thumbs,
     plot_surface,
 ]
+
+
+def test_a_quantity_that_the_page_leaves_out_is_drawn_with_its_own_warning(monkeypatch):
+    monkeypatch.setattr(read, "QUANTITY_LIMIT", 1)
+    result = audit_result(estimator="gpc", share=0.95, n_base=16)
+    poor = str(result.arrays["quantity"].values[3])
+    assert "Q² = 0.65" in figures.plot_indices(result, poor).axes[0].get_title("left")
+    assert "Q² = 0.65" in plot_surface(result, poor).axes[0].get_title()
 
 
 def words(svg):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown import Markdown
 
-from factories import HOSTILE_CLASSES
+from factories import HOSTILE_CLASSES, audit_result
 from shiftgauge.errors import ConfigError
 from shiftgauge.report import tables
 
@@ -66,6 +66,14 @@ def test_poor_surrogate_is_said_above_the_tables(results):
     for table in (tables.indices_markdown, tables.gauge_markdown):
         assert table(results["gpc"]).startswith("**Surrogate only")
         assert table(results["rough"]).startswith("|")
+
+
+def test_each_quantity_is_judged_by_its_own_surrogate():
+    result = audit_result(estimator="gpc", share=0.95, n_base=16)
+    assert tables.indices_markdown(result).startswith("|")
+    poor = str(result.arrays["quantity"].values[3])
+    for table in (tables.indices_markdown, tables.gauge_markdown):
+        assert table(result, poor).startswith("**Surrogate only, Q² = 0.65")
 
 
 def test_unknown_quantity_names_the_nearest(results):

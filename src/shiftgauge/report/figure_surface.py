@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError
 from shiftgauge.report.figure_style import axis_label, figure_style, long_text, plain_text
-from shiftgauge.report.format import input_label, quantity_label, with_unit
-from shiftgauge.report.read import main_quantity, pick, quantities, shift_units, strings
+from shiftgauge.report.format import fixed, input_label, quantity_label, with_unit
+from shiftgauge.report.read import named_quantity, pick, shift_units, strings
 from shiftgauge.report.svg import inner_ticks
 from shiftgauge.results.audit import AuditResult
 
@@ -44,7 +43,7 @@ def plot_surface(
     if "surface_z" not in data:
         raise ConfigError("a response surface needs at least two shifts that vary; this audit has fewer")
     _require_place("pair", pair, data.sizes["pair"])
-    name = require_in("quantity", quantity or main_quantity(result).name, strings(data, "quantity"))
+    name = named_quantity(result, quantity).name
     first, second, third = (strings(data, f"pair_{k}")[pair] for k in ("first", "second", "third"))
     level = _slice(result, pair, third, at) if slice_index is None else slice_index
     _require_place("slice_index", level, data.sizes["slice"])
@@ -108,7 +107,7 @@ def _title(result: AuditResult, name: str, third: str, pair: int, level: int) ->
     if third:
         value = with_unit(float(pick(data, "surface_fixed", pair=pair)[level]), shift_units(data)[third])
         parts.append(plain_text(f"{input_label(third)} = {value}"))
-    found = next(q for q in quantities(result) if q.name == name)
+    found = named_quantity(result, name)
     if not found.trusted:
-        parts.append(f"sketch only: Q² = {found.share:.2f}")
+        parts.append(f"sketch only: Q² = {fixed(found.share, 2)}")
     return ", ".join(parts)

@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from shiftgauge.checks import require_in
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks.effects import value_range
 from shiftgauge.report.figure_style import (
@@ -32,14 +31,13 @@ from shiftgauge.report.figure_style import (
     whiskers,
 )
 from shiftgauge.report.figure_surface import plot_surface
-from shiftgauge.report.format import input_label, quantity_label, with_unit
+from shiftgauge.report.format import fixed, input_label, quantity_label, with_unit
 from shiftgauge.report.read import (
     Estimate,
     components,
     estimate,
-    main_quantity,
+    named_quantity,
     pick,
-    quantities,
     ranked,
     shift_units,
     strings,
@@ -236,7 +234,7 @@ def _effect(axes: Axes, result: AuditResult, quantity: str, k: int) -> None:
         step = max(1, theta.size // 600)
         axes.plot(theta[::step], value[::step], ".", ms=2, color=SOFT, alpha=0.35, rasterized=True)
     if "main_effect" in data:
-        trusted = next((q.trusted for q in quantities(result) if q.name == quantity), True)
+        trusted = named_quantity(result, quantity).trusted
         x, y = pick(data, "main_effect_x", shift=k), pick(data, "main_effect", quantity=quantity, shift=k)
         axes.plot(x, y, color=FIRST, lw=1.8, ls="-" if trusted else "--")
     if "bin_mean" in data:
@@ -251,13 +249,13 @@ def _effect(axes: Axes, result: AuditResult, quantity: str, k: int) -> None:
 
 
 def _name(result: AuditResult, quantity: str | None) -> str:
-    return require_in("quantity", quantity or main_quantity(result).name, strings(result.arrays, "quantity"))
+    return named_quantity(result, quantity).name
 
 
 def _warned(result: AuditResult, quantity: str, title: str) -> str:
-    found = next((q for q in quantities(result) if q.name == quantity), None)
-    if found is not None and not found.factual:
-        return f"{title}\n(poor surrogate, Q² = {found.share:.2f}: not the classifier's)"
+    found = named_quantity(result, quantity)
+    if not found.factual:
+        return f"{title}\n(poor surrogate, Q² = {fixed(found.share, 2)}: not the classifier's)"
     return title
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from shiftgauge.checks import require_in
 from shiftgauge.report.format import clean, quantity_label
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.status import TRUSTED_SHARE
@@ -108,6 +109,17 @@ def quantities(result: AuditResult) -> list[Quantity]:
 def main_quantity(result: AuditResult) -> Quantity:
     """Returns the quantity that the verdict is about."""
     return quantities(result)[0]
+
+
+def named_quantity(result: AuditResult, name: str | None) -> Quantity:
+    """Returns any quantity of the result by name, shown on the page or not; None means the one of interest.
+
+    Raises:
+        ConfigError: No such quantity.
+    """
+    main = main_quantity(result)
+    found = require_in("quantity", name or main.name, strings(result.arrays, "quantity"))
+    return main if found == main.name else _quantity(result, found, -1)
 
 
 def ranked(data: xr.Dataset, quantity: str, names: Sequence[str], kind: str = "total_order") -> list[str]:

@@ -11,9 +11,8 @@ import io
 import re
 from collections.abc import Sequence
 
-from shiftgauge.checks import require_in
 from shiftgauge.report.format import clean, fixed, input_label, interval, number, percent, percent_interval
-from shiftgauge.report.read import components, estimate, main_quantity, ranked, strings
+from shiftgauge.report.read import Quantity, components, estimate, named_quantity, ranked, strings
 from shiftgauge.results.audit import AuditResult
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
@@ -29,26 +28,26 @@ def indices_markdown(result: AuditResult, quantity: str | None = None) -> str:
     Raises:
         ConfigError: No such quantity.
     """
-    data, name = result.arrays, _quantity(result, quantity)
+    data, found = result.arrays, named_quantity(result, quantity)
     rows = []
-    for key in ranked(data, name, strings(data, "input")):
-        first, total = (estimate(data, kind, quantity=name, input=key) for kind in ("first_order", "total_order"))
+    for key in ranked(data, found.name, strings(data, "input")):
+        first, total = (estimate(data, kind, quantity=found.name, input=key) for kind in ("first_order", "total_order"))
         cells = [
             f"{fixed(e.value)} {interval(e.low, e.high)}".strip().replace("[", r"\[").replace("]", r"\]")
             for e in (first, total)
         ]
         rows.append([markdown_cell(input_label(key)), *cells])
-    return _warning(result, name) + _markdown(["Input", "First", "Total"], rows, "lrr")
+    return _warning(found) + _markdown(["Input", "First", "Total"], rows, "lrr")
 
 
 def gauge_markdown(result: AuditResult, quantity: str | None = None) -> str:
     """Returns the gauge R&R table as Markdown; one sentence when the result has none."""
-    data, name = result.arrays, _quantity(result, quantity)
+    data, found = result.arrays, named_quantity(result, quantity)
     if "gauge_contribution" not in data:
         return "This audit looked at fixed images one by one: there is no part-to-part variation and no gauge table.\n"
     rows = []
     for k, (label, level) in enumerate(components(data)):
-        where = {"quantity": name, "component": k}
+        where = {"quantity": found.name, "component": k}
         variance, share, study = (
             estimate(data, f"gauge_{v}", **where) for v in ("variance", "contribution", "study_variation")
         )
@@ -62,7 +61,7 @@ def gauge_markdown(result: AuditResult, quantity: str | None = None) -> str:
             ]
         )
     header = ["Source", "Variance", "Contribution", "Study variation"]
-    return _warning(result, name) + _markdown(header, rows, "lrrr")
+    return _warning(found) + _markdown(header, rows, "lrrr")
 
 
 def indices_csv(result: AuditResult) -> str:
@@ -109,15 +108,10 @@ def csv_cell(text: str) -> str:
     return f"'{plain}" if plain.lstrip().startswith(("=", "+", "-", "@")) else plain
 
 
-def _quantity(result: AuditResult, quantity: str | None) -> str:
-    return require_in("quantity", quantity or main_quantity(result).name, strings(result.arrays, "quantity"))
-
-
-def _warning(result: AuditResult, name: str) -> str:
-    main = main_quantity(result)
-    if main.name != name or main.factual:
+def _warning(quantity: Quantity) -> str:
+    if quantity.factual:
         return ""
-    return f"**Surrogate only, Q² = {main.share:.2f}: these are not the classifier's indices.**\n\n"
+    return f"**Surrogate only, Q² = {fixed(quantity.share, 2)}: these are not the classifier's indices.**\n\n"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
