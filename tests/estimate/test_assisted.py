@@ -3,8 +3,10 @@ import pytest
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.analysis import analyse
-from shiftgauge.estimate.assisted import assisted
+from shiftgauge.estimate.assisted import assisted, control_weights
+from shiftgauge.estimate.bootstrap import resampling_groups
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.crossfit import fold_of_block
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
@@ -91,6 +93,34 @@ def test_estimate_is_unbiased_when_the_surrogate_is_poor(weight):
         errors.append(found.variance[0] * flat(found) - reference.variance * truth(reference))
     errors = np.array(errors)
     assert (np.abs(errors.mean(axis=0)) < 3.5 * errors.std(axis=0) / np.sqrt(len(errors))).all()
+
+
+def test_weight_of_a_fold_is_the_regression_on_the_other_folds():
+    rng = np.random.default_rng(0)
+    counts = np.array([2.0] * 22 + [1.0])
+    control = rng.normal(size=(3, 2, 23)) + 0.3 * counts
+    plain = np.array([0.2, 0.6, 0.9])[:, None, None] * control + 0.1 * rng.normal(size=control.shape) + counts
+    found = control_weights(plain, control, counts, 5)
+    for k in range(5):
+        rest = np.arange(23) % 5 != k
+        f, g = (
+            v[..., rest] - v[..., rest].sum(axis=-1, keepdims=True) / counts[rest].sum() * counts[rest]
+            for v in (plain, control)
+        )
+        assert np.allclose(found[..., k], (f * g).sum(axis=-1) / (g * g).sum(axis=-1))
+        spoilt, wild = plain.copy(), control.copy()
+        spoilt[..., ~rest], wild[..., ~rest] = 1e3 * rng.normal(size=(2, 3, 2, (~rest).sum()))
+        assert np.allclose(control_weights(spoilt, wild, counts, 5)[..., k], found[..., k])
+    assert (control_weights(plain, np.zeros_like(control), counts, 5) == 1).all()
+
+
+@pytest.mark.parametrize("n_base", [128, 2048, 4096, 10240])
+def test_blocks_that_are_resampled_together_share_a_fold(n_base):
+    fold = fold_of_block(np.arange(n_base), n_base, 5)
+    starts = resampling_groups(n_base)
+    assert (np.repeat(fold[starts], np.diff(np.append(starts, n_base))) == fold).all()
+    assert (fold[starts] == np.arange(len(starts)) % 5).all()
+    assert np.ptp(np.bincount(fold)) <= starts[1]
 
 
 def test_polynomial_is_exact():

@@ -47,9 +47,11 @@ def assisted(
     """Indices of f by pick-freeze, with a cross-fitted chaos surrogate g as control variate.
 
     Every mean T̄[f] of a pick-freeze product is estimated as T̄[f] - w (T̄[g] - E T[g]), where E T[g] is a sum of
-    squared coefficients. The surrogate used at a block was fitted without that block, so the estimate is unbiased for f
-    whatever g is, and its error is that of f - g where g is good. Since what remains behaves like independent noise,
-    the bootstrap intervals are fair on a Sobol' design too, which those of plain pick-freeze are not.
+    squared coefficients. Surrogate and weight used at a block come from the folds that do not hold it: given these the
+    control variate has mean zero, whatever g is, and the error is that of f - g where g is good. What looks at all
+    folds (the centring, the choice of terms and penalty) leaves a bias far below the standard error. Since what remains
+    behaves like independent noise, the bootstrap intervals are fair on a Sobol' design too, which those of plain
+    pick-freeze are not.
 
     Args:
         design: What was evaluated, with at least 20 blocks.
@@ -60,8 +62,8 @@ def assisted(
             indicators and the output at the unshifted image. Default: one indicator per image when there are
             at most 30, else none.
         n_folds: Folds of blocks, ≥ 2.
-        weight: `best` takes, for each product, the w in [0, 1] of least variance in the sample, so that a poor
-            surrogate does no harm; `one` keeps w = 1, which is exactly unbiased.
+        weight: `best` takes, for each product and fold, the w in [0, 1] of least variance on the other folds, so
+            that a poor surrogate does no harm; `one` keeps w = 1.
         resamples: Bootstrap resamples of whole blocks.
         confidence_level: Of the percentile intervals.
         seed: Of the resampling.
@@ -141,12 +143,10 @@ class AssistedMoments:
         counts = plain.counts
         if self.weight == "one":
             return GroupSums(values=plain.values - control, counts=counts)
-        f = plain.values - plain.values.sum(axis=-1, keepdims=True) / counts.sum() * counts
-        g = control - control.sum(axis=-1, keepdims=True) / counts.sum() * counts
-        below = np.einsum("kqg,kqg->kq", g, g)
-        above = np.einsum("kqg,kqg->kq", f, g)
-        w = np.clip(np.divide(above, below, out=np.ones_like(above), where=below > 0), 0.0, 1.0)
-        return GroupSums(values=plain.values - w[..., None] * control, counts=counts)
+        n_folds = len(self.fit.folds)
+        weight = control_weights(plain.values, control, counts, n_folds)
+        fold = np.arange(len(counts)) % n_folds
+        return GroupSums(values=plain.values - weight[..., fold] * control, counts=counts)
 
     def base_values(self, output: int) -> FloatArray:
         """Values of one output at the rows A and B (N, 2)."""
@@ -160,11 +160,39 @@ class AssistedMoments:
         out = np.empty((self.layout.n_columns, exact.shape[2], len(starts)))
         for first, last, span, run in chunk_columns(n, exact.shape[2] * self.layout.n_columns):
             columns = self.plain.columns_of(self._surrogate[span, :, outputs])
-            fold = fold_of_block(np.arange(span.start, span.stop), n_folds)
+            fold = fold_of_block(np.arange(span.start, span.stop), n, n_folds)
             for k in range(n_folds):
                 columns[:, :, fold == k] -= exact[k][:, :, None]
             out[:, :, first:last] = sum_runs(columns, run)
         return out
+
+
+def control_weights(plain: FloatArray, control: FloatArray, counts: FloatArray, n_folds: int) -> FloatArray:
+    """The weight w in [0, 1] of least variance for each fold, from the groups of all other folds.
+
+    w_k = cov(T[f], T[g]) / var(T[g]) over the groups g with g mod n_folds ≠ k.
+
+    Args:
+        plain: Group sums of T[f] (K, q, G).
+        control: Group sums of T[g] - E T[g] (K, q, G).
+        counts: Blocks in each group (G,).
+        n_folds: Number of folds, to which groups are dealt in turn.
+
+    Returns:
+        Weights (K, q, n_folds); 1 where T[g] does not vary.
+    """
+
+    def by_fold(product: str, *factors: FloatArray) -> FloatArray:
+        parts = [np.einsum(product, *(v[..., k::n_folds] for v in factors)) for k in range(n_folds)]
+        inside = np.stack(parts, axis=-1)
+        return inside.sum(axis=-1, keepdims=True) - inside
+
+    n, squares = by_fold("g->", counts), by_fold("g,g->", counts, counts)
+    f, g = by_fold("kqg->kq", plain) / n, by_fold("kqg->kq", control) / n
+    fc, gc = by_fold("kqg,g->kq", plain, counts), by_fold("kqg,g->kq", control, counts)
+    above = by_fold("kqg,kqg->kq", plain, control) - f * gc - g * fc + f * g * squares
+    below = by_fold("kqg,kqg->kq", control, control) - 2 * g * gc + g * g * squares
+    return np.clip(np.divide(above, below, out=np.ones_like(above), where=below > 0), 0.0, 1.0)
 
 
 def _fit(plain: PickFreezeMoments, options: ChaosOptions, features: FloatArray | None, n_folds: int) -> CrossFit:

@@ -24,7 +24,17 @@ def resampling_groups(n: int) -> np.ndarray:
         >>> len(resampling_groups(100_000)) <= MAX_GROUPS
         True
     """
-    return np.arange(0, n, -(-n // MAX_GROUPS))
+    return np.arange(0, n, group_size(n))
+
+
+def group_size(n: int) -> int:
+    """Number of neighbouring samples that are resampled together.
+
+    Example:
+        >>> group_size(2048), group_size(4096)
+        (1, 2)
+    """
+    return -(-n // MAX_GROUPS)
 
 
 def multinomial_weights(n: int, resamples: int, seed: int) -> FloatArray:
