@@ -40,6 +40,17 @@ def test_a_newer_schema_is_refused(tmp_path, result):
         AuditResult.from_disk(tmp_path)
 
 
+def edit_record(folder, **changes):
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    (folder / "run.json").write_text(json.dumps(record | changes), encoding="utf-8")
+
+
+def edit_arrays(folder, change):
+    with xr.open_dataset(folder / "results.nc", engine="h5netcdf") as data:
+        arrays = change(data.load())
+    arrays.to_netcdf(folder / "results.nc", engine="h5netcdf")
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -47,6 +58,19 @@ def test_a_newer_schema_is_refused(tmp_path, result):
         (lambda f: (f / "results.nc").unlink(), "results.nc"),
         (lambda f: (f / "run.json").write_text("{"), "cannot be read as a run folder"),
         (lambda f: (f / "run.json").write_text("[]"), "schema version None"),
+        (lambda f: edit_record(f, headline=None), "`headline` is missing or no str"),
+        (lambda f: edit_record(f, cost=[]), "`cost` is missing or no dict"),
+        (lambda f: edit_record(f, messages=[{"level": "loud", "code": "x", "text": "y"}]), "info, caution, alarm"),
+        (lambda f: edit_record(f, messages=[{"level": "info"}]), "cannot be read as a run folder"),
+        (lambda f: edit_arrays(f, lambda a: a.drop_vars("total_order")), "`total_order` is missing"),
+        (lambda f: edit_arrays(f, lambda a: a.drop_vars("surface_x")), "`surface_x` is missing"),
+        (lambda f: edit_arrays(f, lambda a: a.drop_vars("quantity")), "the axis `quantity` is missing"),
+        (lambda f: edit_arrays(f, lambda a: a.drop_attrs(deep=False)), "`quantity_of_interest` is missing"),
+        (lambda f: edit_arrays(f, lambda a: a.assign_attrs(quantity_of_interest="loss")), "the quantity `loss`"),
+        (
+            lambda f: edit_arrays(f, lambda a: a.assign(mean=((), 1.0))),
+            "`mean` must have the axes quantity, found none",
+        ),
         (lambda f: (f / "results.nc").write_bytes(b"no netcdf"), "cannot be read as a run folder"),
     ],
 )

@@ -16,6 +16,7 @@ import xarray as xr
 
 from shiftgauge.errors import StoreError
 from shiftgauge.files import write_atomic
+from shiftgauge.results.schema import check_arrays, check_record
 from shiftgauge.results.status import Gate, Level, Message, worst_level
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class AuditResult:
         """Reads a run folder; neither the model nor the images are needed.
 
         Raises:
-            StoreError: No finished run there, a damaged file, or a newer schema version.
+            StoreError: No finished run there, a damaged or incomplete file, or a newer schema version.
         """
         source = Path(folder)
         for name in ("run.json", "results.nc"):
@@ -157,14 +158,16 @@ class AuditResult:
                 raise StoreError(f"{source}: run.json has schema version {found}, this version reads {SCHEMA_VERSION}")
             with xr.open_dataset(source / "results.nc", engine="h5netcdf") as data:
                 arrays = data.load()
+            messages, gates = check_record(record)
+            check_arrays(arrays)
             return cls(
                 config=record["config"],
                 provenance=record["provenance"],
                 cost=record["cost"],
                 headline=record["headline"],
                 arrays=arrays,
-                messages=tuple(Message(**m) for m in record["messages"]),
-                gates=tuple(Gate(**g) for g in record["gates"]),
+                messages=messages,
+                gates=gates,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{source} cannot be read as a run folder: {' '.join(str(error).split())}") from error

@@ -7,7 +7,8 @@ from typing import Final, Literal
 Level = Literal["info", "caution", "alarm"]
 TRUSTED_SHARE: Final = 0.9
 """Q² from which a surrogate counts as the classifier's: below it, what is drawn or stated from it is no fact."""
-_ORDER: tuple[Level, ...] = ("info", "caution", "alarm")
+LEVELS: Final[tuple[Level, ...]] = ("info", "caution", "alarm")
+"""Levels of messages, the most serious last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,6 @@ def worst_level(messages: Iterable[Message]) -> Level:
     """
     found: Level = "info"
     for message in messages:
-        if _ORDER.index(message.level) > _ORDER.index(found):
+        if LEVELS.index(message.level) > LEVELS.index(found):
             found = message.level
     return found
