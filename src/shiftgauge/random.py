@@ -8,9 +8,9 @@ from shiftgauge.errors import ConfigError
 
 
 def check_seed(seed: int) -> int:
-    """Returns `seed` when it is a whole number ≥ 0 (0 is a seed like any other)."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ConfigError(f"`seed` must be a whole number ≥ 0, got {seed!r}")
+    """Returns `seed` when it is a whole number in [0, 2⁶³) (0 is a seed like any other)."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ConfigError(f"`seed` must be a whole number from 0 to 2⁶³ - 1, got {seed!r}")
     return int(seed)
 
 

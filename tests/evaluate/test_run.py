@@ -6,10 +6,10 @@ from scipy.special import expit
 
 from fakes import GreyImages, MeanClassifier
 from grids import Grid, Rows, make
-from shiftgauge.errors import DataError, InterruptedRunError, NumericalError
+from shiftgauge.errors import ConfigError, DataError, InterruptedRunError, NumericalError, StoreError
 from shiftgauge.evaluate.images import PreparedImages
 from shiftgauge.evaluate.options import ExecutionOptions
-from shiftgauge.evaluate.run import Plan, evaluate, make_plan
+from shiftgauge.evaluate.run import Plan, disagreement, evaluate, make_plan
 from shiftgauge.evaluate.store import Store
 from shiftgauge.evaluate.trial import choose_execution
 from shiftgauge.types import Execution
@@ -97,8 +97,29 @@ def test_what_the_user_fixed_stays_fixed():
     options = ExecutionOptions(batch_size=3, precision="float32")
     trial = choose_execution(make(), Grid(64, 3).points(0, 64), options, 10_000)
     assert trial.execution == Execution(batch_size=3)
-    forced = choose_execution(make(), Grid(64, 3).points(0, 64), ExecutionOptions(channels_last=True), 10_000)
-    assert forced.execution.channels_last
+    with pytest.raises(ConfigError, match="cannot be run with channels_last True"):
+        choose_execution(make(), Grid(64, 3).points(0, 64), ExecutionOptions(channels_last=True), 10_000)
+
+
+def test_a_forced_precision_that_disagrees_is_taken_and_told(tmp_path):
+    with Store(tmp_path, {}) as store:
+        design = Grid(600, 3)
+        options = ExecutionOptions(precision="bfloat16", batch_size=8)
+        plan = make_plan(make(bias_bfloat16=1.0), design, options, store)
+        assert plan.execution.precision == "bfloat16"
+        assert (disagreement(plan) or 0) > 0.05
+        assert disagreement(Plan(execution=Execution(), chunk_rows=8)) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"precision": "bfloat16"}, {"batch_size": 4}, {"chunk_rows": 99}, {"streams": 2}, {"compiled": True}]
+)
+def test_a_resumed_run_refuses_another_setting_than_it_was_begun_with(tmp_path, options):
+    with Store(tmp_path, {}) as store:
+        begun = make_plan(make(), Grid(50, 3), ExecutionOptions(batch_size=8), store)
+        assert make_plan(make(), Grid(50, 3), ExecutionOptions(batch_size=8), store) == begun
+        with pytest.raises(StoreError, match=f"begun with {next(iter(options))}"):
+            make_plan(make(), Grid(50, 3), ExecutionOptions(**options), store)
 
 
 def test_a_short_run_takes_the_plain_setting_untried():

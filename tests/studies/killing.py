@@ -3,6 +3,7 @@
 Usage: python killing.py FOLDER KILLS
 """
 
+import json
 import os
 import random
 import signal
@@ -13,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from shiftgauge.evaluate.evaluator import Evaluator
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.studies.audit import audit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fakes import MeanClassifier
 
-PAUSE = 0.004
+PAUSE = 0.02
+CHUNK = 16
 
 
 class SlowClassifier(MeanClassifier):
@@ -30,10 +33,24 @@ class SlowClassifier(MeanClassifier):
         return super().outputs(images_nchw, execution)
 
 
+def count_chunks(log: Path) -> None:
+    """Writes a line whenever a chunk of the design is begun."""
+    values = Evaluator.values
+
+    def counted(self, points, execution, on_batch=None):
+        if len(points) == CHUNK:
+            with log.open("a") as file:
+                file.write("chunk\n")
+        return values(self, points, execution, on_batch)
+
+    Evaluator.values = counted
+
+
 def run(out: Path) -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng(3)
     images = rng.random((6, 1, 12, 12)).astype(np.float32)
+    count_chunks(out.with_suffix(".log"))
     audit(
         SlowClassifier(size=12),
         (images, np.array([0, 1, 0, 1, 0, 1])),
@@ -41,7 +58,7 @@ def run(out: Path) -> None:
         n_base=64,
         resamples=50,
         out=out,
-        execution=ExecutionOptions(batch_size=8, chunk_rows=16, precision="float32", channels_last=False),
+        execution=ExecutionOptions(batch_size=8, chunk_rows=CHUNK, precision="float32", channels_last=False),
         progress=False,
     )
 
@@ -66,11 +83,12 @@ def main() -> None:
     rng, killed = random.Random(0), 0
     for _ in range(kills):
         pid = child(folder / "cut")
-        time.sleep(rng.uniform(0.02, 0.35) * whole)
+        time.sleep(rng.uniform(0.05, 0.3) * whole)
         os.kill(pid, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     assert os.waitpid(child(folder / "cut"), 0)[1] == 0
-    print(f"killed {killed}")
+    begun = {name: len((folder / f"{name}.log").read_text().split()) for name in ("whole", "cut")}
+    print(json.dumps({"killed": killed, **begun}))
 
 
 if __name__ == "__main__":

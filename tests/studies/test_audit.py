@@ -216,6 +216,11 @@ def test_a_poor_surrogate_alone_raises_the_alarm_and_the_default_does_not_rest_o
         ({"confidence_level": 1.0}, ConfigError, "confidence_level"),
         ({"images_named": ["9"]}, DataError, "no image `9`"),
         ({"images_named": []}, ConfigError, "empty list"),
+        ({"images_named": ["1", "1"]}, ConfigError, "`1` twice"),
+        ({"classes": ["dark", "dark"]}, ConfigError, "`dark` twice"),
+        ({"seed": 2**80}, ConfigError, "2⁶³"),
+        ({"degree": 0}, ConfigError, "degree"),
+        ({"degree": 60, "estimator": "gpc"}, NumericalError, "terms"),
         ({"labels": np.array([0, 1, 2, 0])}, DataError, "label"),
         ({"model": MeanClassifier(poison=0.1)}, NumericalError, "NaN or infinity for image `0`"),
     ],
@@ -250,6 +255,17 @@ def test_an_image_of_another_number_of_channels_is_named_before_anything_is_writ
 def test_images_of_two_shapes_in_one_array_are_refused():
     with pytest.raises(DataError, match="one shape"):
         audit(MeanClassifier(), ([np.zeros((1, 8, 8)), np.zeros((1, 9, 8))], np.array([0, 1])), BRIGHT, **RUN)
+
+
+def test_a_model_that_ignores_its_input_raises_the_alarm_and_gets_no_verdict():
+    model = {
+        "kind": "callable", "target": lambda x: torch.tensor([[0.0, 1.0]]).expand(len(x), 2), "classes": ["0", "1"],
+        "output_kind": "logits", "preprocessing": {"channels": 1, "height": 8, "width": 8},
+    }  # fmt: skip
+    result = audit(model, (IMAGES, np.array([0, 1, 0, 1])), BRIGHT | {"rotation": (0, 9)}, n_base=32, **RUN)
+    assert result.level == "alarm"
+    assert any(m.code == "no_effect" for m in result.messages)
+    assert result.arrays["gauge_verdict"].sel(quantity="probability").item() == "undefined"
 
 
 def test_correlated_shifts_are_refused_with_the_reason():

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from shiftgauge.errors import ConfigError
-from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates
+from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates, withhold_gauge
 
 
 def arrays(total=(0.5, 0.2), half=0.02, share=0.95, estimator="assisted", clean=0.9, n_images=100) -> xr.Dataset:
@@ -46,6 +46,26 @@ def test_the_headline_names_the_strongest_and_weakest_shift_with_numbers():
     assert "accuracy goes from 90.0% without shifts to 80.0% on average" in text
 
 
+def test_the_headline_states_no_index_of_a_poor_surrogate_or_of_shifts_without_effect():
+    assert "No index" in headline(arrays(share=0.4, estimator="gpc"))
+    assert "None of the shifts moves" in headline(arrays(total=(0.0, 0.0)))
+
+
+def test_shifts_without_effect_get_no_gauge_verdict():
+    data = arrays(total=(0.0, 0.0)).assign(gauge_verdict=("quantity", np.array(["acceptable"] * 2, dtype=object)))
+    taken = withhold_gauge(data)
+    assert taken["gauge_verdict"].values.tolist() == ["undefined", "undefined"]
+    assert np.isnan(taken["gauge_ndc"].values).all()
+    kept = withhold_gauge(arrays().assign(gauge_verdict=("quantity", np.array(["acceptable"] * 2, dtype=object))))
+    assert kept["gauge_verdict"].values.tolist() == ["acceptable", "acceptable"]
+
+
+def test_a_setting_that_was_insisted_on_is_told():
+    (message,) = find_messages(arrays(), 0, 0.031)
+    assert (message.level, message.code) == ("caution", "forced_execution")
+    assert "0.031" in message.text
+
+
 def test_a_result_in_order_has_no_messages():
     assert codes(arrays()) == {}
 
@@ -58,6 +78,8 @@ def test_a_result_in_order_has_no_messages():
         (arrays(half=0.2), 0, {"wide_interval": "caution"}),
         (arrays(clean=0.3), 0, {"low_accuracy": "caution"}),
         (arrays(n_images=4), 0, {"few_images": "caution"}),
+        (arrays(total=(0.0, 0.0)), 0, {"no_effect": "alarm"}),
+        (arrays(n_images=1).assign_attrs(has_part=0), 0, {"one_image": "info"}),
         (arrays(), 2, {"skipped_images": "caution"}),
         (arrays(total=(np.nan, np.nan)).assign(total_order=lambda d: d["total_order"] * np.nan), 0,
          {"constant_output": "alarm"}),

@@ -11,9 +11,16 @@ from shiftgauge.evaluate.store import Origin, origin
 from shiftgauge.files import hash_bytes, hash_file
 
 _CODE: Final = ("data", "models", "shifts", "evaluate")
-_FILES: Final = ("space.py", "distributions.py", "random.py", "estimate/designs.py", "estimate/inputs.py")
+_FILES: Final = (
+    "space.py",
+    "distributions.py",
+    "random.py",
+    "estimate/designs.py",
+    "estimate/inputs.py",
+    "studies/setup.py",
+)
 _LIBRARIES: Final = ("numpy", "scipy", "torch", "timm", "onnxruntime", "pillow", "scikit-learn")
-_SHAPING: Final = ("numpy", "torch", "pillow")
+_SHAPING: Final = ("numpy", "scipy", "torch", "timm", "onnxruntime", "pillow", "scikit-learn")
 
 
 @cache

@@ -35,12 +35,15 @@ def quantity_names(classes: Sequence[str], class_names: Sequence[str]) -> tuple[
     """Returns the names of all columns: the standard ones and one for each chosen class.
 
     Raises:
-        ConfigError: A chosen class that the model does not have, with the nearest name.
+        ConfigError: A chosen class that the model does not have, with the nearest name, or one named twice.
 
     Example:
         >>> quantity_names(["cat"], ["cat", "dog"])[-1]
         'probability[cat]'
     """
+    twice = [name for name in classes if list(classes).count(name) > 1]
+    if twice:
+        raise ConfigError(f"`classes` names `{twice[0]}` twice; name each class once")
     for name in classes:
         if name not in class_names:
             guess = nearest(name, class_names)

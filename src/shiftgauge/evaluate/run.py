@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from shiftgauge.errors import InterruptedRunError
+from shiftgauge.errors import InterruptedRunError, StoreError
 from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.task import Executor, Task
@@ -48,12 +48,19 @@ class Plan:
 
 
 def make_plan(evaluator: Evaluator, design: Design, options: ExecutionOptions, store: Store) -> Plan:
-    """Returns the plan recorded in the store, or chooses one by a trial and records it."""
+    """Returns the plan recorded in the store, or chooses one by a trial and records it.
+
+    Raises:
+        StoreError: The options insist on something else than what the recorded run was begun with.
+        ConfigError: The options insist on something that the model does not offer.
+    """
     noted = store.note("plan")
     if noted is not None:
-        return Plan(
+        plan = Plan(
             execution=Execution(**noted["execution"]), chunk_rows=noted["chunk_rows"], table=tuple(noted["table"])
         )
+        _require_same(plan, options)
+        return plan
     step = max(1, design.n_rows // 64)
     rows = np.arange(0, design.n_rows, step)[:64]
     trial: Trial = choose_execution(evaluator, _gather(design, rows), options, design.n_rows)
@@ -61,6 +68,33 @@ def make_plan(evaluator: Evaluator, design: Design, options: ExecutionOptions, s
     plan = Plan(execution=trial.execution, chunk_rows=chunk_rows, table=trial.table)
     store.set_note("plan", {"execution": asdict(plan.execution), "chunk_rows": chunk_rows, "table": list(plan.table)})
     return plan
+
+
+def disagreement(plan: Plan) -> float | None:
+    """Difference from plain float32 of a chosen setting that did not agree; None when it agreed or was not tried."""
+    chosen = asdict(plan.execution)
+    for row in plan.table:
+        if not row["agrees"] and all(row[key] == value for key, value in chosen.items()):
+            return float(row["max_difference"])
+    return None
+
+
+def _require_same(plan: Plan, options: ExecutionOptions) -> None:
+    wanted = {
+        "batch_size": options.batch_size,
+        "precision": None if options.precision == "auto" else options.precision,
+        "channels_last": options.channels_last,
+        "compiled": options.compiled,
+        "streams": options.streams,
+        "chunk_rows": options.chunk_rows,
+    }
+    there = {**asdict(plan.execution), "chunk_rows": plan.chunk_rows}
+    for name, value in wanted.items():
+        if value is not None and value != there[name]:
+            raise StoreError(
+                f"this run was begun with {name} {there[name]}, now {value} is asked for; leave it open to go on, "
+                "or give another output folder"
+            )
 
 
 def evaluate(

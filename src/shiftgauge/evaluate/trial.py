@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import softmax
 
+from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.streams import map_streams
@@ -66,7 +67,7 @@ def choose_execution(
 
 
 def _allowed(candidates: Sequence[Execution], options: ExecutionOptions) -> list[Execution]:
-    """Keeps the candidates that agree with what the user fixed; a fixed setting the model lacks is simply tried."""
+    """Keeps the candidates that agree with what the user fixed."""
     kept = [
         c
         for c in candidates
@@ -75,18 +76,16 @@ def _allowed(candidates: Sequence[Execution], options: ExecutionOptions) -> list
         and (options.compiled in (None, c.compiled))
         and (options.streams in (None, c.streams))
     ]
-    if kept:
-        return kept
-    first = candidates[0]
-    return [
-        Execution(
-            batch_size=first.batch_size,
-            precision="float32" if options.precision == "auto" else options.precision,
-            channels_last=bool(options.channels_last),
-            compiled=bool(options.compiled),
-            streams=options.streams or 1,
-        )
-    ]
+    if not kept:
+        asked = {
+            "precision": None if options.precision == "auto" else options.precision,
+            "channels_last": options.channels_last,
+            "compiled": options.compiled,
+            "streams": options.streams,
+        }
+        text = ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None)
+        raise ConfigError(f"this model cannot be run with {text}; leave these open, or give it another form")
+    return kept
 
 
 class _Runs:
@@ -112,7 +111,7 @@ class _Runs:
 
     def _try(self, execution: Execution) -> bool:
         difference = self._difference(execution)
-        agrees = execution.precision == "float32" or difference <= self.tolerance
+        agrees = difference <= self.tolerance
         if agrees:
             self.rates[execution] = self._rate(execution)
         rate = round(self.rates.get(execution, float("nan")), 1)

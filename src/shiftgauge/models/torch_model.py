@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -71,6 +72,7 @@ class TorchClassifier(ImageClassifier):
         super().__init__(preprocessing=preprocessing, source=facts, content=content)
         self._offer_compiled = offer_compiled and self._owned and has_compiler(self._device)
         self._copies: dict[tuple[bool, str, bool], Callable[[torch.Tensor], Any]] = {}
+        self._lock = threading.Lock()
         self._usable: dict[tuple[bool, str, bool], bool] = {}
         self._settle(classes, output_kind)
 
@@ -139,7 +141,21 @@ class TorchClassifier(ImageClassifier):
             layout = torch.channels_last if execution.channels_last else torch.contiguous_format
             return network(images.to(dtype).contiguous(memory_format=layout))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Travels to another process without its converted copies."""
+        return {**self.__dict__, "_copies": {}, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes up what `__getstate__` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._lock = threading.Lock()
+
     def _network(self, execution: Execution) -> Callable[[torch.Tensor], Any]:
+        with self._lock:
+            return self._converted(execution)
+
+    def _converted(self, execution: Execution) -> Callable[[torch.Tensor], Any]:
         key = (execution.channels_last, execution.precision, execution.compiled)
         if key == (False, "float32", False) or not self._owned:
             return self._module

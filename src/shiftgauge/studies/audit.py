@@ -15,13 +15,14 @@ import xarray as xr
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import StoreError
+from shiftgauge.estimate.chaos.candidates import ChaosOptions
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.ray import RayExecutor
 from shiftgauge.evaluate.executors.task import Executor
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.evaluate.origins import library_versions
 from shiftgauge.evaluate.progress import progress_bar
-from shiftgauge.evaluate.run import Plan, evaluate, make_plan
+from shiftgauge.evaluate.run import Plan, disagreement, evaluate, make_plan
 from shiftgauge.evaluate.store import Store
 from shiftgauge.random import check_seed
 from shiftgauge.report.figures import write_figures
@@ -34,8 +35,8 @@ from shiftgauge.studies import effects
 from shiftgauge.studies.convert import as_classifier, as_source
 from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
 from shiftgauge.studies.pictures import affected, strips, thumbs
-from shiftgauge.studies.setup import AtRest, Estimator, Setup, as_space, prepare
-from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates
+from shiftgauge.studies.setup import AtRest, Estimator, Setup, as_space, device_of, model_name, prepare
+from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates, withhold_gauge
 from shiftgauge.types import OutputsNQ
 
 
@@ -60,6 +61,7 @@ def audit(
     n_base: int = 512,
     second_order: bool = True,
     degree: int | None = None,
+    chaos: ChaosOptions | None = None,
     resamples: int = 1000,
     confidence_level: float = 0.95,
     images: Literal["population"] | Sequence[str] = "population",
@@ -94,6 +96,7 @@ def audit(
         n_base: Base samples, a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`.
         second_order: Estimate the share of each pair as well; without it the cost is n_base · (d + 2).
         degree: Largest degree of the surrogate; default chosen by cross-validation.
+        chaos: All options of the surrogate's terms, instead of `degree`.
         resamples: Bootstrap resamples behind the intervals.
         confidence_level: Level of the intervals, in [0.5, 0.999].
         images: `population`, or names of images to which every shift is applied; the indices are then those of the
@@ -160,7 +163,9 @@ def audit(
     )
     chosen = execution or ExecutionOptions()
     executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
-    estimates = Estimates(resamples=resamples, confidence_level=confidence_level, degree=degree)
+    terms = chaos or ChaosOptions(degree=degree)
+    estimates = Estimates(resamples=resamples, confidence_level=confidence_level, chaos=terms)
+    estimates.check(setup)
     with ExitStack() as stack:
         folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
         store = stack.enter_context(Store(folder, setup.origins))
@@ -224,7 +229,7 @@ def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str
     clean = found.clean[:, column]
     moved = affected(every_image, found.values[:, column], clean, smaller_is_worse=quantity != "cross_entropy")
     middle = [int(moved.order[round(q * (len(moved.order) - 1))]) for q in (0.1, 0.5, 0.9)]
-    return xr.merge(
+    merged = xr.merge(
         [
             tables.index_arrays(indices),
             tables.shift_arrays(space),
@@ -238,6 +243,7 @@ def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str
         ],
         join="outer",
     )
+    return withhold_gauge(merged)
 
 
 def _facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
@@ -247,7 +253,7 @@ def _facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
         "confidence_level": estimates.confidence_level,
         "estimator": setup.estimator,
         "images_mode": "population" if setup.inputs.has_image else "fixed",
-        "model_name": str(classifier.description.get("name", "the model")),
+        "model_name": model_name(classifier),
         "n_images": len(source),
         "n_classes": classifier.n_classes,
         "seed": setup.seed,
@@ -279,6 +285,7 @@ def _result(
         "hashes": {name: item.hash for name, item in setup.origins.items()},
         "model": dict(setup.evaluator.classifier.description),
         "versions": library_versions(),
+        "device": device_of(setup.evaluator.classifier),
         "seed": setup.seed,
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -298,6 +305,6 @@ def _result(
         cost=cost,
         headline=headline(arrays),
         arrays=arrays,
-        messages=find_messages(arrays, len(skipped)),
+        messages=find_messages(arrays, len(skipped), disagreement(found.plan)),
         gates=judge_gates(limits, arrays),
     )

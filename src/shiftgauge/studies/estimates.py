@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.estimate.analysis import analyse
-from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.result import Indices
 from shiftgauge.studies.arrays import image_features
 from shiftgauge.studies.setup import Setup
@@ -22,12 +22,24 @@ class Estimates:
     Args:
         resamples: Bootstrap resamples.
         confidence_level: Level of the intervals.
-        degree: Largest degree of the surrogate; None for a choice by cross-validation.
+        chaos: Which terms the surrogate may hold.
     """
 
     resamples: int
     confidence_level: float
-    degree: int | None
+    chaos: ChaosOptions
+
+    def check(self, setup: Setup) -> None:
+        """Refuses terms that the evaluation to come could not carry, before it is made.
+
+        Raises:
+            ConfigError: More terms than allowed, or degrees that do not fit the shifts.
+            NumericalError: Not enough evaluations for the terms.
+        """
+        classes = len(np.unique(setup.source.labels))
+        features = classes - 1 + len(setup.evaluator.quantities) if setup.inputs.has_image else None
+        design = setup.rows.design
+        check_chaos(setup.inputs, self.chaos, n_rows=design.n_rows, n_features=features, estimator=setup.estimator)
 
     def indices(self, setup: Setup, values_nq: OutputsNQ, clean_iq: OutputsNQ) -> Indices:
         """Estimates the indices of every quantity (of its mean over the images where those are fixed).
@@ -68,14 +80,13 @@ class Estimates:
     def _analyse(
         self, setup: Setup, values: OutputsNQ, outputs: tuple[str, ...] | list[str], features: np.ndarray | None
     ) -> Indices:
-        chaos = ChaosOptions() if self.degree is None else ChaosOptions(degree=self.degree)
         return analyse(
             setup.rows.design,
             values,
             outputs=outputs,
             estimator=setup.estimator,
             image_features=features,
-            chaos=chaos,
+            chaos=self.chaos,
             resamples=self.resamples,
             confidence_level=self.confidence_level,
             seed=setup.seed,

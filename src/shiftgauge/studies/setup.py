@@ -28,6 +28,8 @@ from shiftgauge.types import Classifier, Execution
 
 Estimator = Literal["assisted", "pick_freeze", "gpc"]
 ESTIMATORS: Final = ("assisted", "pick_freeze", "gpc")
+_TRIED: Final = 16
+"""Rows of the design that are evaluated before anything is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,8 @@ class Setup:
         chosen = None if self.rows.chosen is None else [source.names[i] for i in self.rows.chosen]
         ranges = "; ".join(f"{p.name} {p.describe()}" for p in self.space.parameters)
         return {
-            "model": Origin(hash=classifier.fingerprint, summary=str(classifier.description.get("name", "a model"))),
+            "model": Origin(hash=classifier.fingerprint, summary=model_name(classifier)),
+            "device": origin(device_of(classifier), device_of(classifier)),
             "data": Origin(hash=source.fingerprint, summary=f"{len(source)} images"),
             "space": Origin(hash=self.space.fingerprint, summary=ranges),
             "shifts": origin(shifts, f"order {', '.join(self.pipeline.order)}, fill {self.options.fill}"),
@@ -190,6 +193,16 @@ def prepare(
     )
 
 
+def model_name(classifier: Classifier) -> str:
+    """What the classifier is called in records and reports."""
+    return str(classifier.description.get("name", "the model"))
+
+
+def device_of(classifier: Classifier) -> str:
+    """The kind of device that the classifier runs on, such as `cpu` or `cuda`."""
+    return str(classifier.description.get("device", "cpu")).partition(":")[0]
+
+
 def as_space(space: Space | Mapping[str, Any] | str) -> Space:
     """Accepts a space, its plain form, or the name of a preset of the catalogue.
 
@@ -226,6 +239,9 @@ def _chosen(source: ImageDataset, images: Literal["population"] | Sequence[str])
         return None if len(source) > 1 else (0,)
     if not images:
         raise ConfigError("`images` is an empty list; name at least one image, or write population")
+    twice = [name for name in images if list(images).count(name) > 1]
+    if twice:
+        raise ConfigError(f"`images` names `{twice[0]}` twice; name each image once")
     found = []
     for name in images:
         if name not in source.names:
@@ -255,6 +271,11 @@ def _as_perturb(pipeline: ShiftPipeline) -> Any:
 def _try_out(evaluator: Evaluator, source: ImageDataset, rows: Rows) -> None:
     """One real batch before anything is written: sizes, channels and finite outputs are checked where they show."""
     labels, n_classes = source.labels, evaluator.classifier.n_classes
+    if source.label_matrix is not None and labels.min() < 0:
+        raise DataError(
+            f"image `{source.names[int(np.argmin(labels))]}` has not exactly one label, and the audit asks for the "
+            "true class; name one label column, or leave out images with none or several"
+        )
     if len(labels) != len(source) or labels.min() < 0 or labels.max() >= n_classes:
         raise DataError(
             f"labels must be class indices in [0, {n_classes - 1}], one for each of {len(source)} images; "
@@ -262,7 +283,7 @@ def _try_out(evaluator: Evaluator, source: ImageDataset, rows: Rows) -> None:
         )
     _check_images(source, evaluator.classifier)
     evaluator.outputs(evaluator.at_rest().part(0, 1), Execution(batch_size=1))
-    evaluator.outputs(rows.points(0, 1), Execution(batch_size=1))
+    evaluator.outputs(rows.points(0, min(rows.n_rows, _TRIED)), Execution(batch_size=_TRIED))
 
 
 def _check_images(source: ImageDataset, classifier: Classifier) -> None:

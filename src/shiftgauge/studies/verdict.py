@@ -16,6 +16,8 @@ TRUSTED_SHARE: Final = 0.9
 """Share of the variance a surrogate must explain before its drawings are taken as the classifier's."""
 _WIDE: Final = 0.1
 _FEW_IMAGES: Final = 30
+_NOTHING: Final = 1e-9
+"""Total indices below this are rounding."""
 _LOW_ACCURACY: Final = 0.7
 _AT_LEAST: Final = {
     "min_accuracy": "mean accuracy under the shifts",
@@ -94,15 +96,27 @@ def _surrogate_alone(arrays: xr.Dataset) -> bool:
     return not share >= TRUSTED_SHARE
 
 
-def find_messages(arrays: xr.Dataset, skipped: int) -> tuple[Message, ...]:
+def withhold_gauge(arrays: xr.Dataset) -> xr.Dataset:
+    """Takes back the gauge verdict of every quantity that no shift moves: there is nothing that was gauged."""
+    if "gauge_verdict" not in arrays:
+        return arrays
+    idle = [is_indifferent(arrays, str(q)) for q in arrays["quantity"].values]
+    verdict, ndc = arrays["gauge_verdict"].values.copy(), arrays["gauge_ndc"].values.astype(float)
+    verdict[idle], ndc[idle] = "undefined", np.nan
+    return arrays.assign(gauge_verdict=("quantity", verdict), gauge_ndc=("quantity", ndc))
+
+
+def find_messages(arrays: xr.Dataset, skipped: int, disagreement: float | None = None) -> tuple[Message, ...]:
     """Says what a reader must know before relying on the result, most serious first.
 
     Args:
         arrays: The arrays of the result.
         skipped: Number of image files that could not be read.
+        disagreement: Largest difference in probability from plain float32 of a setting that the user insisted on.
     """
     q = str(arrays.attrs["quantity_of_interest"])
-    found = [*_surrogate_messages(arrays, q), *_interval_messages(arrays, q), *_data_messages(arrays, skipped)]
+    forced = [] if disagreement is None else [_forced_message(disagreement)]
+    found = [*forced, *_surrogate_messages(arrays, q), *_interval_messages(arrays, q), *_data_messages(arrays, skipped)]
     order = {"alarm": 0, "caution": 1, "info": 2}
     return tuple(sorted(found, key=lambda m: order[m.level]))
 
@@ -117,6 +131,14 @@ def headline(arrays: xr.Dataset) -> str:
         accuracy = f" Over the stated ranges accuracy goes from {before:.1%} without shifts to {after:.1%} on average."
     if not np.isfinite(total.values).any():
         return f"The {readable(q)} did not change at all: no sensitivity can be stated.{accuracy}"
+    if _surrogate_alone(arrays):
+        share = max(float(arrays["surrogate_share"].sel(quantity=q)), 0)
+        return (
+            f"No index of the {readable(q)} can be stated: the surrogate alone explains {share:.0%} of its variance; "
+            f"use estimator: assisted.{accuracy}"
+        )
+    if is_indifferent(arrays, q):
+        return f"None of the shifts moves the {readable(q)}: whatever varies is the image.{accuracy}"
     ranked = [str(total["input"].values[i]) for i in np.argsort(-total.values)]
     top = ranked[0]
     share = f"its total index is {_estimate(arrays, 'total_order', q, top)}"
@@ -124,6 +146,12 @@ def headline(arrays: xr.Dataset) -> str:
     if len(ranked) > 1:
         text += f"; least on {readable(ranked[-1])}, {_estimate(arrays, 'total_order', q, ranked[-1])}"
     return f"{text}.{accuracy}"
+
+
+def is_indifferent(arrays: xr.Dataset, quantity: str) -> bool:
+    """Whether the quantity varies between images, but no shift has a hand in it."""
+    total = arrays["total_order"].sel(quantity=quantity, input=list(arrays["shift"].values)).values
+    return bool(np.isfinite(total).all() and np.abs(total).max() < _NOTHING)
 
 
 def readable(name: str) -> str:
@@ -167,6 +195,14 @@ def _measured(kind: str, key: str, arrays: xr.Dataset) -> tuple[float, str]:
     return float(readings[kind]()), f"the {label}"
 
 
+def _forced_message(difference: float) -> Message:
+    text = (
+        f"The model was run as the configuration insists, though a probability differed by {difference:.3f} from plain "
+        "float32 on a sample; leave the precision open to have that refused"
+    )
+    return Message(level="caution", code="forced_execution", text=text)
+
+
 def _surrogate_messages(arrays: xr.Dataset, q: str) -> list[Message]:
     if "surrogate_share" not in arrays:
         return []
@@ -196,6 +232,12 @@ def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
             "choose another quantity of interest"
         )
         return [Message(level="alarm", code="constant_output", text=text)]
+    if is_indifferent(arrays, q):
+        text = (
+            f"No shift moves the {readable(q)} at all: check that the model looks at its input, and that the ranges "
+            "are wide enough; a gauge verdict would mean nothing"
+        )
+        return [Message(level="alarm", code="no_effect", text=text)]
     widest = float(half.max())
     if not np.isfinite(widest) or widest <= 1.1 * _WIDE:
         return []
@@ -218,6 +260,12 @@ def _data_messages(arrays: xr.Dataset, skipped: int) -> list[Message]:
             "of these images; add images before generalising"
         )
         found.append(Message(level="caution", code="few_images", text=text))
+    if not arrays.attrs["has_part"] and n_images == 1:
+        text = (
+            "One image alone was shifted: the indices are those of this image, and there is no gauge R&R split, which "
+            "needs several"
+        )
+        found.append(Message(level="info", code="one_image", text=text))
     if accuracy < _LOW_ACCURACY:
         text = (
             f"Without any shift the model is right on {accuracy:.0%} of the images; check that labels, class names and "
