@@ -2,7 +2,7 @@
 
     python examples/steel/train.py DATA OUT [--epochs 4]
 
-DATA is a folder with one folder of images for each class. OUT receives `weights.safetensors`, `classes.txt`, the test
+DATA is a folder with one folder of images for each class, or an NPZ file with images and labels. OUT receives `weights.safetensors`, `classes.txt`, the test
 images as `test/CLASS/NAME`, and `audit.yaml`, ready for `shiftgauge audit OUT/audit.yaml`. Exact duplicates stay on
 one side of the split. About five minutes on two cores.
 """
@@ -10,15 +10,15 @@ one side of the split. About five minutes on two cores.
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from shiftgauge.data.folder import read_folder
+from shiftgauge.data.load import load_data
 from shiftgauge.models.backbones import efficientnet_lite0_network
 
 SIZE = 128
@@ -49,14 +49,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     options = parser.parse_args()
     torch.manual_seed(0)
-    source = read_folder(options.data)
+    source = load_data(options.data)
     train, test = split(source, np.random.default_rng(0))
     images = torch.stack([prepare(source.load(i)) for i in range(len(source))])
     labels = torch.from_numpy(source.labels.copy())
     network = efficientnet_lite0_network()
     network.reset_classifier(len(source.class_names))
     fit(network, images, labels, train, test, options.epochs)
-    write(options.out, options.data, network, source, test)
+    write(options.out, network, source, test)
 
 
 def split(source, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -101,15 +101,17 @@ def fit(
         print(f"epoch {epoch + 1}: test accuracy {torch.cat(right).float().mean():.4f}", flush=True)
 
 
-def write(out: Path, data: Path, network: nn.Module, source, test: np.ndarray) -> None:
+def write(out: Path, network: nn.Module, source, test: np.ndarray) -> None:
     out.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, out / "weights.safetensors")
     (out / "classes.txt").write_text("\n".join(source.class_names) + "\n", encoding="utf-8")
     for index in test:
-        target = out / "test" / source.names[index]
+        label = source.class_names[source.labels[index]]
+        target = out / "test" / label / f"{index:05d}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(data / source.names[index], target)
+        pixels = (source.load(index).transpose(1, 2, 0) * 255).round().astype(np.uint8)
+        Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).save(target)
     (out / "audit.yaml").write_text(CONFIG.format(classes=len(source.class_names), size=SIZE), encoding="utf-8")
     print(f"next: shiftgauge audit {out / 'audit.yaml'}")
 
