@@ -2,9 +2,9 @@
 
     python examples/steel/train.py DATA OUT [--epochs 4]
 
-DATA is a folder with one folder of images for each class, or an NPZ file with images and labels. OUT receives `weights.safetensors`, `classes.txt`, the test
-images as `test/CLASS/NAME`, and `audit.yaml`, ready for `shiftgauge audit OUT/audit.yaml`. Exact duplicates stay on
-one side of the split. About five minutes on two cores.
+DATA is a folder with one folder of images for each class, or an NPZ file with images and labels. OUT receives
+`weights.safetensors`, `classes.txt`, the test images as `test/CLASS/NAME`, and `audit.yaml`, ready for
+`shiftgauge audit OUT/audit.yaml`. Exact duplicates stay on one side of the split. About five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def fit(
 ) -> None:
     images = images.contiguous(memory_format=torch.channels_last)
     network = network.to(memory_format=torch.channels_last)
-    batch = 32
+    batch = max(1, min(32, len(train) // 4))
     steps = epochs * (len(train) // batch)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=steps)
