@@ -1,21 +1,25 @@
-"""A quick look at labelled images: how many, which classes, channels and sizes. Nothing is decoded in full."""
+"""A quick look at labelled images: how many, which classes, channels and sizes. No image file is decoded in full."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.errors import DataError
 
-_SUFFIXES: Final = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"])
 _SAMPLE: Final = 200
 _PATHS: Final = ("path", "file", "filename", "image", "image_path", "filepath", "file_name", "img")
-_LABELS: Final = ("label", "class", "category", "target", "y", "defect", "label_name", "class_name")
-_GROUPS: Final = ("group", "part", "part_id", "person", "patient", "board", "recording")
-_SPLITS: Final = ("split", "subset", "fold", "set")
+_LABELS: Final = (
+    *("label", "labels", "class", "category", "target", "targets"),
+    *("y", "defect", "label_name", "class_name"),
+)
+_GROUPS: Final = ("group", "groups", "part", "part_id", "person", "patient", "board", "recording")
+_SPLITS: Final = ("split", "splits", "subset", "fold", "set")
+_CLASSES: Final = ("classes", "class_names", "label_names")
+_ARRAYS: Final = {"images": "images", "labels": "labels", "classes": "classes"}
 _CHANNELS: Final = {"1": 1, "L": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "LA": 1}
 
 
@@ -32,6 +36,7 @@ class Found:
         size: `[height, width]` where all agree, else "".
         size_note: A remark for the configuration where sizes differ.
         columns: Keys of the `data` section that differ from their defaults, such as `label_column`.
+        arrays: Names of the arrays of an NPZ file that differ from their defaults.
     """
 
     kind: Literal["folder", "manifest", "npz"]
@@ -42,34 +47,29 @@ class Found:
     size: str = ""
     size_note: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, str] = field(default_factory=dict)
 
 
 def look(path: Path) -> Found:
-    """Looks at an image folder, a CSV or Parquet manifest, or an NPZ file.
+    """Looks at an image folder, a CSV or Parquet manifest, or an NPZ file, as the audit will read it.
 
     Raises:
         DataError: Nothing there, or nothing that can be read.
-        ConfigError: A file of another kind.
     """
-    if path.is_dir():
-        return _look_at_folder(path)
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of images, a manifest or an NPZ file")
-    if path.suffix.lower() == ".npz":
-        return _look_at_npz(path)
-    if path.suffix.lower() in (".csv", ".parquet"):
-        return _look_at_manifest(path)
-    raise ConfigError(f"{path.name}: expected a folder, .csv, .parquet or .npz, got `{path.suffix or 'no suffix'}`")
+    from shiftgauge.data.load import guess_kind
+
+    return {"folder": _look_at_folder, "manifest": _look_at_manifest, "npz": _look_at_npz}[guess_kind(path)](path)
 
 
 def _look_at_folder(path: Path) -> Found:
-    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = {p.name: _images(p) for p in folders}
-    files = {name: found for name, found in files.items() if found}
-    if not files:
-        tables = sorted(p.name for p in path.iterdir() if p.suffix.lower() in (".csv", ".parquet", ".npz"))
+    from shiftgauge.data.folder import class_files
+
+    try:
+        files = class_files(path)
+    except DataError as error:
+        tables = sorted(p.name for p in path.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".parquet", ".npz"))
         hint = f"; there is {tables[0]}, give that file" if tables else ""
-        raise DataError(f"{path} has no folders with images, one for each class{hint}")
+        raise DataError(f"{error}{hint}") from error
     every = [p for found in files.values() for p in found]
     channels, size, note, seen = _sizes(_spread(every))
     counts = ", ".join(f"{name} {len(found)}" for name, found in list(files.items())[:8])
@@ -86,12 +86,9 @@ def _look_at_folder(path: Path) -> Found:
 
 
 def _look_at_manifest(path: Path) -> Found:
-    import pandas as pd
+    from shiftgauge.data.frame import read_frame, text_column
 
-    try:
-        table = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    table = read_frame(path, as_text=True)
     names = [str(c) for c in table.columns]
     chosen = {
         "path_column": _column(names, _PATHS),
@@ -102,8 +99,8 @@ def _look_at_manifest(path: Path) -> Found:
     for key, asked in (("path_column", "file paths"), ("label_column", "classes")):
         if chosen[key] is None:
             raise DataError(f"{path}: no column that looks like {asked}; the columns are {', '.join(names)}")
-    classes = sorted({str(v) for v in table[chosen["label_column"]].dropna()})
-    paths = [path.parent / str(p) for p in table[chosen["path_column"]].dropna()]
+    classes = sorted(set(text_column(table, str(chosen["label_column"]), path)))
+    paths = [path.parent / name for name in text_column(table, str(chosen["path_column"]), path)]
     channels, size, note, seen = _sizes(p for p in _spread(paths) if p.is_file())
     default = {"path_column": "path", "label_column": "label"}
     return Found(
@@ -119,36 +116,42 @@ def _look_at_manifest(path: Path) -> Found:
 
 
 def _look_at_npz(path: Path) -> Found:
-    import numpy as np
+    from shiftgauge.data.arrays import load_npz, read_npz
 
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            shapes = {name: arrays[name].shape for name in arrays.files}
-            images = max((n for n, s in shapes.items() if len(s) in (3, 4)), key=lambda n: len(shapes[n]), default=None)
-            if images is None:
-                raise DataError(f"{path}: no array of images (n, height, width[, channels]); it holds {shapes}")
-            names = [n for n in ("class_names", "classes") if n in arrays.files]
-            labels = [n for n in ("labels", "y", "label", "targets") if n in arrays.files]
-            values = arrays[names[0] if names else labels[0]] if names or labels else np.array([])
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as NPZ: {' '.join(str(error).split())}") from error
-    shape = shapes[images]
-    classes = [str(v) for v in (values if names else np.unique(values))]
-    last, first = shape[-1] if len(shape) == 4 else 1, shape[1]
-    planes = len(shape) == 4 and first <= 4 < last  # (n, channels, height, width)
-    channels, size = (first, shape[2:]) if planes else (last, shape[1:3])
+    content = load_npz(path)
+    held = ", ".join(f"{name} {array.shape}" for name, array in content.items())
+    chosen = {
+        "images": _images_key({name: array.shape for name, array in content.items()}),
+        "labels": "labels" if "labels" in content else _column(list(content), _LABELS),
+        "classes": _column(list(content), _CLASSES),
+        "groups": _column(list(content), _GROUPS),
+        "splits": _column(list(content), _SPLITS),
+    }
+    for key, asked in (("images", "images (n, height, width[, channels])"), ("labels", "labels")):
+        if chosen[key] is None:
+            raise DataError(f"{path}: no array that looks like {asked}; it holds {held}")
+    arrays = {key: value for key, value in chosen.items() if value is not None and value != _ARRAYS.get(key)}
+    data = read_npz(path, skip_unreadable=True, **arrays)  # pyright: ignore[reportArgumentType]
+    sizes = Counter(data.load(i).shape[1:] for i in range(0, len(data), max(1, len(data) // _SAMPLE)))
+    (height, width), _ = sizes.most_common(1)[0]
+    channels = max(data.channels)
+    known = data.class_names
     return Found(
         kind="npz",
         path=path,
-        summary=f"{shape[0]} images of {size[0]} × {size[1]} pixels, {channels} channel(s), {len(classes)} classes",
-        classes=tuple(classes),
-        channels=int(channels),
-        size=f"[{size[0]}, {size[1]}]",
+        summary=f"{len(data)} images of {height} × {width} pixels, {channels} channel(s), {len(known)} classes",
+        classes=known,
+        channels=channels,
+        size=f"[{height}, {width}]" if len(sizes) == 1 else "",
+        arrays=arrays,
     )
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.name.startswith("."))
+def _images_key(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """The array of images: by its name, else the one with most axes; encoded images have no key of their own."""
+    if "images" in shapes or {"blob", "offsets"} <= set(shapes):
+        return "images"
+    return max((n for n, s in shapes.items() if len(s) in (3, 4)), key=lambda n: len(shapes[n]), default=None)
 
 
 def _spread(paths: Sequence[Path]) -> list[Path]:
@@ -158,7 +161,9 @@ def _spread(paths: Sequence[Path]) -> list[Path]:
 
 def _sizes(paths: Iterable[Path]) -> tuple[int, str, str, str]:
     """(channels, common size or "", remark, sentence) from the headers of some files."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
+
+    from shiftgauge.data.images import DECODE_ERRORS
 
     sizes: Counter[tuple[int, int]] = Counter()
     channels = 1
@@ -167,7 +172,7 @@ def _sizes(paths: Iterable[Path]) -> tuple[int, str, str, str]:
             with Image.open(path) as image:
                 sizes[image.height, image.width] += 1
                 channels = max(channels, _CHANNELS.get(image.mode, 3))
-        except (UnidentifiedImageError, OSError):
+        except DECODE_ERRORS:
             continue
     if not sizes:
         return 3, "", "", "none of the files that were looked at could be read"

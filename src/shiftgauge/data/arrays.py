@@ -93,7 +93,7 @@ def read_npz(
     Raises:
         DataError: The file is missing or damaged, a key is missing, or the content does not fit.
     """
-    content = _load_npz(Path(path))
+    content = load_npz(Path(path))
     given = _get(content, labels, path)
     class_names = [str(c) for c in content[classes]] if classes in content else None
     image_names = [str(n) for n in content[names]] if names in content and images != names else None
@@ -251,14 +251,19 @@ def _to_nchw(array: npt.NDArray[Any], layout: Layout | None) -> npt.NDArray[Any]
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if layout == "nhwc" else array
 
 
-def _load_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
+def load_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """Reads every array of an NPZ file.
+
+    Raises:
+        DataError: The file is missing or damaged, or holds pickled objects.
+    """
     if not file.is_file():
         raise DataError(f"NPZ file {file} does not exist")
     try:
         with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) and zipfile.is_zipfile(file):
             raise DataError(f"{file} holds pickled objects, which can run code; save plain arrays") from error
         raise DataError(f"{file} is not a readable NPZ file: {str(error).splitlines()[0]}") from error
 

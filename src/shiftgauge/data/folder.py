@@ -49,27 +49,12 @@ def read_folder(
         DataError: The folder or a class folder is missing or empty, or files cannot be read.
     """
     root = Path(path)
-    if not root.is_dir():
-        raise DataError(f"image folder {root} " + ("is not a folder" if root.exists() else "does not exist"))
-    try:
-        entries = sorted((e for e in root.iterdir() if not _ignored(e.name)), key=lambda e: e.name)
-    except OSError as error:
-        raise DataError(f"image folder {root} cannot be read: {error.strerror or error}") from error
-    folders = [e for e in entries if e.is_dir()]
-    _check_layout(root, entries, folders)
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, folder in enumerate(folders):
-        found = _files_below(folder)
-        if not found:
-            raise DataError(f"class folder {folder} holds no images; remove it or fill it")
-        paths += found
-        labels += [label] * len(found)
+    files = class_files(root)
     listing = Listing(
-        paths=tuple(paths),
-        names=tuple(p.relative_to(root).as_posix() for p in paths),
-        labels=np.array(labels, dtype=np.int64),
-        class_names=tuple(f.name for f in folders),
+        paths=tuple(p for found in files.values() for p in found),
+        names=tuple(p.relative_to(root).as_posix() for found in files.values() for p in found),
+        labels=np.repeat(np.arange(len(files), dtype=np.int64), [len(found) for found in files.values()]),
+        class_names=tuple(files),
     )
     return assemble(
         listing,
@@ -79,6 +64,27 @@ def read_folder(
         background=background,
         source=f"image folder {root}",
     )
+
+
+def class_files(root: Path) -> dict[str, list[Path]]:
+    """Lists the files of each class of `folder/class/…/image` without opening any.
+
+    Raises:
+        DataError: The folder or a class folder is missing or empty, or images lie outside a class folder.
+    """
+    if not root.is_dir():
+        raise DataError(f"image folder {root} " + ("is not a folder" if root.exists() else "does not exist"))
+    try:
+        entries = sorted((e for e in root.iterdir() if not _ignored(e.name)), key=lambda e: e.name)
+    except OSError as error:
+        raise DataError(f"image folder {root} cannot be read: {error.strerror or error}") from error
+    folders = [e for e in entries if e.is_dir()]
+    _check_layout(root, entries, folders)
+    files = {folder.name: _files_below(folder) for folder in folders}
+    for folder in folders:
+        if not files[folder.name]:
+            raise DataError(f"class folder {folder} holds no images; remove it or fill it")
+    return files
 
 
 def _check_layout(root: Path, entries: list[Path], folders: list[Path]) -> None:

@@ -47,7 +47,7 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
     values = dict(spec) if isinstance(spec, Mapping) else {"path": spec}
     if "path" not in values:
         raise ConfigError("`data` lacks `path`: a folder of class folders, a manifest, or an NPZ file")
-    kind = require_in("kind of data", str(values.pop("kind", None) or _guess(Path(str(values["path"])))), READERS)
+    kind = require_in("kind of data", str(values.pop("kind", None) or guess_kind(Path(str(values["path"])))), READERS)
     reader = READERS[kind]
     parameters = inspect.signature(reader).parameters
     for key in values:
@@ -59,7 +59,12 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
     return reader(**values)
 
 
-def _guess(path: Path) -> str:
+def guess_kind(path: Path) -> str:
+    """Tells by its form what kind of data a path is: `folder`, `manifest` or `npz`.
+
+    Raises:
+        DataError: There is nothing, or a file of another kind.
+    """
     if not path.exists():
         raise DataError(f"data path {path} does not exist")
     if path.is_dir():
