@@ -54,6 +54,7 @@ def configuration(found: Found, model: str | None, out: Path) -> str:
             "data:",
             f"  {found.kind}: {_quoted(_relative(found.path, out))}",
             *[f"  {key}: {_quoted(value)}" for key, value in found.columns.items()],
+            *_array_lines(found),
             *_label_lines(found),
             "  # limit: 200            # at most this many images, the same share of every class",
             "  # skip_unreadable: true # leave unreadable files out and list them in the result",
@@ -67,7 +68,7 @@ def configuration(found: Found, model: str | None, out: Path) -> str:
 
 
 def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
-    size = found.size or "[224, 224]"
+    kind = "timm"
     lines = ["model:"]
     if model is None:
         lines += [
@@ -91,15 +92,37 @@ def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
         "  # The names of the model's classes IN THE ORDER OF ITS OUTPUTS: check this line.",
         f"  classes: [{names}]",
         "  output: auto  # logits, probabilities, or auto: found out and reported",
-        "  # As in training. Keys left out come from timm's data config where there is one.",
-        "  preprocessing:",
-        f"    size: {size}  # height, width{found.size_note}",
-        f"    channels: {found.channels}",
-        "    resize: squash  # or shortest (with crop), or none",
-        "    mean: [0.5]",
-        "    std: [0.5]",
+        *_preprocessing_lines(found, kind),
     ]
     return lines
+
+
+def _preprocessing_lines(found: Found, kind: str) -> list[str]:
+    """Only what a network does not know itself is stated; a guess must not replace what it does know."""
+    size = f"    size: {found.size or '[224, 224]'}  # height, width{found.size_note}"
+    others = [f"    channels: {found.channels}", "    resize: squash  # or shortest (with crop), or none"]
+    normalisation = ["    mean: [0.5]", "    std: [0.5]"]
+    if kind in ("factory", "sklearn"):
+        lines = ["  # As in training. Without mean and std the values stay 0 to 1: check.", "  preprocessing:", size]
+        return [*lines, *others, *(_commented(line) for line in normalisation)]
+    known = {
+        "timm": "all of this is timm's data config of the network",
+        "pt2": "size and channels are the network's own, values stay 0 to 1",
+        "onnx": "size and channels are the network's own, values stay 0 to 1",
+    }[kind]
+    first = f"  # As in training. Left out, {known}: check."
+    return [first, *(_commented(line) for line in ("  preprocessing:", size, *others, *normalisation))]
+
+
+def _commented(line: str) -> str:
+    return f"  # {line.removeprefix('  ')}"
+
+
+def _array_lines(found: Found) -> list[str]:
+    if not found.arrays:
+        return []
+    names = ", ".join(f"{key}: {_quoted(name)}" for key, name in found.arrays.items())
+    return [f"  arrays: {{{names}}}  # what the arrays in the file are called"]
 
 
 def _label_lines(found: Found) -> list[str]:
