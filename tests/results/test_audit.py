@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
 from factories import audit_result
 from shiftgauge.errors import StoreError
-from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.audit import AuditResult, is_factual
 
 
 @pytest.fixture
@@ -23,8 +24,32 @@ def test_a_result_survives_the_disk(tmp_path, result):
     assert again.level == result.level
     assert again.passed == result.passed
     table = pd.read_csv(tmp_path / "run" / "indices.csv", keep_default_na=False)
-    assert list(table.columns) == ["quantity", "kind", "input", "input_2", "estimate", "low", "high"]
+    assert list(table.columns) == ["quantity", "kind", "input", "input_2", "estimate", "low", "high", "factual"]
     assert set(table["kind"]) >= {"first_order", "total_order", "total_interaction"}
+
+
+def test_the_table_marks_indices_of_a_poor_surrogate(tmp_path):
+    audit_result(estimator="gpc", share=0.96, n_base=16).to_disk(tmp_path)
+    table = pd.read_csv(tmp_path / "indices.csv").groupby("quantity")["factual"].unique()
+    assert {q: list(found) for q, found in table.items()} == {
+        "probability": [True],
+        "margin": [True],
+        "cross_entropy": [True],
+        "correct": [False],
+    }
+
+
+@pytest.mark.parametrize("estimator", ["assisted", "pick_freeze"])
+def test_estimators_that_do_not_rest_on_the_surrogate_are_factual(estimator):
+    assert audit_result(estimator=estimator, share=0.3, n_base=16).to_dataframe()["factual"].all()
+
+
+@pytest.mark.parametrize("spoil", [lambda a: a.drop_vars("surrogate_share"), lambda a: a * np.nan])
+def test_a_surrogate_of_unknown_quality_is_no_fact(spoil):
+    arrays = audit_result(estimator="gpc", n_base=16).arrays
+    known = arrays[["surrogate_share"]]
+    assert is_factual(known, "probability")
+    assert not is_factual(spoil(known).assign_attrs(arrays.attrs), "probability")
 
 
 def test_the_record_is_plain_json_with_a_schema_version(tmp_path, result):

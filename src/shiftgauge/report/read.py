@@ -12,7 +12,7 @@ import xarray as xr
 
 from shiftgauge.checks import require_in
 from shiftgauge.report.format import clean, quantity_label
-from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.audit import AuditResult, is_factual
 from shiftgauge.results.status import TRUSTED_SHARE
 
 QUANTITY_LIMIT: Final = 12
@@ -138,5 +138,4 @@ def _quantity(result: AuditResult, name: str, position: int) -> Quantity:
     share = float(pick(data, "surrogate_share", quantity=name)) if "surrogate_share" in data else math.nan
     flag = bool(pick(data, "surrogate_trusted", quantity=name)) if "surrogate_trusted" in data else True
     trusted = flag and not share < TRUSTED_SHARE
-    factual = trusted or str(data.attrs.get("estimator", "")) != "gpc"
-    return Quantity(name, quantity_label(name), f"q{position}", share, trusted, factual)
+    return Quantity(name, quantity_label(name), f"q{position}", share, trusted, is_factual(data, name))

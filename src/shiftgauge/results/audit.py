@@ -17,7 +17,7 @@ import xarray as xr
 from shiftgauge.errors import StoreError
 from shiftgauge.files import write_atomic
 from shiftgauge.results.schema import check_arrays, check_record
-from shiftgauge.results.status import Gate, Level, Message, worst_level
+from shiftgauge.results.status import TRUSTED_SHARE, Gate, Level, Message, worst_level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,9 +69,10 @@ class AuditResult:
         return float(self.arrays.attrs["confidence_level"])
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The indices as a long table: quantity, kind, input, input_2, estimate, low, high.
+        """The indices as a long table: quantity, kind, input, input_2, estimate, low, high, factual.
 
-        `kind` is `first_order`, `total_order`, `second_order` or `total_interaction`.
+        `kind` is `first_order`, `total_order`, `second_order` or `total_interaction`; `factual` is what `is_factual`
+        says of the quantity.
         """
         data = self.arrays
         rows: list[dict[str, Any]] = []
@@ -86,7 +87,9 @@ class AuditResult:
                 for i, first in enumerate(names):
                     for second in names[i + 1 :]:
                         rows.append(_row(data, kind, {"quantity": quantity, "input": first, "input_2": second}))
-        return pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
+        table = pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
+        known = {str(q): is_factual(data, str(q)) for q in data["quantity"].values}
+        return table.assign(factual=[known[str(q)] for q in table["quantity"]])
 
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
@@ -190,6 +193,25 @@ class AuditResult:
             for name, variable in self.arrays.data_vars.items()
             if variable.dtype.kind in "fiu" and variable.size > 1000
         }
+
+
+def is_factual(arrays: xr.Dataset, quantity: str) -> bool:
+    """Whether a quantity's indices are the classifier's own.
+
+    The estimator `gpc` gives those of a surrogate; they count as the classifier's from Q² = 0.9 on.
+
+    Args:
+        arrays: The arrays of a result.
+        quantity: One of its quantities.
+
+    Example:
+        >>> data = xr.Dataset({"surrogate_share": ("quantity", [0.8])}, {"quantity": ["margin"]}, {"estimator": "gpc"})
+        >>> is_factual(data, "margin"), is_factual(data.assign_attrs(estimator="assisted"), "margin")
+        (False, True)
+    """
+    if arrays.attrs.get("estimator") != "gpc":
+        return True
+    return "surrogate_share" in arrays and float(arrays["surrogate_share"].sel(quantity=quantity)) >= TRUSTED_SHARE
 
 
 def _report(module: str) -> Any:
