@@ -101,18 +101,20 @@ def _gates(name):
 
 
 def _cost(evaluations):
-    plain = {"batch_size": 32, "channels_last": False, "precision": "float32", "compiled": False}
-    fast = {"batch_size": 32, "channels_last": True, "precision": "bfloat16", "compiled": False}
+    plain = {"batch_size": 32, "channels_last": False, "precision": "float32", "compiled": False, "streams": 1}
+    fast = {"batch_size": 32, "channels_last": True, "precision": "bfloat16", "compiled": False, "streams": 2}
+    rough = {**fast, "batch_size": 64}
     return {
         "evaluations": evaluations,
         "seconds": evaluations / 97.0,
         "images_per_second": 97.0,
         "execution": fast,
         "trial": [
-            {**plain, "images_per_second": 31.4, "max_difference": 0.0, "kept": False},
-            {**fast, "images_per_second": 97.0, "max_difference": 0.0008, "kept": True},
+            {**plain, "images_per_second": 31.4, "max_difference": 0.0, "agrees": True},
+            {**fast, "images_per_second": 97.0, "max_difference": 0.0008, "agrees": True},
+            {**rough, "images_per_second": float("nan"), "max_difference": 0.04, "agrees": False},
         ],
-        "resumed_chunks": 0,
+        "rows_from_store": 0,
     }
 
 

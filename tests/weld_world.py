@@ -109,7 +109,8 @@ class World:
         out["surrogate_total_order"] = (("quantity", "input"), total.mean(-1) * smooth)
         out["surrogate_share"] = ("quantity", np.array([smooth, smooth - 0.03, smooth - 0.05, smooth - 0.3]))
         out["surrogate_trusted"] = ("quantity", (out["surrogate_share"][1] >= 0.9).astype(int))
-        out["surrogate_terms"], out["surrogate_degree"] = ((), 252), ((), 5)
+        out["surrogate_terms"] = ("quantity", np.array([84, 56, 56, 35]))
+        out["surrogate_label"] = ("quantity", [f"total degree {d}" for d in (6, 5, 5, 4)])
         rest = np.tile(self.identity(), (IMAGES, 1))
         if "image" in self.inputs:
             rest[:, 0] = (np.arange(IMAGES) + 0.5) / IMAGES

@@ -1,9 +1,13 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from factories import audit_result
+from fakes import MeanClassifier
+from shiftgauge.results.audit import AuditResult
+from shiftgauge.studies.audit import audit
 
 VARIANTS = {
     "plain": {},
@@ -19,6 +23,17 @@ VARIANTS = {
 def results():
     """One result of each kind, built once."""
     return {name: audit_result(n_base=256, **options) for name, options in VARIANTS.items()}
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory):
+    """A small audit as the study itself makes it, read back from its run folder."""
+    folder = tmp_path_factory.mktemp("measured") / "run"
+    images = (np.linspace(0.2, 0.7, 6)[:, None, None, None] * np.ones((1, 1, 8, 8))).astype(np.float32)
+    space = {"brightness": (0.5, 1.5), "rotation": (-30, 30)}
+    options = {"n_base": 64, "resamples": 50, "progress": False, "data_name": "grey squares"}
+    audit(MeanClassifier(), (images, (images[:, 0, 0, 0] > 0.5).astype(int)), space, out=folder, **options)
+    return AuditResult.from_disk(folder)
 
 
 @pytest.fixture(scope="session")

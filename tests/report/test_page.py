@@ -3,6 +3,7 @@ import hashlib
 import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from factories import HOSTILE_CLASSES, audit_result
 from shiftgauge.errors import StoreError
 from shiftgauge.report.blocks import surface
-from shiftgauge.report.format import clean, fixed, number, percent
+from shiftgauge.report.blocks.record import build_cost, execution_text
+from shiftgauge.report.format import clean, fixed, number, percent, quantity_label
 from shiftgauge.report.page import render_page, write_page
 from shiftgauge.report.read import quantities
 from shiftgauge.results.audit import AuditResult
@@ -202,6 +204,47 @@ def test_large_surfaces_are_thinned_grid_first_then_quantities(monkeypatch, resu
     assert pair["z"]["shape"] == [shown, 7, grid, grid]
     assert (pair["x"][0], pair["x"][-1], len(pair["x"])) == (-90.0, 90.0, grid)
     assert found["quantities"][0].name == "probability"
+
+
+def test_a_measured_audit_shows_its_surrogates_its_execution_and_its_device(measured):
+    page, data = Reader(render_page(measured)), measured.arrays
+    for q in map(str, data["quantity"].values):
+        terms, label = int(data["surrogate_terms"].sel(quantity=q)), str(data["surrogate_label"].sel(quantity=q).item())
+        assert f"{quantity_label(q)}: polynomial chaos, {label}, {number(terms, 7)} term" in page.said
+    execution = measured.cost["execution"]
+    assert f"Run as{execution_text(execution)}" in page.said.replace("Run as ", "Run as")
+    assert f"Device{measured.provenance['device']}" in page.said
+    assert "taken over" not in page.said
+
+
+def test_the_chosen_row_of_a_measured_trial_is_marked(measured):
+    rows = build_cost(measured)["trial"]
+    trial, execution = measured.cost["trial"], measured.cost["execution"]
+    assert len(rows) == len(trial) > 1
+    chosen = [k for k, row in enumerate(trial) if all(row[key] == v for key, v in execution.items())]
+    assert [k for k, row in enumerate(rows) if row["verdict"] == "✓ chosen"] == chosen
+    assert len(chosen) == 1
+
+
+def test_streams_rejected_settings_and_evaluations_from_the_store_are_shown(results):
+    plain = results["plain"]
+    resumed = replace(plain, cost={**plain.cost, "rows_from_store": 1280})
+    said = Reader(render_page(resumed)).said
+    assert "batch 32, 2 at a time, channels last, bfloat16" in said
+    assert "differs from float32" in said
+    assert "Evaluations taken over from an earlier start1280" in said
+
+
+def test_every_key_of_the_made_up_results_is_one_that_an_audit_writes(measured, results):
+    plain = results["plain"]
+    assert set(plain.cost) <= set(measured.cost)
+    assert set(plain.cost["trial"][0]) <= set(measured.cost["trial"][0])
+    assert set(plain.provenance) <= set(measured.provenance)
+    assert set(plain.arrays.attrs) <= set(measured.arrays.attrs)
+    assert set(plain.arrays.variables) <= set(measured.arrays.variables)
+    for name in plain.arrays.data_vars:
+        if name not in ("strip_image", "thumb_image", "thumb_worst"):
+            assert plain.arrays[name].dims == measured.arrays[name].dims, name
 
 
 def test_folder_that_cannot_be_written_is_a_plain_error(results, tmp_path):

@@ -30,7 +30,6 @@ def build_space(result: AuditResult) -> list[dict[str, str]]:
 
 def build_surrogate(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any] | None:
     """Returns Q² of each quantity beside the limit, and the surrogate's own indices, or None without a surrogate."""
-    data = result.arrays
     if not any(math.isfinite(q.share) for q in quantities):
         return None
     rows = [
@@ -44,23 +43,21 @@ def build_surrogate(result: AuditResult, quantities: Sequence[Quantity]) -> dict
         }
         for q in quantities
     ]
-    facts = {}
-    for key, name in (("terms", "surrogate_terms"), ("degree", "surrogate_degree")):
-        facts[key] = number(float(pick(data, name).max()), 6) if name in data else ""
-    tables = [{"quantity": q, "rows": _comparison(result, q)} for q in quantities]
-    return {"rows": rows, "axis": _AXIS, "limit": percent(TRUSTED_SHARE, 0), **facts, "tables": tables}
+    tables = [{"quantity": q, "formula": _formula(result, q), "rows": _comparison(result, q)} for q in quantities]
+    return {"rows": rows, "axis": _AXIS, "limit": percent(TRUSTED_SHARE, 0), "tables": tables}
 
 
 def build_cost(result: AuditResult) -> dict[str, Any]:
-    """Returns evaluations, time, rate and the trial of execution settings."""
+    """Returns evaluations, time, rate and the trial of execution settings, the chosen one marked."""
     cost = result.cost
     facts = [
         ("Evaluations of the classifier", number(_float(cost, "evaluations"), 7)),
         ("Time", duration(_float(cost, "seconds"))),
         ("Images per second", number(_float(cost, "images_per_second"))),
         ("Run as", execution_text(cost.get("execution"))),
-        ("Chunks taken over from an interrupted run", number(_float(cost, "resumed_chunks"), 6)),
     ]
+    if _float(cost, "rows_from_store") > 0:
+        facts.append(("Evaluations taken over from an earlier start", number(_float(cost, "rows_from_store"), 7)))
     trial = []
     for row in cost.get("trial") or []:
         trial.append(
@@ -68,7 +65,7 @@ def build_cost(result: AuditResult) -> dict[str, Any]:
                 "text": execution_text(row),
                 "rate": number(_float(row, "images_per_second")),
                 "difference": number(_float(row, "max_difference"), 2),
-                "kept": bool(row.get("kept")),
+                "verdict": _trial_verdict(row, cost.get("execution") or {}),
             }
         )
     return {"facts": [f for f in facts if f[1] not in ("–", "")], "trial": trial}
@@ -88,19 +85,38 @@ def build_provenance(result: AuditResult) -> dict[str, Any]:
 
 
 def execution_text(settings: Mapping[str, Any] | None) -> str:
-    """Returns how the model was run, in words.
+    """Returns how the model was run, in words; `streams` is the number of batches at a time.
 
     Example:
-        >>> execution_text({"batch_size": 8, "channels_last": True, "precision": "bfloat16", "compiled": False})
-        'batch 8, channels last, bfloat16'
+        >>> execution_text({"batch_size": 8, "channels_last": True, "precision": "bfloat16", "streams": 2})
+        'batch 8, 2 at a time, channels last, bfloat16'
     """
     if not settings:
         return ""
     parts = [f"batch {settings.get('batch_size', '?')}"]
+    streams = settings.get("streams")
+    parts += [f"{streams} at a time"] * (isinstance(streams, int) and streams > 1)
     parts += ["channels last"] * bool(settings.get("channels_last"))
     parts += [str(settings.get("precision", "float32"))]
     parts += ["compiled"] * bool(settings.get("compiled"))
     return ", ".join(parts)
+
+
+def _trial_verdict(row: Mapping[str, Any], execution: Mapping[str, Any]) -> str:
+    if execution and all(row.get(key) == value for key, value in execution.items()):
+        return "✓ chosen"
+    return "differs from float32" if row.get("agrees") is False else ""
+
+
+def _formula(result: AuditResult, quantity: Quantity) -> str:
+    """The surrogate of a quantity in words, such as `total degree 6, 84 terms`."""
+    data, parts = result.arrays, []
+    if "surrogate_label" in data:
+        parts.append(str(pick(data, "surrogate_label", quantity=quantity.name)))
+    if "surrogate_terms" in data:
+        count = number(float(pick(data, "surrogate_terms", quantity=quantity.name)), 7)
+        parts.append(f"{count} term{'s' * (count != '1')}")
+    return ", ".join(p for p in parts if p)
 
 
 def _comparison(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
