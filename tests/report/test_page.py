@@ -152,6 +152,10 @@ def test_rough_classifier_keeps_its_indices_and_marks_the_drawings(pages, result
     assert "Indices of the surrogate, not of the classifier" not in said
 
 
+def test_indices_of_a_surrogate_are_not_said_to_be_independent_of_it(pages):
+    assert "do not depend on it" not in Reader(pages["gpc"]).said
+
+
 def test_only_untrusted_quantities_carry_the_note(pages, results):
     trusted = results["plain"].arrays["surrogate_trusted"].values
     noted = set(re.findall(r'class="note sketch" data-quantity="(q\d)"', pages["plain"]))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
-from shiftgauge.report.format import input_label, interval, number, quantity_label, with_unit
+from shiftgauge.report.format import input_label, interval, number, with_unit
 from shiftgauge.report.read import Quantity, pick, shift_units, strings
 from shiftgauge.report.svg import dots_path, element, inner_ticks, line_path, scale, ticks
 from shiftgauge.results.audit import AuditResult
@@ -167,8 +167,3 @@ def _finite_range(data: Any, k: int, low: float, high: float) -> tuple[float, fl
 def _text(data: Any, k: int) -> str:
     texts = strings(data, "shift_text")
     return texts[k] if texts else ""
-
-
-def heading(quantity: str) -> str:
-    """Returns the vertical axis' title, for drawings that have one."""
-    return quantity_label(quantity)

@@ -58,10 +58,9 @@ def drawing_note(quantity: Quantity, estimator: str) -> str:
     if quantity.trusted:
         return ""
     share = "an unknown share" if not math.isfinite(quantity.share) else f"only {percent(quantity.share)}"
-    tail = "The indices on this page do not depend on it." if estimator != "gpc" else "So do the indices on this page."
     start = f"Sketch, not fact: the smooth surrogate explains {share} of the variance of “{quantity.label}”."
     rest = "The classifier is rougher than this drawing; trust the dots and the bin averages."
-    return f"{start} {rest} {tail}" if estimator != "gpc" else f"{start} {rest}"
+    return f"{start} {rest}" if estimator == "gpc" else f"{start} {rest} The indices on this page do not depend on it."
 
 
 def measured_text(result: AuditResult) -> str:
