@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
+from shiftgauge.shifts.limits import FIELD_OF_VIEW_DEG, Fill, Interpolation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,27 +16,26 @@ class ShiftOptions:
     Args:
         fill: What lies outside the picture: `constant`, `edge` or `reflect`.
         fill_value: Grey value for `constant`, in [0, 1].
-        field_of_view_deg: Horizontal field of view of the pinhole camera for tilt and pan, in (0, 180).
-        interpolation: `bilinear` or `nearest`.
+        field_of_view_deg: Angle under which the camera of tilt and pan sees the longer side, degrees in [5, 150].
+        interpolation: `bilinear`, `bicubic` or `nearest`.
         order: Order of the shifts; default the camera's: scene light, geometry, optics, sensor.
         resolution: `model` shifts images already resized to the network's input (fast); `native` shifts the stored
             pixels and resizes afterwards (nearest to the camera; sizes in pixels then mean stored pixels).
     """
 
-    fill: Literal["constant", "edge", "reflect"] = "constant"
+    fill: Fill = "constant"
     fill_value: float = 0.0
     field_of_view_deg: float = 53.0
-    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     order: Sequence[str] | None = None
     resolution: Literal["model", "native"] = "model"
 
     def __post_init__(self) -> None:
-        require_in("fill", self.fill, ("constant", "edge", "reflect"))
-        require_in("interpolation", self.interpolation, ("bilinear", "nearest"))
+        require_in("fill", self.fill, get_args(Fill))
+        require_in("interpolation", self.interpolation, get_args(Interpolation))
         require_in("resolution", self.resolution, ("model", "native"))
         require_range("fill_value", self.fill_value, 0, 1)
-        if not 0 < require_range("field_of_view_deg", self.field_of_view_deg) < 180:
-            raise ConfigError(f"`field_of_view_deg` must lie between 0 and 180, got {self.field_of_view_deg:g}")
+        require_range("field_of_view_deg", self.field_of_view_deg, *FIELD_OF_VIEW_DEG)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,6 @@ from torch.nn import functional
 
 FILLS: Final[dict[str, str]] = {"constant": "zeros", "edge": "border", "reflect": "reflection"}
 """What lies outside the picture → torch's name for it."""
-INTERPOLATIONS: Final[tuple[str, ...]] = ("bilinear", "bicubic", "nearest")
 
 _FARTHEST: Final = 1e-4
 """A pixel that looks past the plane's horizon is treated as looking at a place f/1e-4 away."""

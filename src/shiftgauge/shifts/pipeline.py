@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.random import check_seed
 from shiftgauge.shifts import geometric, optical
 from shiftgauge.shifts.catalog import CATALOG, check_names, get
+from shiftgauge.shifts.limits import FIELD_OF_VIEW_DEG, Fill, Interpolation
 from shiftgauge.shifts.steps import STEPS, Rows
 
 _VALUES_AT_ONCE: Final = 1 << 20
@@ -63,10 +64,10 @@ class ShiftPipeline:
     ) -> None:
         self.names = tuple(names)
         check_names(self.names)
-        self.fill = require_in("fill", fill, geometric.FILLS)
+        self.fill = require_in("fill", fill, get_args(Fill))
         self.fill_value = require_range("fill_value", fill_value, 0, 1)
-        self.field_of_view_deg = require_range("field_of_view_deg", field_of_view_deg, 5, 150)
-        self.interpolation = require_in("interpolation", interpolation, geometric.INTERPOLATIONS)
+        self.field_of_view_deg = require_range("field_of_view_deg", field_of_view_deg, *FIELD_OF_VIEW_DEG)
+        self.interpolation = require_in("interpolation", interpolation, get_args(Interpolation))
         self.order = _order(self.names, order)
         self.seed = check_seed(seed)
 
