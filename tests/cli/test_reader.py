@@ -49,7 +49,7 @@ def test_relative_paths_start_from_the_file(tmp_path: Path) -> None:
         (MINIMAL + "estimate:\n  n_base: 64.5", r"must be a whole number, got 64\.5"),
         (MINIMAL + "estimate:\n  n_base: true", r"must be a whole number, got True"),
         (MINIMAL + "estimate: {estimator: asisted}", r"did you mean `assisted`\?"),
-        (MINIMAL + "estimate: {confidence_level: 1}", r"`estimate\.confidence_level` must be < 1, got 1"),
+        (MINIMAL + "estimate: {confidence_level: 1}", r"`estimate\.confidence_level` must be ≤ 0.999, got 1"),
         (MINIMAL + "execution: {batch_size: big}", r"must be a whole number or 'auto', got 'big'"),
         (MINIMAL + "gates: {min_accuracy: 90}", r"`gates\.min_accuracy` must be ≤ 1, got 90"),
         (MINIMAL + "gates: {max_total_order: {tilt: 2}}", r"`gates\.max_total_order\.tilt` must be ≤ 1, got 2"),

@@ -79,7 +79,7 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
         ShiftgaugeError: Bad input; nothing has been written then.
         InterruptedRunError: The run was stopped and can go on.
     """
-    from shiftgauge.cli.build import build_parts, execution_options, shift_options
+    from shiftgauge.cli.build import build_parts, chaos_options, execution_options, shift_options
     from shiftgauge.studies.audit import audit
 
     estimate = loaded.config.estimate
@@ -92,7 +92,7 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
         estimator=estimate.estimator,
         n_base=estimate.n_base,
         second_order=estimate.second_order,
-        degree=None if estimate.degree == "auto" else estimate.degree,
+        chaos=chaos_options(loaded),
         resamples=estimate.resamples,
         confidence_level=estimate.confidence_level,
         images=estimate.images,

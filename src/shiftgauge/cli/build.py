@@ -16,6 +16,7 @@ from shiftgauge.studies.shift_space import preset_order, shift_parameter, shift_
 
 if TYPE_CHECKING:
     from shiftgauge.data.dataset import ImageDataset
+    from shiftgauge.estimate.chaos.candidates import ChaosOptions
     from shiftgauge.types import Classifier
 
 _NAMED_WEIGHTS = ("random", "pretrained")
@@ -80,10 +81,31 @@ def execution_options(loaded: LoadedConfig) -> ExecutionOptions:
         precision=given.precision,
         channels_last=_unless_auto(given.channels_last),
         compiled=_unless_auto(given.compile),
+        streams=_unless_auto(given.streams),
         tolerance=given.tolerance,
         chunk_rows=_unless_auto(given.chunk_rows),
         workers=given.workers,
     )
+
+
+def chaos_options(loaded: LoadedConfig) -> ChaosOptions:
+    """Builds the options of the surrogate's terms.
+
+    Raises:
+        ConfigError: The terms and their degree do not agree; with file and line.
+    """
+    from shiftgauge.estimate.chaos.candidates import ChaosOptions
+
+    estimate = loaded.config.estimate
+    given = estimate.chaos
+    with loaded.at("estimate", "chaos"):
+        return ChaosOptions(
+            terms=given.terms,
+            degree=_unless_auto(estimate.degree if given.degree == "auto" else given.degree),
+            interaction_order=given.interaction_order,
+            max_terms=given.max_terms,
+            q_norm=_first(given.q_norm, ChaosOptions.q_norm),
+        )
 
 
 def build_parts(loaded: LoadedConfig, *, trust: bool) -> Parts:

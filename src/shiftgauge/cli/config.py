@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-"""A number in [0, 1]."""
-Auto: TypeAlias = Literal["auto"]
-"""Chosen by the program, by a short measured trial where speed is the question."""
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are errors, values are not converted behind the user's back."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from shiftgauge.cli.estimate_section import EstimateSection
+from shiftgauge.cli.section import Auto, Section, Share
+from shiftgauge.shifts.limits import FIELD_OF_VIEW_DEG, Fill, Interpolation
 
 
 class PreprocessingSection(Section):
@@ -155,16 +148,14 @@ class ShiftsSection(Section):
         description="Shift → distribution, such as {distribution: uniform, low: -10, high: 10}; [low, high] for "
         "short; a number keeps it fixed; null takes a shift out of the preset.",
     )
-    fill: Literal["constant", "edge", "reflect"] | None = Field(
+    fill: Fill | None = Field(
         default=None, description="What lies outside the picture. Default: the preset's, else constant."
     )
     fill_value: Share | None = Field(default=None, description="Grey value for `fill: constant`. Default 0, black.")
-    field_of_view: Annotated[float, Field(ge=5, le=150)] = Field(
+    field_of_view: Annotated[float, Field(ge=FIELD_OF_VIEW_DEG[0], le=FIELD_OF_VIEW_DEG[1])] = Field(
         default=53.0, description="Angle in degrees under which the camera of tilt and pan sees the longer side."
     )
-    interpolation: Literal["bilinear", "nearest"] = Field(
-        default="bilinear", description="How geometric shifts resample."
-    )
+    interpolation: Interpolation = Field(default="bilinear", description="How geometric shifts resample.")
     order: list[str] | None = Field(
         default=None,
         description="Order in which the shifts act. Default: the preset's, else light, geometry, optics, sensor.",
@@ -180,45 +171,6 @@ class ShiftsSection(Section):
         return self
 
 
-class EstimateSection(Section):
-    """What is estimated, from how many evaluations."""
-
-    estimator: Literal["assisted", "pick_freeze", "gpc"] = Field(
-        default="assisted",
-        description="assisted: pick-freeze sharpened by a surrogate; pick_freeze: without one; gpc: surrogate alone.",
-    )
-    n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
-        default=512, description="Base samples, a power of two; there are n_base × (2 × inputs + 2) evaluations."
-    )
-    second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
-    degree: Annotated[int, Field(ge=1, le=30)] | Auto = Field(
-        default="auto", description="Polynomial degree of the surrogate; auto chooses by cross-validated error."
-    )
-    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
-    confidence_level: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.95, description="Level of every interval.")
-    images: Literal["population"] | Annotated[list[str], Field(min_length=1)] = Field(
-        default="population",
-        description="population: the image is an input, drawn at random; or a list of image names.",
-    )
-    quantity: str = Field(
-        default="probability",
-        description="What the verdict is about: probability (of the true class), margin, cross_entropy, correct, "
-        "or probability[class].",
-    )
-    classes: list[str] = Field(default_factory=list, description="Further classes whose probability is recorded.")
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
-
-    @field_validator("n_base")
-    @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value & (value - 1):
-            low = 1 << (value.bit_length() - 1)
-            raise ValueError(
-                f"must be a power of two, because the design is a Sobol' sequence; near are {low} and {2 * low}"
-            )
-        return value
-
-
 class ExecutionSection(Section):
     """How the model is run; none of it changes what is measured beyond `tolerance`."""
 
@@ -231,6 +183,9 @@ class ExecutionSection(Section):
     channels_last: bool | Auto = Field(default="auto", description="Memory layout of images and weights.")
     compile: bool | Auto = Field(
         default="auto", description="Run a compiled copy of the network where that is possible."
+    )
+    streams: Annotated[int, Field(ge=1)] | Auto = Field(
+        default="auto", description="Batches worked on at a time, each on one thread."
     )
     tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.01, description="Largest allowed difference in a probability between bfloat16 and float32."

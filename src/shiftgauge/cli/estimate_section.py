@@ -1,0 +1,101 @@
+"""The section `estimate` of a configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from shiftgauge.cli.section import Auto, Section
+
+
+class ChaosSection(Section):
+    """The polynomial terms of the surrogate."""
+
+    terms: Literal["total", "tensor", "hyperbolic"] = Field(
+        default="total",
+        description="total: all terms up to a degree; tensor: a degree for each shift; hyperbolic: fewer interactions.",
+    )
+    degree: (
+        Annotated[int, Field(ge=1, le=30)]
+        | Annotated[list[Annotated[int, Field(ge=0, le=30)]], Field(min_length=1)]
+        | Auto
+    ) = Field(
+        default="auto",
+        description="Highest degree; with tensor also a list, one for each shift that varies; auto chooses by "
+        "cross-validated error.",
+    )
+    q_norm: Annotated[float, Field(ge=0.05, le=1)] | None = Field(
+        default=None, description="With hyperbolic: the smaller, the fewer interactions. Default 0.7."
+    )
+    interaction_order: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Most inputs that meet in one term; left out, any number."
+    )
+    max_terms: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Most terms of any set that is tried. Default 500, or 3000 where a degree is given."
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.terms == "tensor" and self.degree == "auto":
+            raise ValueError("tensor needs `degree`: a number, or a list such as [6, 6, 6]")
+        if self.terms != "tensor" and isinstance(self.degree, list):
+            raise ValueError(f"a list of degrees belongs to `terms: tensor`; with {self.terms} give one number")
+        if self.terms != "hyperbolic" and self.q_norm is not None:
+            raise ValueError("`q_norm` belongs to `terms: hyperbolic`")
+        return self
+
+
+class EstimateSection(Section):
+    """What is estimated, from how many evaluations."""
+
+    estimator: Literal["assisted", "pick_freeze", "gpc"] = Field(
+        default="assisted",
+        description="assisted: pick-freeze sharpened by a surrogate; pick_freeze: without one; gpc: surrogate alone.",
+    )
+    n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
+        default=512,
+        description="Base samples, a power of two, at least 32 for assisted; there are n_base × (2 × inputs + 2) "
+        "evaluations.",
+    )
+    second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
+    degree: Annotated[int, Field(ge=1, le=30)] | Auto = Field(
+        default="auto", description="Short for `chaos.degree`: one number, or auto."
+    )
+    chaos: ChaosSection = Field(default_factory=ChaosSection, description="The polynomial terms of the surrogate.")
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
+    confidence_level: Annotated[float, Field(ge=0.5, le=0.999)] = Field(
+        default=0.95, description="Level of every interval."
+    )
+    images: Literal["population"] | Annotated[list[str], Field(min_length=1)] = Field(
+        default="population",
+        description="population: the image is an input, drawn at random; or a list of image names.",
+    )
+    quantity: str = Field(
+        default="probability",
+        description="What the verdict is about: probability (of the true class), margin, cross_entropy, correct, "
+        "or probability[class].",
+    )
+    classes: list[str] = Field(default_factory=list, description="Further classes whose probability is recorded.")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
+
+    @field_validator("n_base")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            low = 1 << (value.bit_length() - 1)
+            raise ValueError(
+                f"must be a power of two, because the design is a Sobol' sequence; near are {low} and {2 * low}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        from shiftgauge.estimate.assisted import MIN_BASE
+
+        if self.estimator == "assisted" and self.n_base < MIN_BASE:
+            low = 1 << (MIN_BASE - 1).bit_length()
+            raise ValueError(f"`n_base` must be ≥ {low} for the assisted estimator, got {self.n_base}; 512 is usual")
+        if self.degree != "auto" and self.chaos.degree != "auto":
+            raise ValueError("`degree` is short for `chaos.degree`; give one of them")
+        return self
