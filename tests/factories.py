@@ -54,11 +54,17 @@ def audit_result(
         },
         provenance=_provenance(seed, hostile),
         cost=_cost(n_base * (len(world.inputs) + 2)),
-        headline=f"{nice(shifts[0])} moves the classifier's output most, and {least} hardly at all.",
+        headline=_headline(estimator, share, shifts[0], least),
         arrays=arrays,
         messages=_messages(estimator, share, constant, hostile),
         gates=_gates(shifts[0]),
     )
+
+
+def _headline(estimator, share, first, least):
+    if estimator == "gpc" and share < 0.9:
+        return f"What moves the classifier cannot be stated: the surrogate explains only {share:.0%} of the variance."
+    return f"{nice(first)} moves the classifier's output most, and {least} hardly at all."
 
 
 def _arrays(world, images_mode, second_order):

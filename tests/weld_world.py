@@ -258,6 +258,7 @@ class World:
         variance = share * arrays["variance"].values[:, None]
         ratio = np.sqrt((1 - part) / np.where(part > 0, part, np.nan))
         text = np.where(np.sqrt(1 - part) > 0.3, "not acceptable", "acceptable").astype(object)
+        text[~np.isfinite(share[:, 0])] = "undefined"
         where, wide = ("quantity", "component"), ("quantity", "component", "bound")
         spread = np.stack([0.93 + 0 * share, 1.07 + 0 * share], -1)
         return {

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,19 @@ VARIANTS = {
 @pytest.fixture(scope="session")
 def results():
     """One result of each kind, built once."""
-    return {name: audit_result(n_base=256, **options) for name, options in VARIANTS.items()}
+    found = {name: audit_result(n_base=256, **options) for name, options in VARIANTS.items()}
+    return found | {"still": without_effect(audit_result(n_base=64, shifts=("rotation", "tilt")))}
+
+
+def without_effect(result):
+    """The result, had no shift moved the output: only the image matters, and there is no gauge verdict."""
+    arrays = result.arrays.copy(deep=True)
+    shifts = {"input": list(arrays["shift"].values)}
+    for name in ("first_order", "total_order", "first_order_interval", "total_order_interval"):
+        arrays[name].loc[shifts] = 0.0
+    arrays["gauge_ndc"][:] = np.nan
+    arrays["gauge_verdict"][:] = "undefined"
+    return replace(result, arrays=arrays)
 
 
 @pytest.fixture(scope="session")

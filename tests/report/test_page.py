@@ -137,7 +137,7 @@ def test_verdict_comes_first_then_trust_then_gates_and_tables(pages, results):
 
 def test_poor_surrogate_alone_is_never_presented_as_fact(pages, results):
     said = Reader(pages["gpc"]).said
-    assert results["gpc"].headline not in said
+    assert said.index("Alarm.") < said.index(results["gpc"].headline)
     assert "Indices of the surrogate, not of the classifier" in said
     assert "not established" in said
     assert "Do not rely on this result" in said
@@ -154,6 +154,16 @@ def test_rough_classifier_keeps_its_indices_and_marks_the_drawings(pages, result
 
 def test_indices_of_a_surrogate_are_not_said_to_be_independent_of_it(pages):
     assert "do not depend on it" not in Reader(pages["gpc"]).said
+
+
+@pytest.mark.parametrize(("kind", "why"), [("constant", "the output never changed"), ("still", "no shift moved")])
+def test_a_gauge_without_a_verdict_says_why(pages, kind, why):
+    said = Reader(pages[kind]).said
+    assert "score can tell apart under these shifts: not defined." in said
+    assert f"Verdict by the customary limits: none, because {why}" in said
+    assert f"Gauge R&Rno verdict{why}" in said.replace("Gauge R&R no verdict ", "Gauge R&Rno verdict")
+    assert "Moves the output mostnothing" in said.replace("most nothing", "mostnothing")
+    assert "undefined." not in said.split("Sensitivity indices")[0]
 
 
 def test_only_untrusted_quantities_carry_the_note(pages, results):

@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def test_markdown_gauge_has_a_row_for_each_component(results):
     data = results["plain"].arrays
     rows = cells(tables.gauge_markdown(results["plain"]))[2:]
     assert len(rows) == data.sizes["component"]
+    assert "Verdict by the customary limits: not acceptable." in tables.gauge_markdown(results["plain"])
     assert "fixed images" in tables.gauge_markdown(results["fixed"])
 
 
@@ -50,6 +52,19 @@ def test_csv_reads_back_to_the_numbers(results):
     rows = list(csv.DictReader(io.StringIO(tables.indices_csv(results["plain"]))))
     first = next(r for r in rows if r["kind"] == "total_order" and r["input"] == "rotation")
     assert float(first["estimate"]) == float(data["total_order"].sel(quantity="probability", input="rotation"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "categories", "why"),
+    [("constant", np.nan, "the output never changed"), ("still", np.inf, "no shift moved the output")],
+)
+def test_a_gauge_without_a_verdict_says_why(results, kind, categories, why):
+    result = results[kind]
+    data = result.arrays.assign(gauge_ndc=("quantity", np.full(4, categories)))
+    text = tables.gauge_markdown(replace(result, arrays=data))
+    count = "unlimited" if np.isinf(categories) else "not defined"
+    assert f"Distinct categories: {count}. Verdict by the customary limits: none, because {why}." in text
+    assert not set(text.split()) & {"nan", "inf"}
 
 
 def test_undefined_numbers_are_empty_cells(results):

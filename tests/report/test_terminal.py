@@ -53,15 +53,23 @@ def test_indices_are_the_result_s(results):
         assert fixed(float(value)) in line
 
 
-def test_poor_surrogate_alone_is_an_alarm_and_hides_the_headline(results):
+def test_poor_surrogate_alone_is_an_alarm_above_the_headline(results):
     text = " ".join(shown(results["gpc"]).split())
     assert text.startswith("ALARM:")
-    assert results["gpc"].headline not in text
+    assert results["gpc"].headline in text
+    assert "distinct categories" not in text
     assert "OF THE SURROGATE, not facts" in text
 
 
 def test_constant_output_is_said(results):
     assert "the output never changed" in " ".join(shown(results["constant"]).split())
+
+
+@pytest.mark.parametrize(("kind", "why"), [("constant", "the output never changed"), ("still", "no shift moved")])
+def test_a_gauge_without_a_verdict_says_why(results, kind, why):
+    text = " ".join(shown(results[kind]).split())
+    assert f"distinct categories: not defined; verdict: none, because {why}" in text
+    assert "undefined; " not in text
 
 
 def test_sub_rows_of_the_gauge_table_are_indented(results):

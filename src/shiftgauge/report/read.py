@@ -11,12 +11,13 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.checks import require_in
-from shiftgauge.report.format import clean, quantity_label
+from shiftgauge.report.format import clean, number, quantity_label
 from shiftgauge.results.audit import AuditResult, is_factual
 from shiftgauge.results.status import TRUSTED_SHARE
 
 QUANTITY_LIMIT: Final = 12
 """Most quantities shown on one page; the files hold all of them."""
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,27 @@ def ranked(data: xr.Dataset, quantity: str, names: Sequence[str], kind: str = "t
 def is_constant(data: xr.Dataset, quantity: str) -> bool:
     """Whether no index of the quantity is defined: the output never changed."""
     return not np.isfinite(pick(data, "total_order", quantity=quantity)).any()
+
+
+def is_unmoved(data: xr.Dataset, quantity: str) -> bool:
+    """Whether no shift has a total index beyond rounding: nothing that was varied moved the output."""
+    total = [float(pick(data, "total_order", quantity=quantity, input=n)) for n in strings(data, "shift")]
+    return not any(math.isfinite(t) and t > _ROUNDING for t in total) and not any(t < -_ROUNDING for t in total)
+
+
+def gauge_words(data: xr.Dataset, quantity: str) -> tuple[str, str]:
+    """Returns the number of distinct categories and the gauge verdict in words; empty where the result has none."""
+    count, verdict = "", ""
+    if "gauge_ndc" in data:
+        value = float(pick(data, "gauge_ndc", quantity=quantity))
+        count = "unlimited" if value == math.inf else number(value) if math.isfinite(value) else "not defined"
+    if "gauge_verdict" in data:
+        verdict = clean(pick(data, "gauge_verdict", quantity=quantity))
+    if verdict == "undefined":
+        constant, unmoved = is_constant(data, quantity), is_unmoved(data, quantity)
+        why = "the output never changed" if constant else "no shift moved the output" if unmoved else ""
+        verdict = f"none, because {why}" if why else "none"
+    return count, verdict
 
 
 def _quantity(result: AuditResult, name: str, position: int) -> Quantity:

@@ -11,8 +11,10 @@ import io
 import re
 from collections.abc import Sequence
 
+import xarray as xr
+
 from shiftgauge.report.format import clean, fixed, input_label, interval, number, percent, percent_interval
-from shiftgauge.report.read import Quantity, components, estimate, named_quantity, ranked, strings
+from shiftgauge.report.read import Quantity, components, estimate, gauge_words, named_quantity, ranked, strings
 from shiftgauge.results.audit import AuditResult
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
@@ -41,7 +43,7 @@ def indices_markdown(result: AuditResult, quantity: str | None = None) -> str:
 
 
 def gauge_markdown(result: AuditResult, quantity: str | None = None) -> str:
-    """Returns the gauge R&R table as Markdown; one sentence when the result has none."""
+    """Returns the gauge R&R table as Markdown with its verdict below; one sentence when the result has none."""
     data, found = result.arrays, named_quantity(result, quantity)
     if "gauge_contribution" not in data:
         return "This audit looked at fixed images one by one: there is no part-to-part variation and no gauge table.\n"
@@ -61,7 +63,7 @@ def gauge_markdown(result: AuditResult, quantity: str | None = None) -> str:
             ]
         )
     header = ["Source", "Variance", "Contribution", "Study variation"]
-    return _warning(found) + _markdown(header, rows, "lrrr")
+    return _warning(found) + _markdown(header, rows, "lrrr") + _judgement(data, found)
 
 
 def indices_csv(result: AuditResult) -> str:
@@ -112,6 +114,14 @@ def _warning(quantity: Quantity) -> str:
     if quantity.factual:
         return ""
     return f"**Surrogate only, Q² = {fixed(quantity.share, 2)}: these are not the classifier's indices.**\n\n"
+
+
+def _judgement(data: xr.Dataset, quantity: Quantity) -> str:
+    named = zip(
+        ("Distinct categories", "Verdict by the customary limits"), gauge_words(data, quantity.name), strict=True
+    )
+    said = [f"{label}: {markdown_cell(words)}." for label, words in named if words] if quantity.factual else []
+    return f"\n{' '.join(said)}\n" if said else ""
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:

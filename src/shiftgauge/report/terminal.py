@@ -13,15 +13,15 @@ from rich.text import Text
 
 from shiftgauge.report.blocks.record import build_cost
 from shiftgauge.report.blocks.verdict import TRUST, alarm_text, measured_text
-from shiftgauge.report.format import clean, fixed, input_label, interval, number, percent, percent_interval, shorten
+from shiftgauge.report.format import clean, fixed, input_label, interval, percent, percent_interval, shorten
 from shiftgauge.report.read import (
     Estimate,
     Quantity,
     components,
     estimate,
+    gauge_words,
     is_constant,
     main_quantity,
-    pick,
     ranked,
     strings,
 )
@@ -60,8 +60,7 @@ def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if not quantity.factual:
         lines.append(_line(("ALARM: ", _STYLE["alarm"]), (alarm_text(quantity), _STYLE["alarm"])))
-    else:
-        lines.append(_line((clean(result.headline), "bold")))
+    lines.append(_line((clean(result.headline), "bold")))
     lines.append(_line((f"{TRUST[level]}.", _STYLE[level])))
     lines += [_hanging(_TAG[m.level], _STYLE[m.level], m.text) for m in result.messages]
     lines.append(_line((measured_text(result), "dim")))
@@ -95,10 +94,9 @@ def _gauge(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
         text.stylize("bold" if label.lower().startswith("total") else "")
         cells = (percent(share.value), percent_interval(share.low, share.high), percent(study.value))
         table.add_row(text, *(Text(c) for c in cells))
-    if "gauge_ndc" in data:
-        ndc = number(float(pick(data, "gauge_ndc", quantity=quantity.name)))
-        verdict = clean(pick(data, "gauge_verdict", quantity=quantity.name)) if "gauge_verdict" in data else ""
-        caption = f"distinct categories: {ndc}" + (f"; {verdict}" if verdict and quantity.factual else "")
+    count, verdict = gauge_words(data, quantity.name)
+    if quantity.factual and (count or verdict):
+        caption = "; ".join(f"{k}: {v}" for k, v in (("distinct categories", count), ("verdict", verdict)) if v)
         table.caption = Text(caption, style="dim")
     return [_line((title, "bold")), table]
 

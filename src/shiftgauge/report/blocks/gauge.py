@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shiftgauge.report.blocks.bars import Axis, bar
-from shiftgauge.report.format import clean, interval, number, percent, percent_interval
-from shiftgauge.report.read import Estimate, Quantity, components, estimate, pick
+from shiftgauge.report.format import interval, number, percent, percent_interval
+from shiftgauge.report.read import Estimate, Quantity, components, estimate, gauge_words
 from shiftgauge.results.audit import AuditResult
 
 _AXIS = Axis((0.0, 0.25, 0.5, 0.75, 1.0))
@@ -24,9 +24,9 @@ def build(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any]
 def _table(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
     data = result.arrays
     rows = [_row(result, quantity, k, name, level) for k, (name, level) in enumerate(components(data))]
-    verdicts = pick(data, "gauge_verdict", quantity=quantity.name) if "gauge_verdict" in data else ""
-    categories = estimate(data, "gauge_ndc", quantity=quantity.name).value
-    return {"rows": rows, "verdict": clean(verdicts), "ndc": number(categories), "few": categories < 5}
+    count, verdict = gauge_words(data, quantity.name)
+    few = estimate(data, "gauge_ndc", quantity=quantity.name).value < 5
+    return {"rows": rows, "verdict": verdict, "ndc": count, "few": few}
 
 
 def _row(result: AuditResult, quantity: Quantity, k: int, name: str, level: int) -> dict[str, Any]:

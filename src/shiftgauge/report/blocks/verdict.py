@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 from shiftgauge.report.format import clean, input_label, interval, number, percent, quantity_label
-from shiftgauge.report.read import Quantity, estimate, is_constant, pick, ranked, strings
+from shiftgauge.report.read import Quantity, estimate, gauge_words, is_constant, is_unmoved, ranked, strings
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.status import TRUSTED_SHARE
 
@@ -43,10 +43,11 @@ def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
 
 def alarm_text(quantity: Quantity) -> str:
     """Returns the sentence that stands above everything when only a poor surrogate was analysed."""
+    share = f"only {percent(quantity.share)}" if math.isfinite(quantity.share) else "an unknown share"
     return (
-        f"This analysis used a surrogate alone, and the surrogate explains only {percent(quantity.share)} of the "
-        f"variance of “{quantity.label}” (at least {percent(TRUSTED_SHARE, 0)} is needed). Its indices describe the "
-        "surrogate, not the classifier. Run the audit again with the estimator “assisted”."
+        f"This analysis used a surrogate alone, and the surrogate explains {share} of the variance of "
+        f"“{quantity.label}” (at least {percent(TRUSTED_SHARE, 0)} is needed). Its indices describe the surrogate, not "
+        "the classifier. Run the audit again with the estimator “assisted”."
     )
 
 
@@ -102,12 +103,14 @@ def _gauge(result: AuditResult, quantity: Quantity) -> dict[str, str]:
     names = [n.strip().lower() for n in strings(data, "component")]
     at = names.index("total gauge r&r") if "total gauge r&r" in names else len(names) - 1
     study = estimate(data, "gauge_study_variation", quantity=quantity.name, component=at).value
-    verdict = clean(pick(data, "gauge_verdict", quantity=quantity.name)) if "gauge_verdict" in data else ""
+    verdict = gauge_words(data, quantity.name)[1]
     text = "spread caused by the shifts, as a share of the total spread (study variation)"
     tone = "" if not math.isfinite(study) else _gauge_tone(study)
     if not quantity.factual:
         text = "the surrogate is too poor to tell"
         return {"title": "Gauge R&R", "value": "not established", "text": text, "tone": "bad"}
+    if verdict.startswith("none"):
+        return {"title": "Gauge R&R", "value": "no verdict", "text": verdict.partition("because ")[2], "tone": ""}
     return {
         "title": "Gauge R&R",
         "value": percent(study, 0),
@@ -127,6 +130,8 @@ def _strongest(result: AuditResult, quantity: Quantity) -> dict[str, str]:
         return {"title": title, "value": "nothing", "text": "the output never changed: no index is defined", "tone": ""}
     if not quantity.factual:
         return {"title": title, "value": "not established", "text": "the surrogate is too poor to tell", "tone": "bad"}
+    if is_unmoved(data, quantity.name):
+        return {"title": title, "value": "nothing", "text": "no shift moved the output", "tone": ""}
     name = ranked(data, quantity.name, strings(data, "shift"))[0]
     total = estimate(data, "total_order", quantity=quantity.name, input=name)
     text = f"takes part in {percent(total.value, 0)} of the variance {interval(total.low, total.high, 2)} (total index)"
