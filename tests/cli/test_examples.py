@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.reader import checked
 from shiftgauge.cli.yaml_file import parse_yaml
+from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies.shift_space import shift_space
 
 ROOT = Path(__file__).parents[2]
@@ -48,3 +52,47 @@ def test_python_examples_compile() -> None:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
             compile(block, str(page), "exec")
+
+
+def _network(path: Path, size: int) -> None:
+    """Writes an ONNX network of three classes by the mean grey value, its input size fixed, its batch free."""
+    onnx = pytest.importorskip("onnx", reason="writing a network needs onnx")
+    helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
+    ]
+    values = {"weight": np.array([[-9, 0, 9]], np.float32), "bias": np.array([4.5, 1, -4.5], np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [helper.make_tensor_value_info("images", kind, ["batch", 1, size, size])],
+        [helper.make_tensor_value_info("logits", kind, ["batch", 3])],
+        [numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+
+
+def test_the_commands_of_the_readme_run_on_a_small_network(cli, tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("onnxruntime", reason="running the network needs onnxruntime")
+    page = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^shiftgauge ((?:init images/|audit audit\.yaml).*)$", page, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["init", "audit"]
+    for name, level in (("crack", 40), ("good", 128), ("pore", 215)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for k in range(2):
+            noise = np.random.default_rng(k).integers(-20, 20, (12, 18))
+            Image.fromarray((level + noise).astype(np.uint8)).save(tmp_path / "images" / name / f"{k}.png")
+    _network(tmp_path / "net.onnx", 16)
+    monkeypatch.chdir(tmp_path)
+    small = ["--set", "estimate.n_base=32", "--set", "estimate.resamples=100", "--set", "execution.device=cpu"]
+    for command in commands:
+        arguments = shlex.split(command)
+        found = cli(*arguments, *(small if arguments[0] == "audit" else ()))
+        assert found.code == 0, found.err
+    result = AuditResult.from_disk(tmp_path / "runs" / "audit")
+    model = result.provenance["model"]["preprocessing"]
+    assert (model["height"], model["width"], model["channels"]) == (16, 16, 1)  # the network's, not the images'
+    assert float(result.arrays["clean_mean"].sel(quantity="correct")) == 1
