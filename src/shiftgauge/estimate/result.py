@@ -35,7 +35,8 @@ class SurrogateInfo:
     """The polynomial surrogate behind an estimate and the indices that it alone would give.
 
     Args:
-        q2: Share of the variance of f that the surrogate predicts on points it was not fitted to (Q,).
+        q2: Share of the variance of f that the surrogate predicts on points it was not fitted to (Q,); where its set of
+            terms was chosen on the sample, on folds that had no part in the choice.
         terms: Number of terms of the chosen set, int (Q,).
         label: Name of the chosen set (Q,).
         n_points: Number of rows that it was fitted to.
@@ -43,6 +44,8 @@ class SurrogateInfo:
         total_order: As above (Q, d).
         second_order: As above (Q, d, d), zero on the diagonal.
         model: The surrogate fitted to all rows.
+        leave_one_out: The same share by leaving out one point at a time, with the set of terms chosen on all points, so
+            a little optimistic (Q,); None where it was not computed.
     """
 
     q2: FloatArray
@@ -53,6 +56,7 @@ class SurrogateInfo:
     total_order: FloatArray
     second_order: FloatArray
     model: "ChaosSurrogate" = field(repr=False, compare=False)
+    leave_one_out: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,7 +90,7 @@ def fit_terms(bases: Sequence[Basis], indices: IndexSet, coordinates: FloatArray
 
 def _by_products(rule: ProductRule, phi: FloatArray, coordinates: FloatArray, values: OutputsNQ) -> LeastSquares | None:
     gram, parts = rule.gram_and_parts(coordinates)
-    factor = _factor(gram)
+    factor = cholesky_factor(gram)
     if factor is None:
         return None
     inverse = cho_solve((factor, True), np.eye(len(phi)), overwrite_b=True)
@@ -99,7 +99,7 @@ def _by_products(rule: ProductRule, phi: FloatArray, coordinates: FloatArray, va
 
 
 def _plain(phi: FloatArray, values: OutputsNQ) -> LeastSquares:
-    factor = _factor(phi @ phi.T)
+    factor = cholesky_factor(phi @ phi.T)
     if factor is not None:
         inverse = cho_solve((factor, True), np.eye(len(phi)), overwrite_b=True)
         coefficients = cho_solve((factor, True), phi @ values)
@@ -121,7 +121,8 @@ def _plain(phi: FloatArray, values: OutputsNQ) -> LeastSquares:
     return _errors(phi, values, coefficients, inverse, np.einsum("np,np->n", basis, basis))
 
 
-def _factor(gram: FloatArray) -> FloatArray | None:
+def cholesky_factor(gram: FloatArray) -> FloatArray | None:
+    """Lower Cholesky factor (P, P), or None when the matrix is too near to singular for it."""
     try:
         factor = cholesky(gram, lower=True, check_finite=False)
     except np.linalg.LinAlgError:

@@ -19,6 +19,7 @@ from shiftgauge.estimate.chaos.candidates import (
 from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
 from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
+from shiftgauge.estimate.chaos.validation import cross_fitted_q2
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.moments import MomentLayout, check_values
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
@@ -30,6 +31,8 @@ GOOD_Q2: Final = 0.9
 """Share of the variance that a surrogate must explain before its indices stand for those of the function."""
 _SCORE_GROUPS: Final = 512
 _EXACT: Final = 1e-12
+_NEAR: Final = 2.0
+"""Sets whose error is within this factor of the best could have been chosen on part of the points."""
 
 
 def gpc(
@@ -59,7 +62,8 @@ def gpc(
         seed: Of the resampling.
 
     Returns:
-        Indices of the surrogate; a status of level `error` when it explains less than 90 % of an output's variance.
+        Indices of the surrogate; a status of level `error` when it explains less than 90 % of an output's variance,
+        measured on folds that had no part in choosing its terms (by leave-one-out when the terms are given).
 
     Raises:
         NumericalError: NaN or infinite values, or too few points for the wanted terms.
@@ -81,7 +85,9 @@ def gpc(
     options = chaos or ChaosOptions()
     coordinates, sample = _independent_rows(design, values, outputs)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
-    fits, chosen = _choose(bases, candidate_sets(bases, options, sample_room(len(sample), "gpc")), coordinates, sample)
+    fits, chosen, tried = _choose(
+        bases, candidate_sets(bases, options, sample_room(len(sample), "gpc")), coordinates, sample
+    )
     groups = design.group_columns if isinstance(design, PickFreezeDesign) else _alone(design.inputs.names)
     layout = MomentLayout(d=len(groups), second_order=True)
     found: dict[str, FloatArray] = {}
@@ -97,7 +103,7 @@ def gpc(
             for key, value in part.items():
                 found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[which] = value
     tables = index_tables(found, layout)
-    info = _information(design, bases, fits, chosen, outputs, len(sample))
+    info = _information(design, bases, fits, chosen, outputs, len(sample), _unseen(bases, tried, coordinates, sample))
     tables["defined"] = fits[0][1].variance > variance_floor(tables["mean"], tables["variance"])
     for key in (k for k in tables if k.startswith(("first", "total", "second", "closed"))):
         tables[key][~tables["defined"]] = np.nan
@@ -136,7 +142,9 @@ def _independent_rows(
 
 def _choose(
     bases: Sequence[Basis], candidates: Sequence[Candidate], coordinates: FloatArray, sample: OutputsNQ
-) -> tuple[list[tuple[Candidate, LeastSquares]], np.ndarray]:
+) -> tuple[list[tuple[Candidate, LeastSquares]], np.ndarray, list[Candidate]]:
+    """The fits that were best at some time, which of them each output takes, and all sets that came near the best."""
+    tried: list[tuple[Candidate, FloatArray]] = []
     fits: list[tuple[Candidate, LeastSquares]] = []
     best = np.full(sample.shape[1], np.inf)
     chosen = np.zeros(sample.shape[1], int)
@@ -154,6 +162,7 @@ def _choose(
             search.record(candidate.family, None)
             continue
         search.record(candidate.family, fit.corrected)
+        tried.append((candidate, fit.corrected))
         better = fit.corrected < best
         if not fits or better.any():
             best[better] = fit.corrected[better]
@@ -161,7 +170,18 @@ def _choose(
             fits.append((candidate, fit))
         if (best <= _EXACT * fit.variance).all():
             break
-    return fits, chosen
+    return fits, chosen, [c for c, error in tried if (error <= _NEAR * best).any()]
+
+
+def _unseen(
+    bases: Sequence[Basis], tried: Sequence[Candidate], coordinates: FloatArray, sample: OutputsNQ
+) -> FloatArray | None:
+    """Q² that the choice among several sets has not flattered (Q,); None when there was no choice."""
+    if len(tried) == 1:
+        return None
+    largest = max(len(c.indices) for c in tried)
+    with bounded_threads(len(sample) * float(largest) * (largest + sample.shape[1])):
+        return cross_fitted_q2(bases, [c.indices for c in tried], coordinates, sample)
 
 
 def _indices_of(
@@ -208,32 +228,35 @@ def _information(
     chosen: np.ndarray,
     outputs: Sequence[str],
     n_points: int,
+    unseen: FloatArray | None,
 ) -> SurrogateInfo:
     used = sorted({int(c) for c in chosen})
     union = np.unique(np.concatenate([fits[c][0].indices for c in used]), axis=0)
     place = {tuple(row): k for k, row in enumerate(union.tolist())}
     coefficients = np.zeros((len(union), len(outputs)))
-    q2 = np.empty(len(outputs))
+    leave_one_out = np.empty(len(outputs))
     for c in used:
         which = np.flatnonzero(chosen == c)
         rows = np.array([place[tuple(row)] for row in fits[c][0].indices.tolist()])
         coefficients[rows[:, None], which] = fits[c][1].coefficients[:, which]
-        q2[which] = fits[c][1].q2[which]
+        leave_one_out[which] = fits[c][1].q2[which]
     model = ChaosSurrogate(
         names=design.inputs.names,
         outputs=tuple(outputs),
         bases=bases,
         indices=union,
         coefficients=coefficients,
-        q2=q2,
+        q2=leave_one_out if unseen is None else unseen,
         n_points=n_points,
     )
     labels = tuple(fits[int(c)][0].label for c in chosen)
     terms = np.array([len(fits[int(c)][0].indices) for c in chosen])
-    return surrogate_information(model, labels, terms)
+    return surrogate_information(model, labels, terms, leave_one_out)
 
 
-def surrogate_information(model: ChaosSurrogate, labels: tuple[str, ...], terms: np.ndarray) -> SurrogateInfo:
+def surrogate_information(
+    model: ChaosSurrogate, labels: tuple[str, ...], terms: np.ndarray, leave_one_out: FloatArray | None = None
+) -> SurrogateInfo:
     """What a result says about a surrogate."""
     return SurrogateInfo(
         q2=model.q2,
@@ -244,6 +267,7 @@ def surrogate_information(model: ChaosSurrogate, labels: tuple[str, ...], terms:
         total_order=model.total_order(),
         second_order=model.second_order(),
         model=model,
+        leave_one_out=leave_one_out,
     )
 
 
