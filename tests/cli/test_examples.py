@@ -87,7 +87,8 @@ def test_the_commands_of_the_readme_run_on_a_small_network(cli, tmp_path: Path, 
             Image.fromarray((level + noise).astype(np.uint8)).save(tmp_path / "images" / name / f"{k}.png")
     _network(tmp_path / "net.onnx", 16)
     monkeypatch.chdir(tmp_path)
-    small = ["--set", "estimate.n_base=32", "--set", "estimate.resamples=100", "--set", "execution.device=cpu"]
+    values = ["n_base=8", "estimator=pick_freeze", "second_order=false", "resamples=100"]
+    small = [part for value in values for part in ("--set", f"estimate.{value}")]
     for command in commands:
         arguments = shlex.split(command)
         found = cli(*arguments, *(small if arguments[0] == "audit" else ()))
