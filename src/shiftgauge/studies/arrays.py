@@ -10,6 +10,7 @@ import xarray as xr
 
 from shiftgauge.estimate.result import Indices
 from shiftgauge.evaluate.images import ImageSource
+from shiftgauge.results.status import TRUSTED_SHARE
 from shiftgauge.shifts.catalog import get
 from shiftgauge.space import Space
 from shiftgauge.types import OutputsNQ
@@ -43,7 +44,7 @@ def index_arrays(indices: Indices) -> xr.Dataset:
             "surrogate_label": (q, texts(s.label)),
             "surrogate_first_order": (i, s.first_order),
             "surrogate_total_order": (i, s.total_order),
-            "surrogate_trusted": (q, (s.q2 >= 0.9).astype(np.int8)),
+            "surrogate_trusted": (q, (s.q2 >= TRUSTED_SHARE).astype(np.int8)),
         }
     names = list(indices.names)
     return xr.Dataset(

@@ -10,10 +10,9 @@ import xarray as xr
 
 from shiftgauge.checks import require_in, require_range, unknown_name
 from shiftgauge.errors import ConfigError
-from shiftgauge.results.status import Gate, Message
+from shiftgauge.results.audit import is_factual
+from shiftgauge.results.status import TRUSTED_SHARE, Gate, Message
 
-TRUSTED_SHARE: Final = 0.9
-"""Share of the variance a surrogate must explain before its drawings are taken as the classifier's."""
 _WIDE: Final = 0.1
 _FEW_IMAGES: Final = 30
 _NOTHING: Final = 1e-9
@@ -90,10 +89,7 @@ def _judge(name: str, limit: float, arrays: xr.Dataset) -> Gate:
 
 def _surrogate_alone(arrays: xr.Dataset) -> bool:
     """Whether the indices are those of a surrogate that is no good stand-in for the classifier."""
-    if arrays.attrs["estimator"] != "gpc":
-        return False
-    share = float(arrays["surrogate_share"].sel(quantity=str(arrays.attrs["quantity_of_interest"])))
-    return not share >= TRUSTED_SHARE
+    return not is_factual(arrays, str(arrays.attrs["quantity_of_interest"]))
 
 
 def withhold_gauge(arrays: xr.Dataset) -> xr.Dataset:
