@@ -4,7 +4,7 @@ import pytest
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.analysis import analyse
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.effects import main_effect, response_surface
+from shiftgauge.estimate.effects import main_effect, near_samples, response_surface
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.reference import ImageStudy, weld_polynomial
 from shiftgauge.space import Parameter, Space
@@ -56,23 +56,30 @@ def test_a_bin_of_one_row_has_no_interval():
     assert np.isfinite(effect.bin_mean).all()
 
 
-def test_surface_is_the_surrogate_at_the_slice_with_the_samples_near_it():
-    found = response_surface(
-        DESIGN, VALUES, MODEL, ("rotation", "brightness"), fixed={"tilt": 10}, n_grid=11, nearness=0.02
-    )
+def test_surface_is_the_surrogate_at_the_slice_and_the_samples_lie_near_it():
+    axes, slice_at = ("rotation", "brightness"), {"tilt": 10.0}
+    found = response_surface(DESIGN.inputs, MODEL, axes, fixed=slice_at, n_grid=11)
     x, y = np.meshgrid(found.grid_x, found.grid_y)
     assert np.allclose(found.surface[:, :, 0], x / 90 + 2 * (y - 1) ** 2 + 3 * x / 90 * 0.5, atol=1e-6)
-    theta = DESIGN.rows(0, DESIGN.n_rows).theta[found.near]
+    near = near_samples(DESIGN, VALUES, axes, fixed=slice_at, nearness=0.02)
+    theta = DESIGN.rows(0, DESIGN.n_rows).theta[near.rows]
     assert (np.abs(theta[:, 2] - 10) <= 0.02 * 40 + 1e-9).all()
-    assert np.allclose(found.near_x, theta[:, 0])
-    assert len(found.near) == pytest.approx(0.04 * DESIGN.n_rows, rel=0.2)
+    assert np.allclose(near.x, theta[:, 0])
+    assert np.allclose(near.y, theta[:, 1])
+    assert np.array_equal(near.values, VALUES[near.rows])
+    assert len(near.rows) == pytest.approx(0.04 * DESIGN.n_rows, rel=0.2)
 
 
 def test_surface_averages_what_is_not_held():
-    found = response_surface(DESIGN, VALUES, MODEL, ("rotation", "brightness"), n_grid=5)
+    found = response_surface(DESIGN.inputs, MODEL, ("rotation", "brightness"), n_grid=5)
     x, y = np.meshgrid(found.grid_x, found.grid_y)
     assert np.allclose(found.surface[:, :, 0], x / 90 + 2 * (y - 1) ** 2, atol=1e-6)
-    assert len(found.near) == DESIGN.n_rows
+    assert len(near_samples(DESIGN, VALUES, ("rotation", "brightness")).rows) == DESIGN.n_rows
+
+
+def test_surface_needs_no_design_rows(monkeypatch):
+    monkeypatch.setattr(PickFreezeDesign, "rows", lambda *_: pytest.fail("the design was made again"))
+    response_surface(DESIGN.inputs, MODEL, ("rotation", "tilt"), n_grid=3)
 
 
 def test_image_can_be_held():
@@ -80,19 +87,36 @@ def test_image_can_be_held():
     design = PickFreezeDesign(inputs=Inputs(space=study.space, n_images=8), n_base=256)
     y = study.function(design.rows(0, design.n_rows))[:, None]
     model = analyse(design, y, outputs=["y"], resamples=0).surrogate.model
-    found = response_surface(design, y, model, ("rotation", "brightness"), fixed={"image": 3}, n_grid=5)
-    assert (design.rows(0, design.n_rows).image[found.near] == 3).all()
+    axes = ("rotation", "brightness")
+    near = near_samples(design, y, axes, fixed={"image": 3})
+    assert (design.rows(0, design.n_rows).image[near.rows] == 3).all()
+    found = response_surface(design.inputs, model, axes, fixed={"image": 3}, n_grid=5)
     expected = study.class_effect[3] + study.image_effect[3]
     assert found.surface[2, 2, 0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_surface_of_a_choice_stands_on_its_values():
+    space = Space(
+        [Parameter(name="gain", distribution="choice", options={"values": [1, 2, 8]}), *REFERENCE.space.parameters]
+    )
+    design = PickFreezeDesign(inputs=Inputs(space=space), n_base=256)
+    theta = design.rows(0, design.n_rows).theta
+    y = 3 * theta[:, :1] + theta[:, 1:2] / 90
+    model = analyse(design, y, outputs=["y"], resamples=0).surrogate.model
+    found = response_surface(design.inputs, model, ("rotation", "gain"), n_grid=5)
+    assert found.grid_y.tolist() == [1, 2, 8]
+    assert found.surface.shape == (3, 5, 1)
+    assert np.allclose(found.surface[:, :, 0], 3 * found.grid_y[:, None] + found.grid_x / 90, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "call",
     [
         lambda: main_effect(DESIGN, VALUES, "rotatoin"),
-        lambda: response_surface(DESIGN, VALUES, MODEL, ("rotation", "rotation")),
-        lambda: response_surface(DESIGN, VALUES, MODEL, ("rotation", "image")),
-        lambda: response_surface(DESIGN, VALUES, MODEL, ("rotation", "tilt"), fixed={"tilt": 0}),
+        lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "rotation")),
+        lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "image")),
+        lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "tilt"), fixed={"tilt": 0}),
+        lambda: near_samples(DESIGN, VALUES, ("rotation", "tilt"), fixed={"tlt": 0}),
     ],
 )
 def test_unknown_or_repeated_inputs_are_refused(call):

@@ -11,8 +11,9 @@ from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.inputs import IMAGE, REPEAT
+from shiftgauge.estimate.inputs import IMAGE, REPEAT, Inputs
 from shiftgauge.estimate.moments import check_values
+from shiftgauge.space import Parameter
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
@@ -106,18 +107,14 @@ def main_effect(
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseSurface:
-    """The surrogate over two inputs, and the rows of the sample near that slice.
+    """The surrogate over two inputs.
 
     Args:
         names: The two inputs.
-        grid_x: Values of the first (m,).
-        grid_y: Values of the second (m,).
-        surface: Surrogate (m, m, Q), first axis the second input, as plotting libraries expect.
+        grid_x: Values of the first (m,); the values of a `choice`.
+        grid_y: Values of the second (k,); the values of a `choice`.
+        surface: Surrogate (k, m, Q), first axis the second input, as plotting libraries expect.
         fixed: The inputs that are held, with their values; all others are averaged.
-        near: Rows of the sample near the slice (k,).
-        near_x: Their first input (k,).
-        near_y: Their second input (k,).
-        near_values: Their outputs (k, Q).
     """
 
     names: tuple[str, str]
@@ -125,40 +122,101 @@ class ResponseSurface:
     grid_y: FloatArray
     surface: FloatArray
     fixed: Mapping[str, float]
-    near: np.ndarray
-    near_x: FloatArray
-    near_y: FloatArray
-    near_values: FloatArray
 
 
 def response_surface(
-    design: PickFreezeDesign | PlainDesign,
-    values: OutputsNQ,
+    inputs: Inputs,
     surrogate: ChaosSurrogate,
     names: tuple[str, str],
     *,
     fixed: Mapping[str, float] | None = None,
     n_grid: int = 61,
-    nearness: float = 0.05,
 ) -> ResponseSurface:
-    """The surrogate over two inputs with others held, and the samples near that slice.
+    """The surrogate over two inputs with others held.
+
+    Args:
+        inputs: Those of the design that it was fitted to.
+        surrogate: One that was fitted to the inputs.
+        names: Two different inputs, neither image nor repeat.
+        fixed: Inputs that are held → value (the image by its index). All others are averaged.
+        n_grid: Points a side; a `choice` has its values instead, since nothing lies between them.
+
+    Returns:
+        The surface.
+
+    Raises:
+        ConfigError: Unknown input, or one named twice.
+
+    Example:
+        >>> from shiftgauge.estimate.chaos.gpc import gpc
+        >>> from shiftgauge.estimate.reference import weld_polynomial
+        >>> ref = weld_polynomial()
+        >>> design = PlainDesign(inputs=Inputs(space=ref.space), n=256)
+        >>> y = ref.function(design.rows(0, 256).theta)[:, None]
+        >>> model = gpc(design, y, outputs=["y"], resamples=0).surrogate.model
+        >>> response_surface(design.inputs, model, ("rotation", "tilt"), n_grid=3).surface.shape
+        (3, 3, 1)
+    """
+    held, columns = _slice(inputs, names, fixed)
+    x, y = (_axis(inputs.space[name], n_grid) for name in names)
+    grid_x, grid_y = np.meshgrid(x, y)
+    points = np.column_stack([grid_x.ravel(), grid_y.ravel(), *(np.full(grid_x.size, v) for v in held.values())])
+    surface = surrogate.conditional_mean(columns, points).reshape(len(y), len(x), -1)
+    return ResponseSurface(names=names, grid_x=x, grid_y=y, surface=surface, fixed=held)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearSamples:
+    """Rows of a sample near a slice.
+
+    Args:
+        rows: Their numbers (k,).
+        x: First input (k,).
+        y: Second input (k,).
+        values: Outputs (k, Q).
+    """
+
+    rows: np.ndarray
+    x: FloatArray
+    y: FloatArray
+    values: FloatArray
+
+
+def near_samples(
+    design: PickFreezeDesign | PlainDesign,
+    values: OutputsNQ,
+    names: tuple[str, str],
+    *,
+    fixed: Mapping[str, float] | None = None,
+    nearness: float = 0.05,
+) -> NearSamples:
+    """The rows of the sample near a slice of a response surface; with nothing held all rows.
 
     Args:
         design: What was evaluated.
         values: Outputs at its rows (n_rows, Q).
-        surrogate: Fitted to them.
-        names: Two different inputs, neither image nor repeat.
-        fixed: Inputs that are held → value (the image by its index). All others are averaged.
-        n_grid: Points a side.
+        names: The surface's two inputs.
+        fixed: Inputs that are held → value.
         nearness: A row is near when every held parameter's probability is within this of the slice's.
 
     Returns:
-        Surface and samples; with nothing held all rows are near.
+        The rows with their coordinates and outputs.
 
     Raises:
         ConfigError: Unknown input, or one named twice.
     """
-    inputs = design.inputs
+    held, columns = _slice(design.inputs, names, fixed)
+    sample = _checked(design, values)
+    unit = design.rows(0, design.n_rows).unit
+    near = np.flatnonzero(_near(design, unit, held, nearness))
+    coordinates = design.inputs.coordinates(unit[near])
+    return NearSamples(rows=near, x=coordinates[:, columns[0]], y=coordinates[:, columns[1]], values=sample[near])
+
+
+def _slice(
+    inputs: Inputs, names: tuple[str, str], fixed: Mapping[str, float] | None
+) -> tuple[dict[str, float], list[int]]:
+    """The held inputs, and the columns of the axes and of these."""
     held = dict(fixed or {})
     shifts = [n for n in inputs.names if n not in (IMAGE, REPEAT)]
     for name in names:
@@ -167,26 +225,13 @@ def response_surface(
         require_in("input", name, [n for n in inputs.names if n != REPEAT])
     if len({*names, *held}) != 2 + len(held):
         raise ConfigError(f"the two axes {names} and the held inputs {list(held)} must all differ")
-    columns = [inputs.names.index(name) for name in (*names, *held)]
-    x, y = (np.linspace(*inputs.space[name].display_range(), n_grid) for name in names)
-    grid_x, grid_y = np.meshgrid(x, y)
-    points = np.column_stack([grid_x.ravel(), grid_y.ravel(), *(np.full(grid_x.size, v) for v in held.values())])
-    surface = surrogate.conditional_mean(columns, points).reshape(n_grid, n_grid, -1)
-    sample = check_values(design, values, surrogate.outputs)
-    unit = design.rows(0, design.n_rows).unit
-    near = np.flatnonzero(_near(design, unit, held, nearness))
-    coordinates = inputs.coordinates(unit[near])
-    return ResponseSurface(
-        names=names,
-        grid_x=x,
-        grid_y=y,
-        surface=surface,
-        fixed=held,
-        near=near,
-        near_x=coordinates[:, columns[0]],
-        near_y=coordinates[:, columns[1]],
-        near_values=sample[near],
-    )
+    return held, [inputs.names.index(name) for name in (*names, *held)]
+
+
+def _axis(parameter: Parameter, n_grid: int) -> FloatArray:
+    if parameter.levels is not None:
+        return parameter.levels[0]
+    return np.linspace(*parameter.display_range(), n_grid)
 
 
 def _near(
@@ -208,14 +253,18 @@ def _near(
 def _sample(
     design: PickFreezeDesign | PlainDesign, values: OutputsNQ, column: int
 ) -> tuple[FloatArray, FloatArray, OutputsNQ]:
-    array = np.asarray(values, float)
-    width = array.shape[1] if array.ndim == 2 else 1
-    sample = check_values(design, array, [str(q) for q in range(width)])
+    sample = _checked(design, values)
     unit = design.rows(0, design.n_rows).unit
     if isinstance(design, PickFreezeDesign):
         kept = np.arange(design.n_rows) % design.rows_per_block < 2
         unit, sample = unit[kept], sample[kept]
     return design.inputs.coordinates(unit)[:, column], unit[:, column], sample
+
+
+def _checked(design: PickFreezeDesign | PlainDesign, values: OutputsNQ) -> OutputsNQ:
+    array = np.asarray(values, float)
+    width = array.shape[1] if array.ndim == 2 else 1
+    return check_values(design, array, [str(q) for q in range(width)])
 
 
 def _bins(which: np.ndarray, coordinate: FloatArray, sample: OutputsNQ, level: float) -> dict[str, Any]:

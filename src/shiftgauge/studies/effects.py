@@ -74,7 +74,7 @@ def effect_arrays(indices: Indices, setup: Setup, values_nq: OutputsNQ) -> xr.Da
     model = None if indices.surrogate is None else indices.surrogate.model
     parts = [_main_effects(indices, setup, values, model)]
     if model is not None and setup.space.n_varying > 1:
-        parts.append(_surfaces(indices, setup, values, model))
+        parts.append(_surfaces(indices, setup, model))
     return xr.merge(parts, join="outer")
 
 
@@ -96,18 +96,21 @@ def _main_effects(indices: Indices, setup: Setup, values: OutputsNQ, model: Chao
     return xr.Dataset(variables, coords={"quantity": list(indices.outputs), "shift": list(names)})
 
 
-def _surfaces(indices: Indices, setup: Setup, values: OutputsNQ, model: ChaosSurrogate) -> xr.Dataset:
+def _surfaces(indices: Indices, setup: Setup, model: ChaosSurrogate) -> xr.Dataset:
     ranked = _ranked(indices, setup)
     pairs = sorted(combinations(ranked, 2), key=lambda pair: ranked.index(pair[0]) + ranked.index(pair[1]))[:PAIRS]
     thirds = [next((name for name in ranked if name not in pair), "") for pair in pairs]
     slices = [_slices(setup.space[third]) if third else np.full(SLICES, np.nan) for third in thirds]
+    # a `choice` has as many heights as values; each stands at several neighbouring lines of the common grid
     z = np.empty((len(indices.outputs), len(pairs), SLICES, _GRID, _GRID))
-    x, y = np.empty((len(pairs), _GRID)), np.empty((len(pairs), _GRID))
+    x, y = np.empty((2, len(pairs), _GRID))
     for p, (pair, third) in enumerate(zip(pairs, thirds, strict=True)):
         for s, level in enumerate(slices[p]):
             fixed = {third: float(level)} if third else {}
-            cut = response_surface(setup.rows.design, values, model, pair, fixed=fixed, n_grid=_GRID)
-            x[p], y[p], z[:, p, s] = cut.grid_x, cut.grid_y, np.moveaxis(cut.surface, -1, 0)
+            cut = response_surface(setup.rows.design.inputs, model, pair, fixed=fixed, n_grid=_GRID)
+            m, k = _spread(len(cut.grid_x), _GRID), _spread(len(cut.grid_y), _GRID)
+            x[p], y[p] = cut.grid_x[m], cut.grid_y[k]
+            z[:, p, s] = np.moveaxis(cut.surface[np.ix_(k, m)], -1, 0)
     return xr.Dataset(
         {
             "pair_first": ("pair", texts(pair[0] for pair in pairs)),
@@ -132,8 +135,13 @@ def _ranked(indices: Indices, setup: Setup) -> list[str]:
 def _slices(parameter: Parameter) -> np.ndarray:
     if parameter.levels is not None:
         values = parameter.levels[0]
-        return values[np.linspace(0, len(values) - 1, SLICES).round().astype(int)]
+        return values[_spread(len(values), SLICES)]
     return np.linspace(*parameter.display_range(), SLICES)
+
+
+def _spread(n: int, count: int) -> np.ndarray:
+    """Positions of `count` of n things in order, evenly, each about as often as any other."""
+    return np.linspace(0, n - 1, count).round().astype(int)
 
 
 def _rows(tables: Sequence[GaugeTable], attribute: str) -> np.ndarray:
