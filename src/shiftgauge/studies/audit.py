@@ -91,7 +91,7 @@ def audit(
             `shiftgauge.data.load.load_data` takes it.
         space: What varies: a `Space`, {shift: distribution}, or the name of a preset such as `weld`.
         shifts: How shifts are applied; default: the preset's way, or `ShiftOptions()`.
-        estimator: `assisted` (pick-freeze sharpened by a chaos surrogate, unbiased), `pick_freeze`, or `gpc`
+        estimator: `assisted` (pick-freeze sharpened by a chaos surrogate), `pick_freeze`, or `gpc`
             (surrogate alone on n_base points).
         n_base: Base samples, a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`.
         second_order: Estimate the share of each pair as well; without it the cost is n_base · (d + 2).

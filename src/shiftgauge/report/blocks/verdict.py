@@ -17,7 +17,7 @@ TRUST: Final = {
 }
 """What each level of a message says about the whole result."""
 _METHOD: Final = {
-    "assisted": "surrogate-assisted pick-freeze (unbiased whatever the surrogate's quality)",
+    "assisted": "surrogate-assisted pick-freeze (corrected by the sample, so that it does not rest on the surrogate)",
     "pick_freeze": "pick-freeze Monte Carlo",
     "gpc": "polynomial chaos surrogate alone",
 }
