@@ -35,7 +35,7 @@ def analyse(
         design: What was evaluated.
         values: Outputs at its rows, in order (n_rows, Q).
         outputs: Their names.
-        estimator: `assisted` (default: corrected by the sample, sharp where f is smooth), `pick_freeze` (no surrogate) or
+        estimator: `assisted` (default: a surrogate corrected by the sample), `pick_freeze` (no surrogate) or
             `gpc` (the surrogate alone, from a plain design).
         image_features: Numbers per image (n_images, k) that a surrogate may use.
         chaos: Terms of the surrogate.
