@@ -89,13 +89,15 @@ def fit_terms(bases: Sequence[Basis], indices: IndexSet, coordinates: FloatArray
 
 
 def _by_products(rule: ProductRule, phi: FloatArray, coordinates: FloatArray, values: OutputsNQ) -> LeastSquares | None:
-    gram, parts = rule.gram_and_parts(coordinates)
-    factor = cholesky_factor(gram)
-    if factor is None:
-        return None
-    inverse = cho_solve((factor, True), np.eye(len(phi)), overwrite_b=True)
+    with bounded_threads(float(len(phi)) ** 3):
+        gram, parts = rule.gram_and_parts(coordinates)
+        factor = cholesky_factor(gram)
+        if factor is None:
+            return None
+        inverse = cho_solve((factor, True), np.eye(len(phi)), overwrite_b=True)
+        leverages = rule.leverages(inverse, parts)
     coefficients = cho_solve((factor, True), phi @ values)
-    return _errors(phi, values, coefficients, inverse, rule.leverages(inverse, parts))
+    return _errors(phi, values, coefficients, inverse, leverages)
 
 
 def _plain(phi: FloatArray, values: OutputsNQ) -> LeastSquares:
