@@ -14,5 +14,5 @@ def test_a_page_is_opened_only_where_there_is_a_screen(monkeypatch, display, ask
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.setattr(browser.typer, "launch", opened.append)
-    assert browser.open_page(Path("report.html")) is asked
+    assert browser.show_page(Path("report.html")) is asked
     assert opened == (["report.html"] if asked else [])

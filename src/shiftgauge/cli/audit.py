@@ -54,7 +54,7 @@ def audit_command(
             log_run(result, folder, mlflow)
         tell(result, folder, quiet=quiet)
         if open_page:
-            open_page(folder / "report.html")
+            show_page(folder / "report.html")
 
 
 def run_folder(loaded: LoadedConfig, out: Path | None) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 
-def open_page(page: Path) -> bool:
+def show_page(page: Path) -> bool:
     """Opens a page in the browser; on a machine without a screen nothing is tried.
 
     Returns:

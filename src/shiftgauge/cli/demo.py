@@ -29,4 +29,4 @@ def demo_command(
         result = demo(out=out, small=small, progress=False if quiet else None)
         tell(result, out, quiet=quiet)
         if open_page:
-            open_page(out / "report.html")
+            show_page(out / "report.html")

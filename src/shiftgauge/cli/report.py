@@ -38,4 +38,4 @@ def report_command(
             Console(highlight=False).print(summary(result))
             typer.echo(f"page: {page}")
         if open_page:
-            open_page(page)
+            show_page(page)
