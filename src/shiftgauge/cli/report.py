@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import Debug, Quiet, exit_codes
 
 
