@@ -57,7 +57,7 @@ def _nested(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_nested("shifts/parameters", {"motion_blur_angle": [0, 9]}), "only qualifies `motion_blur`"),
         (_nested("shifts/preset", "wled"), "unknown preset `wled`; did you mean `weld`?"),
         (_nested("shifts/order", ["rotation"]), "`order` must name each of"),
-        (_nested("estimate/n_base", 100), "must be a power of two"),
+        (_nested("estimate/n_base", 7), "must be ≥ 8, got 7"),
         (_nested("estimate/quantity", "probabilty"), "did you mean `probability`?"),
         (_nested("estimate/classes", ["drak"]), "did you mean `dark`?"),
         (_nested("estimate/images", ["dark/dark0.jpg"]), "did you mean `dark/dark0.png`?"),

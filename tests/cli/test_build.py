@@ -10,8 +10,8 @@ import yaml
 from shiftgauge.cli.build import build_space, chaos_options, execution_options, shift_options
 from shiftgauge.cli.reader import LoadedConfig, load_config
 from shiftgauge.errors import ConfigError
-from shiftgauge.estimate.bootstrap import check_bootstrap
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.shifts.pipeline import ShiftPipeline
 
@@ -108,6 +108,6 @@ def test_file_options_and_pipeline_agree_on_what_is_allowed(
 
 
 @pytest.mark.parametrize("level", [0.49, 0.5, 0.999, 0.9991, 1.0])
-def test_file_and_bootstrap_agree_on_the_level_of_intervals(tmp_path: Path, level: float) -> None:
+def test_file_and_estimators_agree_on_the_level_of_intervals(tmp_path: Path, level: float) -> None:
     from_file = _accepted(lambda: _load(tmp_path, estimate={"confidence_level": level}))
-    assert from_file == _accepted(lambda: check_bootstrap(100, level))
+    assert from_file == _accepted(lambda: check_resampling(100, level))

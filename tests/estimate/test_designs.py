@@ -82,6 +82,33 @@ def test_doubling_the_blocks_keeps_the_rows():
     assert np.array_equal(small.rows(0, small.n_rows).unit, large.rows(0, small.n_rows).unit)
 
 
+@pytest.mark.parametrize("method", ["sobol", "halton"])
+@pytest.mark.parametrize("replicates", [1, 7, 16])
+def test_more_blocks_keep_the_earlier_ones_across_pages(method, replicates):
+    def base(n):
+        return PickFreezeDesign(inputs=Inputs(space=space(1)), n_base=n, method=method, replicates=replicates)
+
+    small, large = base(1000), base(4500)
+    assert np.array_equal(small.rows(0, small.n_rows).unit, large.rows(0, small.n_rows).unit)
+
+
+@pytest.mark.parametrize("method", ["sobol", "halton", "lhs"])
+def test_replicates_are_whole_designs_that_know_nothing_of_each_other(method):
+    design = PickFreezeDesign(inputs=Inputs(space=space()), n_base=1024, method=method, replicates=8)
+    base = design.rows(0, design.n_rows).unit.reshape(1024, -1, 3)[:, 0]
+    parts = [base[k::8] for k in range(8)]
+    for part in parts:  # each fills the line evenly by itself
+        assert np.abs(np.sort(part[:, 0]) - (np.arange(128) + 0.5) / 128).max() < 0.03
+    means = np.array([np.exp(part[:, 1]).mean() for part in parts])
+    assert len(np.unique(means)) == 8
+
+
+def test_blocks_of_a_random_design_have_no_replicates():
+    assert PickFreezeDesign(inputs=INPUTS, n_base=64, method="random").grouping.n_groups == 64
+    assert PickFreezeDesign(inputs=INPUTS, n_base=64).grouping.n_groups == 16
+    assert PickFreezeDesign(inputs=INPUTS, n_base=64, replicates=1).grouping.n_groups == 64
+
+
 def test_images_are_drawn_equally_often():
     rows = PlainDesign(inputs=INPUTS, n=64).rows(0, 64)
     assert np.bincount(rows.image, minlength=8).tolist() == [8] * 8
@@ -130,7 +157,8 @@ def test_rows_are_named_for_messages():
         (lambda: unit_design(4, 2, "sobl"), "did you mean `sobol`"),
         (lambda: unit_design(4, 2, seed=-1), "seed"),
         (lambda: unit_design(4, 30_000), "21201"),
-        (lambda: PickFreezeDesign(inputs=INPUTS, n_base=100), "64 or 128"),
+        (lambda: PickFreezeDesign(inputs=INPUTS, n_base=100, replicates=0), "≥ 1"),
+        (lambda: PickFreezeDesign(inputs=INPUTS, n_base=100, replicates=3), "1 or at least 4"),
         (lambda: PickFreezeDesign(inputs=INPUTS, n_base=1), "≥ 2"),
         (lambda: PickFreezeDesign(inputs=INPUTS, n_base=4, groups={"g": ["x9"]}), "x9"),
         (lambda: PickFreezeDesign(inputs=INPUTS, n_base=4, groups={"g": ["x0"], "h": ["x0"]}), "two groups"),

@@ -4,7 +4,7 @@ import pytest
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.analysis import analyse
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.effects import main_effect, near_samples, response_surface
+from shiftgauge.estimate.effects import main_effect, response_surface
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.reference import ImageStudy, weld_polynomial
 from shiftgauge.space import Parameter, Space
@@ -56,25 +56,17 @@ def test_a_bin_of_one_row_has_no_interval():
     assert np.isfinite(effect.bin_mean).all()
 
 
-def test_surface_is_the_surrogate_at_the_slice_and_the_samples_lie_near_it():
+def test_surface_is_the_surrogate_at_the_slice():
     axes, slice_at = ("rotation", "brightness"), {"tilt": 10.0}
     found = response_surface(DESIGN.inputs, MODEL, axes, fixed=slice_at, n_grid=11)
     x, y = np.meshgrid(found.grid_x, found.grid_y)
     assert np.allclose(found.surface[:, :, 0], x / 90 + 2 * (y - 1) ** 2 + 3 * x / 90 * 0.5, atol=1e-6)
-    near = near_samples(DESIGN, VALUES, axes, fixed=slice_at, nearness=0.02)
-    theta = DESIGN.rows(0, DESIGN.n_rows).theta[near.rows]
-    assert (np.abs(theta[:, 2] - 10) <= 0.02 * 40 + 1e-9).all()
-    assert np.allclose(near.x, theta[:, 0])
-    assert np.allclose(near.y, theta[:, 1])
-    assert np.array_equal(near.values, VALUES[near.rows])
-    assert len(near.rows) == pytest.approx(0.04 * DESIGN.n_rows, rel=0.2)
 
 
 def test_surface_averages_what_is_not_held():
     found = response_surface(DESIGN.inputs, MODEL, ("rotation", "brightness"), n_grid=5)
     x, y = np.meshgrid(found.grid_x, found.grid_y)
     assert np.allclose(found.surface[:, :, 0], x / 90 + 2 * (y - 1) ** 2, atol=1e-6)
-    assert len(near_samples(DESIGN, VALUES, ("rotation", "brightness")).rows) == DESIGN.n_rows
 
 
 def test_surface_needs_no_design_rows(monkeypatch):
@@ -88,8 +80,6 @@ def test_image_can_be_held():
     y = study.function(design.rows(0, design.n_rows))[:, None]
     model = analyse(design, y, outputs=["y"], resamples=0).surrogate.model
     axes = ("rotation", "brightness")
-    near = near_samples(design, y, axes, fixed={"image": 3})
-    assert (design.rows(0, design.n_rows).image[near.rows] == 3).all()
     found = response_surface(design.inputs, model, axes, fixed={"image": 3}, n_grid=5)
     expected = study.class_effect[3] + study.image_effect[3]
     assert found.surface[2, 2, 0] == pytest.approx(expected, abs=1e-3)
@@ -116,7 +106,7 @@ def test_surface_of_a_choice_stands_on_its_values():
         lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "rotation")),
         lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "image")),
         lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "tilt"), fixed={"tilt": 0}),
-        lambda: near_samples(DESIGN, VALUES, ("rotation", "tilt"), fixed={"tlt": 0}),
+        lambda: response_surface(DESIGN.inputs, MODEL, ("rotation", "tilt"), fixed={"tlt": 0}),
     ],
 )
 def test_unknown_or_repeated_inputs_are_refused(call):

@@ -54,13 +54,13 @@ def test_known_components_are_recovered(study, estimator):
 
 def test_intervals_of_all_components_cover_the_truth():
     study, hits = ImageStudy(n_images=20, noise=0.3), []
-    for seed in range(60):
-        found = study_indices(study, n_base=128, seed=seed, resamples=200)
+    for seed in range(100):
+        found = study_indices(study, n_base=128, seed=seed)
         table = gauge_table(found, output="score", image_labels=study.labels)
         wanted = expected(study)
         hits.append([r.variance_interval[0] <= wanted[r.name] <= r.variance_interval[1] for r in table.rows])
-    assert 0.9 <= np.mean(hits) <= 0.995
-    assert (np.mean(hits, axis=0) >= 0.83).all()
+    assert 0.92 <= np.mean(hits) <= 0.98
+    assert (np.mean(hits, axis=0) >= 0.87).all()  # 95 % less 3.7 standard errors of 100 repetitions
 
 
 def test_components_add_up():

@@ -61,17 +61,17 @@ def test_estimates_equal_the_textbook_sums():
             assert found.second_order[0, j, i] == pytest.approx(second)
 
 
-@pytest.mark.parametrize("method", ["random", "lhs"])
+@pytest.mark.parametrize("method", ["random", "lhs", "sobol", "halton"])
 def test_intervals_cover_the_truth_as_often_as_they_say(method):
     reference, hits = ISHIGAMI, []
-    for seed in range(100):
+    for seed in range(150):
         design, y = sample(reference, 512, method=method, seed=seed)
         found = pick_freeze(design, y, outputs=["y"], resamples=300, seed=seed)
         low, high = np.moveaxis(np.concatenate([found.first_order_interval[0], found.total_order_interval[0]]), 1, 0)
         truth = np.concatenate([reference.first_order, reference.total_order])
         hits.append((low <= truth) & (truth <= high))
-    assert 0.9 <= np.mean(hits) <= 0.99
-    assert (np.mean(hits, axis=0) >= 0.87).all()
+    assert 0.92 <= np.mean(hits) <= 0.98
+    assert (np.mean(hits, axis=0) >= 0.88).all()  # 95 % less 4 standard errors of 150 repetitions
 
 
 def test_same_seed_gives_the_same_bits_and_another_stays_within_the_interval():
@@ -82,7 +82,7 @@ def test_same_seed_gives_the_same_bits_and_another_stays_within_the_interval():
         low, high = np.moveaxis(getattr(first, f"{name}_interval")[0], 1, 0)
         moved = getattr(other, name)[0]
         assert not np.array_equal(moved, getattr(first, name)[0])
-        assert ((low <= moved) & (moved <= high)).all()
+        assert (np.abs(moved - getattr(first, name)[0]) <= 1.5 * (high - low)).all()
 
 
 def test_many_outputs_equal_one_at_a_time():
@@ -149,7 +149,7 @@ def test_one_input_works():
 def test_group_index_is_the_closed_index_of_its_members():
     reference = ISHIGAMI
     groups = {"x1 and x3": ["x1", "x3"]}
-    design = PickFreezeDesign(inputs=Inputs(space=reference.space), n_base=1024, groups=groups)
+    design = PickFreezeDesign(inputs=Inputs(space=reference.space), n_base=1024, groups=groups, replicates=1)
     y = reference.function(design.rows(0, design.n_rows).theta)[:, None]
     for estimator in ("pick_freeze", "assisted"):
         found = analyse(design, y, outputs=["y"], estimator=estimator, resamples=20)

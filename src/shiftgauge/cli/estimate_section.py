@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from shiftgauge.cli.section import Auto, Section
 
@@ -55,7 +55,7 @@ class EstimateSection(Section):
     )
     n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
         default=512,
-        description="Base samples, a power of two, at least 32 for assisted; there are n_base × (2 × inputs + 2) "
+        description="Base samples, best a power of two, at least 32 for assisted; there are n_base × (2 × inputs + 2) "
         "evaluations.",
     )
     second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
@@ -63,7 +63,9 @@ class EstimateSection(Section):
         default="auto", description="Short for `chaos.degree`: one number, or auto."
     )
     chaos: ChaosSection = Field(default_factory=ChaosSection, description="The polynomial terms of the surrogate.")
-    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(default=1000, description="Bootstrap resamples.")
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        default=1000, description="Bootstrap resamples, where the design has no replicates (gpc)."
+    )
     confidence_level: Annotated[float, Field(ge=0.5, le=0.999)] = Field(
         default=0.95, description="Level of every interval."
     )
@@ -78,16 +80,6 @@ class EstimateSection(Section):
     )
     classes: list[str] = Field(default_factory=list, description="Further classes whose probability is recorded.")
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
-
-    @field_validator("n_base")
-    @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value & (value - 1):
-            low = 1 << (value.bit_length() - 1)
-            raise ValueError(
-                f"must be a power of two, because the design is a Sobol' sequence; near are {low} and {2 * low}"
-            )
-        return value
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

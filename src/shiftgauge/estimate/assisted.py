@@ -7,7 +7,6 @@ import numpy as np
 
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
-from shiftgauge.estimate.bootstrap import check_bootstrap, resampling_groups
 from shiftgauge.estimate.chaos.basis import input_bases
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, candidate_sets, sample_room
 from shiftgauge.estimate.chaos.gpc import GOOD_Q2, default_features, surrogate_information
@@ -15,12 +14,8 @@ from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, g
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.crossfit import CrossFit, cross_fit, fold_of_block
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.moments import (
-    GroupSums,
-    PickFreezeMoments,
-    chunk_columns,
-    sum_runs,
-)
+from shiftgauge.estimate.moments import GroupSums, PickFreezeMoments
+from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import sobol_indices
 from shiftgauge.estimate.threads import bounded_threads
@@ -49,9 +44,8 @@ def assisted(
     Every mean T̄[f] of a pick-freeze product is estimated as T̄[f] - w (T̄[g] - E T[g]), where E T[g] is a sum of
     squared coefficients. Surrogate and weight used at a block come from the folds that do not hold it: given these the
     control variate has mean zero, whatever g is, and the error is that of f - g where g is good. What looks at all
-    folds (the centring, the choice of terms and penalty) leaves a bias far below the standard error. Since what remains
-    behaves like independent noise, the bootstrap intervals are fair on a Sobol' design too, which those of plain
-    pick-freeze are not.
+    folds (the centring, the choice of terms and penalty) leaves a bias far below the standard error. Since the smooth
+    part is exact, independent replicates of the design, which make its intervals fair, cost hardly any accuracy.
 
     Args:
         design: What was evaluated, with at least 20 blocks.
@@ -61,11 +55,11 @@ def assisted(
         image_features: Numbers per image (n_images, k) in which g may follow the image, for example class
             indicators and the output at the unshifted image. Default: one indicator per image when there are
             at most 30, else none.
-        n_folds: Folds of blocks, ≥ 2.
+        n_folds: Folds of blocks, ≥ 2; at most one for each replicate of the design.
         weight: `best` takes, for each product and fold, the w in [0, 1] of least variance on the other folds, so
             that a poor surrogate does no harm; `one` keeps w = 1.
-        resamples: Bootstrap resamples of whole blocks.
-        confidence_level: Of the percentile intervals.
+        resamples: Bootstrap resamples of whole blocks, where the design has no replicates.
+        confidence_level: Of the intervals.
         seed: Of the resampling.
 
     Returns:
@@ -89,9 +83,10 @@ def assisted(
         Owen, A. B. (2013). Monte Carlo theory, methods and examples, ch. 8 (control variates).
         Chernozhukov, V. et al. (2018). Double/debiased machine learning (cross-fitting). doi:10.1111/ectj.12097
     """
-    check_bootstrap(resamples, confidence_level)
+    check_resampling(resamples, confidence_level)
     require_positive_int("n_folds", n_folds, low=2)
     require_in("weight", weight, ("best", "one"))
+    n_folds = min(n_folds, design.grouping.n_groups)
     if design.n_base < max(MIN_BASE, 2 * n_folds):
         raise ConfigError(
             f"the `assisted` estimator needs `n_base` ≥ {max(MIN_BASE, 2 * n_folds)}, got {design.n_base}; "
@@ -138,61 +133,60 @@ class AssistedMoments:
 
     def sums(self, outputs: slice) -> GroupSums:
         """Group sums of all columns for those outputs."""
-        plain = self.plain.sums(outputs)
-        control = self._control(outputs)
-        counts = plain.counts
-        if self.weight == "one":
-            return GroupSums(values=plain.values - control, counts=counts)
-        n_folds = len(self.fit.folds)
-        weight = control_weights(plain.values, control, counts, n_folds)
-        fold = np.arange(len(counts)) % n_folds
-        return GroupSums(values=plain.values - weight[..., fold] * control, counts=counts)
+        grouping, n_folds = self.design.grouping, len(self.fit.folds)
+        exact = np.stack([chaos_columns(c[:, outputs], self._matrix) for c in self.fit.folds], axis=-1)
+        shape = exact.shape[:2]
+        plain, control = np.zeros((2, *shape, grouping.n_groups))
+        products = FoldProducts(shape, n_folds)
+        for span in grouping.chunks(3 * shape[0] * shape[1]):
+            f = self.plain.columns(span, outputs)
+            g = self.plain.columns_of(self._surrogate[span, :, outputs])
+            fold = fold_of_block(np.arange(span.start, span.stop), grouping, n_folds)
+            g -= exact[..., fold]
+            grouping.add(plain, f, span.start)
+            grouping.add(control, g, span.start)
+            products.add(f, g, fold)
+        if self.weight == "best":
+            control *= products.weights()[..., np.arange(grouping.n_groups) % n_folds]
+        return GroupSums(values=plain - control, counts=grouping.counts)
 
     def base_values(self, output: int) -> FloatArray:
         """Values of one output at the rows A and B (N, 2)."""
         return self.plain.base_values(output)
 
-    def _control(self, outputs: slice) -> FloatArray:
-        """Group sums of T[g] - E T[g] (K, q, G)."""
-        n, n_folds = self.design.n_base, len(self.fit.folds)
-        exact = np.stack([chaos_columns(c[:, outputs], self._matrix) for c in self.fit.folds])
-        starts = resampling_groups(n)
-        out = np.empty((self.layout.n_columns, exact.shape[2], len(starts)))
-        for first, last, span, run in chunk_columns(n, exact.shape[2] * self.layout.n_columns):
-            columns = self.plain.columns_of(self._surrogate[span, :, outputs])
-            fold = fold_of_block(np.arange(span.start, span.stop), n, n_folds)
-            for k in range(n_folds):
-                columns[:, :, fold == k] -= exact[k][:, :, None]
-            out[:, :, first:last] = sum_runs(columns, run)
-        return out
 
-
-def control_weights(plain: FloatArray, control: FloatArray, counts: FloatArray, n_folds: int) -> FloatArray:
-    """The weight w in [0, 1] of least variance for each fold, from the groups of all other folds.
-
-    w_k = cov(T[f], T[g]) / var(T[g]) over the groups g with g mod n_folds ≠ k.
+class FoldProducts:
+    """Sums over each fold of T[f], T[g], their product and T[g]², from which the weights follow.
 
     Args:
-        plain: Group sums of T[f] (K, q, G).
-        control: Group sums of T[g] - E T[g] (K, q, G).
-        counts: Blocks in each group (G,).
-        n_folds: Number of folds, to which groups are dealt in turn.
-
-    Returns:
-        Weights (K, q, n_folds); 1 where T[g] does not vary.
+        shape: Columns and outputs (K, q).
+        n_folds: Number of folds.
     """
 
-    def by_fold(product: str, *factors: FloatArray) -> FloatArray:
-        parts = [np.einsum(product, *(v[..., k::n_folds] for v in factors)) for k in range(n_folds)]
-        inside = np.stack(parts, axis=-1)
-        return inside.sum(axis=-1, keepdims=True) - inside
+    def __init__(self, shape: tuple[int, int], n_folds: int) -> None:
+        self._count: Final = np.zeros(n_folds)
+        self._sums: Final = np.zeros((4, *shape, n_folds))
 
-    n, squares = by_fold("g->", counts), by_fold("g,g->", counts, counts)
-    f, g = by_fold("kqg->kq", plain) / n, by_fold("kqg->kq", control) / n
-    fc, gc = by_fold("kqg,g->kq", plain, counts), by_fold("kqg,g->kq", control, counts)
-    above = by_fold("kqg,kqg->kq", plain, control) - f * gc - g * fc + f * g * squares
-    below = by_fold("kqg,kqg->kq", control, control) - 2 * g * gc + g * g * squares
-    return np.clip(np.divide(above, below, out=np.ones_like(above), where=below > 0), 0.0, 1.0)
+    def add(self, f: FloatArray, g: FloatArray, fold_n: np.ndarray) -> None:
+        """Adds columns T[f] and T[g] - E T[g] of some blocks (K, q, n) and their folds (n,)."""
+        for k in range(len(self._count)):
+            a, b = f[..., fold_n == k], g[..., fold_n == k]
+            self._count[k] += a.shape[-1]
+            parts = a.sum(axis=-1), b.sum(axis=-1), np.einsum("kqn,kqn->kq", a, b), np.einsum("kqn,kqn->kq", b, b)
+            self._sums[..., k] += np.stack(parts)
+
+    def weights(self) -> FloatArray:
+        """The weight w in [0, 1] of least variance for each fold, from the blocks of all other folds.
+
+        w_k = cov(T[f], T[g]) / var(T[g]) over the blocks outside fold k.
+
+        Returns:
+            Weights (K, q, n_folds); 1 where T[g] does not vary.
+        """
+        n = self._count.sum() - self._count
+        f, g, fg, gg = (self._sums.sum(axis=-1, keepdims=True) - self._sums) / n
+        above, below = fg - f * g, gg - g * g
+        return np.clip(np.divide(above, below, out=np.ones_like(above), where=below > 0), 0.0, 1.0)
 
 
 def _fit(plain: PickFreezeMoments, options: ChaosOptions, features: FloatArray | None, n_folds: int) -> CrossFit:

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky
 
 from shiftgauge.errors import NumericalError
-from shiftgauge.estimate.bootstrap import group_size
 from shiftgauge.estimate.chaos.basis import Basis
 from shiftgauge.estimate.chaos.candidates import Candidate, FamilySearch
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.vandermonde import vandermonde
 from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.types import FloatArray, OutputsNQ
 
 _CHUNK: Final = 16_384
@@ -59,9 +59,9 @@ class CrossFit:
         return out
 
 
-def fold_of_block(block_n: np.ndarray, n_base: int, n_folds: int) -> np.ndarray:
-    """Fold of each block: neighbours in the sequence go to different folds, blocks resampled together to the same."""
-    return block_n // group_size(n_base) % n_folds
+def fold_of_block(block_n: np.ndarray, grouping: Grouping, n_folds: int) -> np.ndarray:
+    """Fold of each block: whole groups are dealt in turn, so that blocks that may depend on each other share a fold."""
+    return grouping.of_block(block_n) % n_folds
 
 
 def cross_fit(
@@ -81,7 +81,7 @@ def cross_fit(
         centred: Outputs at its rows, less their means (n_rows, Q).
         bases: One per input.
         candidates: Sets of terms.
-        n_folds: K ≥ 2; blocks, not rows, are dealt to folds.
+        n_folds: K ≥ 2; the design's groups of blocks, not rows, are dealt to folds.
 
     Returns:
         The surrogates.
@@ -153,7 +153,7 @@ def _pieces(
     for start in range(0, design.n_rows, size):
         stop = min(start + size, design.n_rows)
         coordinates = design.inputs.coordinates(design.rows(start, stop).unit)
-        fold_n = fold_of_block(np.arange(start, stop) // design.rows_per_block, design.n_base, n_folds)
+        fold_n = fold_of_block(np.arange(start, stop) // design.rows_per_block, design.grouping, n_folds)
         yield start, fold_n, vandermonde(bases, indices, coordinates)
 
 

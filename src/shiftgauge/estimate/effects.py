@@ -165,54 +165,6 @@ def response_surface(
     return ResponseSurface(names=names, grid_x=x, grid_y=y, surface=surface, fixed=held)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NearSamples:
-    """Rows of a sample near a slice.
-
-    Args:
-        rows: Their numbers (k,).
-        x: First input (k,).
-        y: Second input (k,).
-        values: Outputs (k, Q).
-    """
-
-    rows: np.ndarray
-    x: FloatArray
-    y: FloatArray
-    values: FloatArray
-
-
-def near_samples(
-    design: PickFreezeDesign | PlainDesign,
-    values: OutputsNQ,
-    names: tuple[str, str],
-    *,
-    fixed: Mapping[str, float] | None = None,
-    nearness: float = 0.05,
-) -> NearSamples:
-    """The rows of the sample near a slice of a response surface; with nothing held all rows.
-
-    Args:
-        design: What was evaluated.
-        values: Outputs at its rows (n_rows, Q).
-        names: The surface's two inputs.
-        fixed: Inputs that are held → value.
-        nearness: A row is near when every held parameter's probability is within this of the slice's.
-
-    Returns:
-        The rows with their coordinates and outputs.
-
-    Raises:
-        ConfigError: Unknown input, or one named twice.
-    """
-    held, columns = _slice(design.inputs, names, fixed)
-    sample = _checked(design, values)
-    unit = design.rows(0, design.n_rows).unit
-    near = np.flatnonzero(_near(design, unit, held, nearness))
-    coordinates = design.inputs.coordinates(unit[near])
-    return NearSamples(rows=near, x=coordinates[:, columns[0]], y=coordinates[:, columns[1]], values=sample[near])
-
-
 def _slice(
     inputs: Inputs, names: tuple[str, str], fixed: Mapping[str, float] | None
 ) -> tuple[dict[str, float], list[int]]:
@@ -232,22 +184,6 @@ def _axis(parameter: Parameter, n_grid: int) -> FloatArray:
     if parameter.levels is not None:
         return parameter.levels[0]
     return np.linspace(*parameter.display_range(), n_grid)
-
-
-def _near(
-    design: PickFreezeDesign | PlainDesign, unit: FloatArray, held: Mapping[str, float], nearness: float
-) -> np.ndarray:
-    kept = np.ones(len(unit), bool)
-    for name, value in held.items():
-        column = design.inputs.names.index(name)
-        parameter = design.inputs.parameters[column]
-        if parameter is None:
-            kept &= design.inputs.image_index(unit) == int(value)
-        elif parameter.levels is not None:
-            kept &= parameter.ppf(unit[:, column]) == value
-        else:
-            kept &= np.abs(unit[:, column] - float(parameter.cdf(np.array(value)))) <= nearness
-    return kept
 
 
 def _sample(

@@ -7,14 +7,9 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.estimate.bootstrap import (
-    multinomial_weights,
-    percentile_interval,
-    resampled_means,
-    resampling_groups,
-)
 from shiftgauge.estimate.inputs import IMAGE, REPEAT
 from shiftgauge.estimate.moments import MomentLayout, MomentSource, mean_error, variance_components
+from shiftgauge.estimate.resampling import Resampling
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.types import FloatArray
 
@@ -130,7 +125,7 @@ def gauge_table(
         image_labels: Class of each image (n_images,), to split the part's share.
 
     Returns:
-        The table with percentile intervals from the same resamples as the indices.
+        The table with intervals from the same replicates or resamples as the indices.
 
     Raises:
         ConfigError: The image is no input, inputs are grouped, or the indices come from a surrogate alone.
@@ -142,10 +137,9 @@ def gauge_table(
     source = _source(indices)
     q = indices.output(output)
     sums = source.sums(slice(q, q + 1))
-    weights = np.vstack(
-        [np.ones(len(sums.counts)), multinomial_weights(len(sums.counts), indices.resamples, indices.seed)]
-    )
-    columns = resampled_means(sums.values, sums.counts, weights)
+    resampling = Resampling.of(source.design.grouping, indices.resamples, indices.seed)
+    weights = np.vstack([np.ones(len(sums.counts)), resampling.weights])
+    columns = Resampling(resampling.kind, weights).means(sums.values, sums.counts)
     parts = variance_components(columns, source.layout, mean_error(sums)[:, None])
     components = _components(parts, source.layout, indices.names)
     if image_labels is not None:
@@ -156,7 +150,7 @@ def gauge_table(
             _Component("class", "class", (IMAGE,), between),
             _Component("within class", "within_class", (IMAGE,), within),
         ]
-    return _table(indices, output, bool(indices.defined[q]), components, parts["variance"][0])
+    return _table(indices, output, bool(indices.defined[q]), components, parts["variance"][0], resampling)
 
 
 @dataclass(frozen=True)
@@ -205,16 +199,15 @@ def _components(parts: Mapping[str, FloatArray], layout: MomentLayout, names: Se
 
 def _class_variance(source: MomentSource, q: int, labels: np.ndarray, weights: FloatArray) -> FloatArray:
     """Σ_c p_c a_c b_c - (Σ_c p_c a_c)(Σ_c p_c b_c) with the class means a of rows A and b of rows B (1 + R,)."""
-    n = source.design.n_base
-    starts = resampling_groups(n)
-    group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, n)))
+    grouping, n = source.design.grouping, source.design.n_base
+    group, n_groups = grouping.of_block(np.arange(n)), grouping.n_groups
     _, code, size = np.unique(labels, return_inverse=True, return_counts=True)
     y = source.base_values(q) - source.centre[q]
     image = _base_images(source)
-    shape = (len(size), len(starts))
+    shape = (len(size), n_groups)
     count, total = np.empty((2, 2, len(size), len(weights)))
     for half in range(2):
-        cell = code[image[:, half]] * len(starts) + group
+        cell = code[image[:, half]] * n_groups + group
         for out, v in ((count, np.ones(n)), (total, y[:, half])):
             out[half] = np.bincount(cell, v, minlength=shape[0] * shape[1]).reshape(shape) @ weights.T
     present = (count > 0).all(axis=0)
@@ -236,11 +229,15 @@ def _base_images(source: MomentSource) -> np.ndarray:
 
 
 def _table(
-    indices: Indices, output: str, defined: bool, components: Sequence[_Component], variance: FloatArray
+    indices: Indices,
+    output: str,
+    defined: bool,
+    components: Sequence[_Component],
+    variance: FloatArray,
+    resampling: Resampling,
 ) -> GaugeTable:
     level = indices.confidence_level
-    rows = tuple(_row(c, variance, level, defined) for c in components)
-    share = {c.kind: c.values / np.where(variance > 0, variance, np.nan) for c in components}
+    rows = tuple(_row(c, variance, level, defined, resampling) for c in components)
     if not defined:
         message = Status(
             level="error",
@@ -257,50 +254,59 @@ def _table(
             confidence_level=level,
             status=(message,),
         )
-    gauge, part = np.maximum(share["gauge"], 1e-6), np.maximum(share["part"], 0.0)
-    categories = np.floor(1.41 * np.sqrt(part / gauge))
-    study = 100 * np.sqrt(gauge)
-    ends = percentile_interval(categories[1:], level)
-    low, high = percentile_interval(study[1:], level)
+    gauge = next(row for row in rows if row.kind == "gauge")
+    low, high = gauge.contribution_interval
+    categories, verdict = _categories(gauge.contribution), _verdict(gauge.contribution)
     known = bool(np.isfinite([low, high]).all())
-    verdict = _verdict(float(study[0]), float(categories[0]))
     return GaugeTable(
         output=output,
         rows=rows,
-        distinct_categories=int(categories[0]),
-        distinct_categories_interval=(int(ends[0]), int(ends[1])) if known else None,
+        distinct_categories=categories,
+        distinct_categories_interval=(_categories(high), _categories(low)) if known else None,
         verdict=verdict,
-        verdict_interval=(_verdict(low, ends[1]), _verdict(high, ends[0])) if known else (verdict, verdict),
+        verdict_interval=(_verdict(low), _verdict(high)) if known else (verdict, verdict),
         confidence_level=level,
         status=_messages(output, components, rows),
     )
 
 
-def _row(component: _Component, variance: FloatArray, level: float, defined: bool) -> GaugeRow:
+def _row(component: _Component, variance: FloatArray, level: float, defined: bool, resampling: Resampling) -> GaugeRow:
     share = 100 * component.values / np.where(variance > 0, variance, np.nan)
-    study = 10 * np.sqrt(np.maximum(share, 0.0))
     if not defined:
-        share, study = np.full_like(share, np.nan), np.full_like(study, np.nan)
+        share = np.full_like(share, np.nan)
+
+    def interval(values: FloatArray) -> tuple[float, float]:
+        low, high = resampling.interval(values[0], values[1:], level)
+        return float(low), float(high)
+
+    low, high = interval(share)
     return GaugeRow(
         name=component.name,
         kind=component.kind,
         inputs=component.inputs,
         variance=float(component.values[0]),
-        variance_interval=_pair(component.values[1:], level),
+        variance_interval=interval(component.values),
         contribution=float(share[0]),
-        contribution_interval=_pair(share[1:], level),
-        study_variation=float(study[0]),
-        study_variation_interval=_pair(study[1:], level),
+        contribution_interval=(low, high),
+        study_variation=_study_variation(float(share[0])),
+        study_variation_interval=(_study_variation(low), _study_variation(high)),
     )
 
 
-def _pair(replicates: FloatArray, level: float) -> tuple[float, float]:
-    low, high = percentile_interval(replicates, level)
-    return float(low), float(high)
+def _study_variation(contribution: float) -> float:
+    """% study variation of a line from its % contribution: 100 σ / σ_total."""
+    return 10 * float(np.sqrt(np.maximum(contribution, 0.0)))
 
 
-def _verdict(study_variation: float, categories: float) -> Verdict:
-    if study_variation > LIMITS[1] or categories < MIN_CATEGORIES:
+def _categories(gauge_contribution: float) -> int:
+    """ndc = ⌊1.41 σ_part / σ_gauge⌋ from the % contribution of the gauge; the part's is what is left of 100."""
+    gauge = max(gauge_contribution / 100, 1e-6)
+    return int(1.41 * np.sqrt(max(1 - gauge, 0.0) / gauge))
+
+
+def _verdict(gauge_contribution: float) -> Verdict:
+    study_variation = _study_variation(gauge_contribution)
+    if study_variation > LIMITS[1] or _categories(gauge_contribution) < MIN_CATEGORIES:
         return "unacceptable"
     return "acceptable" if study_variation < LIMITS[0] else "marginal"
 

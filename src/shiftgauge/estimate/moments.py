@@ -1,6 +1,6 @@
 """The products of a pick-freeze sample whose means are all that the indices need."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol
@@ -8,12 +8,8 @@ from typing import Final, Protocol
 import numpy as np
 
 from shiftgauge.errors import DataError, NumericalError
-from shiftgauge.estimate.bootstrap import resampling_groups
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.types import FloatArray, OutputsNQ
-
-_WORK: Final = 4_000_000
-"""Numbers held at once while the products are formed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +57,7 @@ class MomentLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSums:
-    """Sums of the columns over runs of blocks: values (K, q, G), blocks per run (G,)."""
+    """Sums of the columns over groups of blocks: values (K, q, G), blocks per group (G,)."""
 
     values: FloatArray
     counts: FloatArray
@@ -115,14 +111,15 @@ class PickFreezeMoments:
 
     def sums(self, outputs: slice) -> GroupSums:
         """Group sums of all columns for those outputs."""
-        n = self.design.n_base
-        starts = resampling_groups(n)
-        q = len(self.centre[outputs])
-        sums = np.empty((self.layout.n_columns, q, len(starts)))
-        for first, last, span, run in chunk_columns(n, q * self.layout.n_columns):
-            columns = self.columns_of(self.blocks_nrq[span, :, outputs] - self.centre[outputs])
-            sums[:, :, first:last] = sum_runs(columns, run)
-        return GroupSums(values=sums, counts=np.diff(np.append(starts, n)).astype(float))
+        grouping, q = self.design.grouping, len(self.centre[outputs])
+        sums = np.zeros((self.layout.n_columns, q, grouping.n_groups))
+        for span in grouping.chunks(q * self.layout.n_columns):
+            grouping.add(sums, self.columns(span, outputs), span.start)
+        return GroupSums(values=sums, counts=grouping.counts)
+
+    def columns(self, blocks: slice, outputs: slice) -> FloatArray:
+        """Columns (K, q, n) of some blocks."""
+        return self.columns_of(self.blocks_nrq[blocks, :, outputs] - self.centre[outputs])
 
     def columns_of(self, blocks_nrq: FloatArray) -> FloatArray:
         """Columns (K, q, n) of some blocks of centred values (n, rows_per_block, q)."""
@@ -138,31 +135,6 @@ def mean_error(sums: GroupSums) -> FloatArray:
     total, groups = sums.counts.sum(), len(sums.counts)
     away = sums.values[0] - sums.values[0].sum(axis=-1, keepdims=True) / total * sums.counts
     return np.einsum("qg,qg->q", away, away) / total**2 * (groups / (groups - 1))
-
-
-def chunk_columns(n: int, width: int) -> Iterator[tuple[int, int, slice, int]]:
-    """Cuts n blocks into pieces of whole resampling groups that fit in memory.
-
-    Args:
-        n: Number of blocks.
-        width: Numbers formed per block.
-
-    Yields:
-        First and last group, blocks, and blocks per group.
-    """
-    bounds = np.append(resampling_groups(n), n)
-    run = int(bounds[1])
-    step = max(1, _WORK // (run * max(1, width)))
-    for first in range(0, len(bounds) - 1, step):
-        last = min(first + step, len(bounds) - 1)
-        yield first, last, slice(int(bounds[first]), int(bounds[last])), run
-
-
-def sum_runs(columns_kqn: FloatArray, run: int) -> FloatArray:
-    """Sums runs of `run` neighbours along the last axis."""
-    if run == 1:
-        return columns_kqn
-    return np.add.reduceat(columns_kqn, np.arange(0, columns_kqn.shape[-1], run), axis=-1)
 
 
 def pick_freeze_columns(f_rqn: FloatArray, layout: MomentLayout) -> FloatArray:

@@ -73,7 +73,9 @@ class Indices:
         outputs: The Q outputs.
         n_base: Number of independent blocks (rows of a plain design).
         n_evaluations: Number of rows.
-        resamples: Bootstrap resamples R; with 0 all intervals are NaN.
+        resamples: Bootstrap resamples; with 0 all intervals are NaN.
+        replicates: Independent replicates of the design; from 2 on, the intervals come from these by Student's t,
+            and not from the bootstrap.
         confidence_level: Of every interval.
         seed: Of the bootstrap.
         defined: Whether the output varies, so that its indices exist (Q,).
@@ -95,6 +97,7 @@ class Indices:
     n_base: int
     n_evaluations: int
     resamples: int
+    replicates: int
     confidence_level: float
     seed: int
     defined: np.ndarray

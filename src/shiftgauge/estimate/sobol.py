@@ -1,12 +1,12 @@
-"""From moments to indices with bootstrap intervals, for any number of outputs."""
+"""From moments to indices with intervals, for any number of outputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from shiftgauge.estimate.bootstrap import check_bootstrap, multinomial_weights, percentile_interval, resampled_means
 from shiftgauge.estimate.moments import MomentLayout, MomentSource, mean_error, variance_components
+from shiftgauge.estimate.resampling import Resampling, check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.types import FloatArray
@@ -32,29 +32,29 @@ def sobol_indices(
         source: The columns of the estimate.
         outputs: Names of the outputs.
         estimator: Name of the estimator, for the result.
-        resamples: Bootstrap resamples of whole blocks, ≥ 0.
-        confidence_level: Of the percentile intervals, in [0.5, 0.999].
+        resamples: Bootstrap resamples of whole blocks, ≥ 0; a design with replicates needs none, but 0 still means
+            no intervals.
+        confidence_level: Of the intervals, in [0.5, 0.999].
         seed: Of the resampling.
         surrogate: Passed on to the result.
         status: Messages that are already known.
 
     Returns:
-        Indices; the intervals of a plain pick-freeze estimate on a `sobol` or `halton` design are too wide, because
-        the bootstrap takes the points for independent.
+        Indices with Student's intervals from the design's replicates, or percentile intervals of the bootstrap where
+        it has none.
 
     Raises:
         ConfigError: `resamples` or `confidence_level` outside its range.
     """
-    check_bootstrap(resamples, confidence_level)
-    layout, n = source.layout, source.design.n_base
-    groups = len(source.sums(slice(0, 0)).counts)
-    weights = multinomial_weights(groups, resamples, seed)
-    step = max(1, _REPLICATES // (layout.n_columns * max(resamples, groups)))
+    check_resampling(resamples, confidence_level)
+    layout, grouping = source.layout, source.design.grouping
+    resampling = Resampling.of(grouping, resamples, seed)
+    step = max(1, _REPLICATES // (layout.n_columns * max(len(resampling.weights), grouping.n_groups)))
     parts = []
-    with bounded_threads(2.0 * resamples * groups * layout.n_columns * len(outputs)):
+    with bounded_threads(2.0 * resampling.weights.size * layout.n_columns * len(outputs)):
         for start in range(0, len(outputs), step):
             chosen = slice(start, min(start + step, len(outputs)))
-            parts.append(_one_block(source, chosen, weights, confidence_level))
+            parts.append(_one_block(source, chosen, resampling, confidence_level))
     found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else {}
     tables = index_tables(found, layout)
     messages = (*status, *_messages(tables, source, outputs))
@@ -62,9 +62,10 @@ def sobol_indices(
         estimator=estimator,
         names=source.design.names,
         outputs=tuple(outputs),
-        n_base=n,
+        n_base=source.design.n_base,
         n_evaluations=source.design.n_rows,
         resamples=resamples,
+        replicates=grouping.replicates,
         confidence_level=confidence_level,
         seed=seed,
         surrogate=surrogate,
@@ -95,16 +96,16 @@ def variance_floor(centre_q: FloatArray, square_q: FloatArray) -> FloatArray:
     return (16 * np.finfo(float).eps) ** 2 * (centre_q**2 + np.abs(square_q))
 
 
-def _one_block(source: MomentSource, chosen: slice, weights: FloatArray, level: float) -> dict[str, FloatArray]:
+def _one_block(source: MomentSource, chosen: slice, resampling: Resampling, level: float) -> dict[str, FloatArray]:
     sums = source.sums(chosen)
     layout, centre, error = source.layout, source.centre[chosen], mean_error(sums)
     point_columns = sums.values.sum(axis=-1) / sums.counts.sum()
     floor = variance_floor(centre, point_columns[1])
     point = ratios(point_columns, layout, floor, error)
-    replicates = ratios(resampled_means(sums.values, sums.counts, weights), layout, floor, error)
+    resampled = ratios(resampling.means(sums.values, sums.counts), layout, floor, error)
     out = dict(point)
-    for key, value in replicates.items():
-        out[f"{key}_interval"] = percentile_interval(value, level)
+    for key, value in resampled.items():
+        out[f"{key}_interval"] = resampling.interval(point[key], value, level)
     out["mean"] = point["mean"] + centre
     out["mean_interval"] = out["mean_interval"] + centre[:, None]
     return out
@@ -149,9 +150,23 @@ def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence
                 ),
             )
         )
+    if not source.design.balanced:
+        messages.append(_unbalanced_message(source.design.n_base))
     if source.design.inputs.space.correlation is not None:
         messages.append(correlated_message(source.design.names))
     return messages
+
+
+def _unbalanced_message(n_base: int) -> Status:
+    near = 1 << (n_base.bit_length() - 1)
+    return Status(
+        level="warning",
+        code="unbalanced_design",
+        message=(
+            f"`n_base` is {n_base}, no power of two, which spoils the balance of the Sobol' sequence; "
+            f"{near} or {2 * near} uses the evaluations better"
+        ),
+    )
 
 
 def constant_messages(defined_q: np.ndarray, mean_q: FloatArray, outputs: Sequence[str]) -> list[Status]:

@@ -93,11 +93,12 @@ def audit(
         shifts: How shifts are applied; default: the preset's way, or `ShiftOptions()`.
         estimator: `assisted` (pick-freeze sharpened by a chaos surrogate), `pick_freeze`, or `gpc`
             (surrogate alone on n_base points).
-        n_base: Base samples, a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`.
+        n_base: Base samples, best a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`.
         second_order: Estimate the share of each pair as well; without it the cost is n_base · (d + 2).
         degree: Largest degree of the surrogate; default chosen by cross-validation.
         chaos: All options of the surrogate's terms, instead of `degree`.
-        resamples: Bootstrap resamples behind the intervals.
+        resamples: Bootstrap resamples behind the intervals of `gpc`; those of the other estimators come from
+            independent replicates of the design.
         confidence_level: Level of the intervals, in [0.5, 0.999].
         images: `population`, or names of images to which every shift is applied; the indices are then those of the
             mean over these images, and each image has its own as well.

@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 
 from shiftgauge.errors import NumericalError
-from shiftgauge.estimate.bootstrap import check_bootstrap, multinomial_weights, percentile_interval
 from shiftgauge.estimate.chaos.basis import Basis, input_bases
 from shiftgauge.estimate.chaos.candidates import (
     FEW_IMAGES,
@@ -22,6 +21,7 @@ from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.chaos.validation import cross_fitted_q2
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.moments import MomentLayout, check_values
+from shiftgauge.estimate.resampling import check_resampling, multinomial_weights, percentile_interval
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import constant_messages, correlated_message, index_tables, ratios, variance_floor
 from shiftgauge.estimate.threads import bounded_threads
@@ -81,7 +81,7 @@ def gpc(
     References:
         Sudret, B. (2008). Global sensitivity analysis using polynomial chaos. doi:10.1016/j.ress.2007.04.002
     """
-    check_bootstrap(resamples, confidence_level)
+    check_resampling(resamples, confidence_level)
     options = chaos or ChaosOptions()
     coordinates, sample = _independent_rows(design, values, outputs)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
@@ -114,6 +114,7 @@ def gpc(
         n_base=len(sample),
         n_evaluations=design.n_rows,
         resamples=resamples,
+        replicates=1,
         confidence_level=confidence_level,
         seed=seed,
         surrogate=info,

@@ -1,0 +1,173 @@
+"""Error of an estimate: the bootstrap over blocks, or independent replicates of the design."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal, Self, TypeAlias
+
+import numpy as np
+from scipy.stats import t as student
+
+from shiftgauge.checks import require_positive_int, require_range
+from shiftgauge.random import generator
+from shiftgauge.types import FloatArray
+
+Kind: TypeAlias = Literal["bootstrap", "jackknife"]
+MAX_GROUPS: Final = 2048
+"""The bootstrap draws from at most this many runs of neighbouring blocks, which bounds its memory."""
+_WORK: Final = 4_000_000
+"""Numbers held at once while sums are formed."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How the blocks of a design are gathered into groups that stay together when errors are estimated.
+
+    With one replicate, groups are single blocks, or runs of neighbours beyond `MAX_GROUPS` blocks. With R replicates,
+    block j belongs to group j mod R, and groups are independent of each other even where their blocks are not.
+
+    Args:
+        n: Number of blocks N.
+        replicates: Independent replicates R of the design.
+
+    Example:
+        >>> Grouping(6, replicates=4).of_block(np.arange(6)).tolist()
+        [0, 1, 2, 3, 0, 1]
+        >>> Grouping(4096).n_groups, Grouping(5).n_groups
+        (2048, 5)
+    """
+
+    n: int
+    replicates: int = 1
+
+    @property
+    def run(self) -> int:
+        """Neighbouring blocks that share a group."""
+        return -(-self.n // MAX_GROUPS) if self.replicates == 1 else 1
+
+    @cached_property
+    def n_groups(self) -> int:
+        """Number of groups G."""
+        return -(-self.n // self.run) if self.replicates == 1 else min(self.replicates, self.n)
+
+    @cached_property
+    def counts(self) -> FloatArray:
+        """Blocks in each group (G,)."""
+        return np.bincount(self.of_block(np.arange(self.n)), minlength=self.n_groups).astype(float)
+
+    def of_block(self, block_n: np.ndarray) -> np.ndarray:
+        """Group of each block."""
+        return block_n // self.run if self.replicates == 1 else block_n % self.replicates
+
+    def chunks(self, width: int) -> Iterator[slice]:
+        """Cuts the blocks into spans that begin where `add` may begin, with about `width` numbers for each block."""
+        unit = self.run * self.replicates
+        size = unit * max(1, _WORK // (unit * max(1, width)))
+        for start in range(0, self.n, size):
+            yield slice(start, min(start + size, self.n))
+
+    def add(self, sums_g: FloatArray, values_n: FloatArray, start: int) -> None:
+        """Adds values of the blocks from `start` on (..., n) to the groups' sums (..., G)."""
+        n = values_n.shape[-1]
+        if self.replicates == 1:
+            first = start // self.run
+            runs = np.arange(0, n, self.run)
+            sums_g[..., first : first + len(runs)] += (
+                values_n if self.run == 1 else np.add.reduceat(values_n, runs, axis=-1)
+            )
+            return
+        g = self.n_groups
+        whole = n // g * g
+        sums_g += values_n[..., :whole].reshape(*values_n.shape[:-1], whole // g, g).sum(axis=-2)
+        sums_g[..., : n - whole] += values_n[..., whole:]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """Weights of the groups in each resample, and the interval that the resampled estimates give.
+
+    Args:
+        kind: `bootstrap`: percentile intervals from multinomial weights. `jackknife`: each resample leaves out one
+            group, s² = (G - 1)/G Σ (θ₍ₖ₎ - θ̄)², and the interval is θ ± t s with G - 1 degrees of freedom.
+        weights: How often each group counts (R, G).
+
+    References:
+        Efron, B. (1979). Bootstrap methods: another look at the jackknife. doi:10.1214/aos/1176344552
+        Tukey, J. W. (1958). Bias and confidence in not-quite large samples. doi:10.1214/aoms/1177706647
+        L'Ecuyer, P. (2018). Randomized quasi-Monte Carlo: an introduction for practitioners.
+            doi:10.1007/978-3-319-91436-7_2
+    """
+
+    kind: Kind
+    weights: FloatArray
+
+    @classmethod
+    def of(cls, grouping: Grouping, resamples: int, seed: int) -> Self:
+        """The jackknife over replicates where there are some, else the bootstrap; no resamples when `resamples` is 0.
+
+        Example:
+            >>> Resampling.of(Grouping(64, replicates=16), 100, 0).weights.shape
+            (16, 16)
+            >>> Resampling.of(Grouping(64), 100, 0).weights.shape
+            (100, 64)
+        """
+        g = grouping.n_groups
+        if grouping.replicates > 1:
+            return cls("jackknife", (1.0 - np.eye(g))[: g if resamples else 0])
+        return cls("bootstrap", multinomial_weights(g, resamples, seed))
+
+    def means(self, sums_g: FloatArray, counts_g: FloatArray) -> FloatArray:
+        """Mean of every column in every resample, from sums over groups (..., G) → (..., R)."""
+        *lead, g = sums_g.shape
+        means = sums_g.reshape(-1, g) @ self.weights.T
+        means /= self.weights @ counts_g
+        return means.reshape(*lead, -1)
+
+    def interval(self, estimate: FloatArray, resampled: FloatArray, confidence_level: float) -> FloatArray:
+        """Interval of an estimate (...) from its resampled values (..., R) → (..., 2)."""
+        n = resampled.shape[-1]
+        if self.kind == "bootstrap" or n < 2:
+            return percentile_interval(resampled, confidence_level)
+        away = resampled - resampled.mean(axis=-1, keepdims=True)
+        error = np.sqrt((n - 1) / n * np.einsum("...r,...r->...", away, away))
+        half = student.ppf((1 + confidence_level) / 2, n - 1) * error
+        return np.stack([estimate - half, estimate + half], axis=-1)
+
+
+def multinomial_weights(n: int, resamples: int, seed: int) -> FloatArray:
+    """Counts of how often each of n groups is drawn in each resample, float64 (resamples, n).
+
+    Example:
+        >>> multinomial_weights(4, 3, seed=0).sum(axis=1).tolist()
+        [4.0, 4.0, 4.0]
+    """
+    drawn = generator(seed, "bootstrap", n).integers(n, size=(resamples, n))
+    drawn += n * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * n)
+    return counts.reshape(resamples, n).astype(float)
+
+
+def percentile_interval(replicates: FloatArray, confidence_level: float) -> FloatArray:
+    """Percentile interval over the last axis (..., R) → (..., 2); resamples that are NaN are left out."""
+    if replicates.shape[-1] == 0:
+        return np.full((*replicates.shape[:-1], 2), np.nan)
+    tail = (1 - confidence_level) / 2
+    levels = [tail, 1 - tail]
+    if not np.isnan(replicates).any():
+        return np.moveaxis(np.quantile(replicates, levels, axis=-1), 0, -1)
+    out = np.full((*replicates.shape[:-1], 2), np.nan)
+    for index in np.ndindex(replicates.shape[:-1]):
+        kept = replicates[index][~np.isnan(replicates[index])]
+        if len(kept):
+            out[index] = np.quantile(kept, levels)
+    return out
+
+
+def check_resampling(resamples: int, confidence_level: float) -> None:
+    """Checks the two options of every interval.
+
+    Raises:
+        ConfigError: `resamples` < 0 or `confidence_level` outside [0.5, 0.999].
+    """
+    require_positive_int("resamples", resamples, low=0)
+    require_range("confidence_level", confidence_level, 0.5, 0.999, hint="0.95 is customary")
