@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from shiftgauge.errors import StoreError
-from shiftgauge.files import write_atomic
+from shiftgauge.results.run_folder import read_run_folder, unreadable, write_run_folder
 from shiftgauge.results.schema import check_arrays, check_record
 from shiftgauge.results.status import TRUSTED_SHARE, Gate, Level, Message, worst_level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SCHEMA_VERSION: Final = 1
-"""Version of the run folder's layout; a newer one is refused with a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +118,7 @@ class AuditResult:
         Raises:
             StoreError: The folder cannot be written to.
         """
-        target = Path(folder)
-        self._write_arrays(target / "results.nc")
-        write_atomic(target / "indices.csv", self.to_dataframe().to_csv(index=False))
         record = {
-            "schema_version": SCHEMA_VERSION,
-            "kind": "audit",
             "headline": self.headline,
             "level": self.level,
             "passed": self.passed,
@@ -140,8 +128,8 @@ class AuditResult:
             "provenance": self.provenance,
             "cost": self.cost,
         }
-        write_atomic(target / "run.json", json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n")
-        return target
+        tables = {"indices.csv": self.to_dataframe().to_csv(index=False)}
+        return write_run_folder(folder, kind="audit", record=record, arrays=self.arrays, tables=tables)
 
     @classmethod
     def from_disk(cls, folder: str | Path) -> AuditResult:
@@ -150,17 +138,8 @@ class AuditResult:
         Raises:
             StoreError: No finished run there, a damaged or incomplete file, or a newer schema version.
         """
-        source = Path(folder)
-        for name in ("run.json", "results.nc"):
-            if not (source / name).is_file():
-                raise StoreError(f"{source} holds no finished audit: {name} is missing")
+        record, arrays = read_run_folder(folder, "audit")
         try:
-            record = json.loads((source / "run.json").read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
-                found = record.get("schema_version") if isinstance(record, dict) else None
-                raise StoreError(f"{source}: run.json has schema version {found}, this version reads {SCHEMA_VERSION}")
-            with xr.open_dataset(source / "results.nc", engine="h5netcdf") as data:
-                arrays = data.load()
             messages, gates = check_record(record)
             check_arrays(arrays)
             return cls(
@@ -172,27 +151,8 @@ class AuditResult:
                 messages=messages,
                 gates=gates,
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{source} cannot be read as a run folder: {' '.join(str(error).split())}") from error
-
-    def _write_arrays(self, path: Path) -> None:
-        part = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self.arrays.to_netcdf(part, engine="h5netcdf", encoding=self._encoding())
-                os.replace(part, path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-
-    def _encoding(self) -> dict[str, dict[str, Any]]:
-        return {
-            str(name): {"zlib": True, "complevel": 4}
-            for name, variable in self.arrays.data_vars.items()
-            if variable.dtype.kind in "fiu" and variable.size > 1000
-        }
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable(Path(folder), error) from error
 
 
 def is_factual(arrays: xr.Dataset, quantity: str) -> bool:
@@ -230,11 +190,3 @@ def _row(data: xr.Dataset, kind: str, where: dict[str, Any]) -> dict[str, Any]:
         "low": float(interval[0]),
         "high": float(interval[1]),
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)

@@ -1,0 +1,117 @@
+"""Run folders of every kind of result: `results.nc`, CSV tables and, written last, `run.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.errors import StoreError
+from shiftgauge.files import write_atomic
+
+SCHEMA_VERSION: Final = 1
+"""Version of the run folder's layout; a newer one is refused with a sentence."""
+
+
+def write_run_folder(
+    folder: str | Path, *, kind: str, record: Mapping[str, Any], arrays: xr.Dataset, tables: Mapping[str, str]
+) -> Path:
+    """Writes the arrays, the tables and, last, the record; returns the folder.
+
+    Args:
+        folder: Made when absent.
+        kind: Kind of the result, such as `audit`.
+        record: Content of `run.json` beside version and kind.
+        arrays: Content of `results.nc`.
+        tables: File name → CSV text.
+
+    Raises:
+        StoreError: The folder cannot be written to.
+    """
+    target = Path(folder)
+    _write_arrays(arrays, target / "results.nc")
+    for name, text in tables.items():
+        write_atomic(target / name, text)
+    full = {"schema_version": SCHEMA_VERSION, "kind": kind, **record}
+    write_atomic(target / "run.json", json.dumps(full, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    return target
+
+
+def read_run_folder(folder: str | Path, kind: str) -> tuple[Mapping[str, Any], xr.Dataset]:
+    """Reads `run.json` and `results.nc` of a finished run of one kind.
+
+    Raises:
+        StoreError: No finished run there, one of another kind, a newer version, or a damaged file.
+    """
+    source = Path(folder)
+    for name in ("run.json", "results.nc"):
+        if not (source / name).is_file():
+            raise StoreError(f"{source} holds no finished {kind}: {name} is missing")
+    record = _record(source)
+    found = record.get("kind")
+    if found != kind:
+        raise StoreError(f"{source} holds a run of the kind `{found}`, not `{kind}`")
+    try:
+        with xr.open_dataset(source / "results.nc", engine="h5netcdf") as data:
+            return record, data.load()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(source, error) from error
+
+
+def kind_of_run(folder: str | Path) -> str:
+    """Returns the kind of a finished run, such as `audit`, `table_audit` or `study`.
+
+    Raises:
+        StoreError: No finished run there, or a newer version.
+    """
+    source = Path(folder)
+    if not (source / "run.json").is_file():
+        raise StoreError(f"{source} holds no finished audit: run.json is missing")
+    return str(_record(source).get("kind"))
+
+
+def unreadable(folder: Path, error: BaseException) -> StoreError:
+    """The error for a run folder whose content is damaged."""
+    return StoreError(f"{folder} cannot be read as a run folder: {' '.join(str(error).split())}")
+
+
+def _record(source: Path) -> Mapping[str, Any]:
+    try:
+        record = json.loads((source / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise unreadable(source, error) from error
+    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        found = record.get("schema_version") if isinstance(record, dict) else None
+        raise StoreError(f"{source}: run.json has schema version {found}, this version reads {SCHEMA_VERSION}")
+    return record
+
+
+def _write_arrays(arrays: xr.Dataset, path: Path) -> None:
+    part = path.with_name(f".{path.name}.part")
+    encoding = {
+        str(name): {"zlib": True, "complevel": 4}
+        for name, variable in arrays.data_vars.items()
+        if variable.dtype.kind in "fiu" and variable.size > 1000
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            arrays.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
