@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shiftgauge.errors import ConfigError
-from shiftgauge.estimate.designs import METHODS, PickFreezeDesign, PlainDesign, unit_design
+from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.points import METHODS, unit_design
 from shiftgauge.space import Parameter, Space
 
 
@@ -177,3 +178,29 @@ def test_bad_input_is_refused_in_one_line(make, message):
     with pytest.raises(ConfigError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["sobol", "random"])
+def test_thousands_of_inputs_are_nested_and_cut_anywhere(method):
+    def base(n):
+        return PickFreezeDesign(inputs=Inputs(space=space(600)), n_base=n, method=method, seed=1)
+
+    small, large = base(1024), base(2048)
+    width = large.rows_per_block
+    for block in (0, 1023, 300):  # in no order: pages are made anew
+        start, stop = block * width + 1, block * width + 9
+        assert np.array_equal(large.rows(start, stop).theta, small.rows(start, stop).theta)
+    assert np.array_equal(large.base(1000, 1024)[0], small.base(1000, 1024)[0])
+    assert np.array_equal(large.base(1000, 1003)[0], large.base(900, 1024)[0][100:103])
+
+
+def test_replicates_of_thousands_of_columns_are_even_and_differ():
+    design = PickFreezeDesign(inputs=Inputs(space=space(600)), n_base=512, replicates=4)
+    unit, theta = design.base(0, 512)
+    assert np.array_equal(unit, theta)  # uniform on [0, 1]
+    for k in range(4):
+        for column in (0, 1, 599):
+            cells = np.floor(unit[k::4, 1, column] * 128).astype(int)
+            assert len(np.unique(cells)) == 128
+    starts = unit[:4].reshape(4, -1)
+    assert np.abs(np.corrcoef(starts) - np.eye(4)).max() < 0.15

@@ -1,125 +1,23 @@
 """Designs: which points are evaluated, streamed in bounded memory and the same for any chunking."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-from scipy.stats import qmc
 
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.inputs import DesignRows, Inputs
+from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping
-from shiftgauge.random import check_seed, generator
-from shiftgauge.types import UnitNP
+from shiftgauge.types import FloatArray, ThetaNP, UnitNP
 
-Method: TypeAlias = Literal["sobol", "halton", "lhs", "random"]
-METHODS: Final[tuple[str, ...]] = get_args(Method)
 REPLICATES: Final = 16
 """Independent scramblings of a design; with 15 degrees of freedom an interval is 9 % wider than with many."""
 _FEWEST: Final = 4
-_PAGE: Final = 4096
-_SOBOL_MAX_DIMENSION: Final = 21201
-
-
-def unit_design(n: int, d: int, method: str = "sobol", seed: int = 0) -> UnitNP:
-    """Draws n points of the d-dimensional unit cube.
-
-    Args:
-        n: Number of points, ≥ 1; a power of two keeps the balance of a Sobol' sequence.
-        d: Number of dimensions, ≥ 1.
-        method: `sobol` (scrambled), `halton` (scrambled), `lhs` (Latin hypercube) or `random`.
-        seed: Whole number ≥ 0.
-
-    Returns:
-        Points (n, d) in [0, 1).
-
-    Raises:
-        ConfigError: Unknown method, or a number outside its range.
-
-    Example:
-        >>> unit_design(8, 2, "sobol", seed=1).shape
-        (8, 2)
-        >>> import numpy as np
-        >>> np.sort((unit_design(4, 1, "lhs", seed=1)[:, 0] * 4).astype(int)).tolist()
-        [0, 1, 2, 3]
-
-    References:
-        Owen, A. B. (1998). Scrambling Sobol' and Niederreiter-Xing points. doi:10.1006/jcom.1998.0487
-        McKay, M. D., Beckman, R. J., Conover, W. J. (1979). Latin hypercube. doi:10.2307/1268522
-    """
-    source = _Points(require_positive_int("n", n), require_positive_int("d", d), method, seed, 1)
-    return source.take(0, n)
-
-
-class _Points:
-    """Points of some independent sequences in turn, made page by page; the last page made is kept."""
-
-    def __init__(self, n: int, d: int, method: str, seed: int, replicates: int) -> None:
-        self.n, self.d, self.seed, self.replicates = n, d, check_seed(seed), replicates
-        self.page = max(1, _PAGE // replicates) * replicates
-        self.method = require_in("design", method, METHODS)
-        if self.method == "sobol" and d > _SOBOL_MAX_DIMENSION:
-            raise ConfigError(f"a Sobol' design has at most {_SOBOL_MAX_DIMENSION} columns, got {d}; use `random`")
-        self._number = -1
-        self._points: UnitNP = np.empty((0, d))
-
-    def take(self, start: int, stop: int) -> UnitNP:
-        """Points [start, stop), whatever was taken before."""
-        out = np.empty((stop - start, self.d))
-        position = start
-        while position < stop:
-            page, offset = divmod(position, self.page)
-            points = self._page(page)
-            count = min(stop - position, len(points) - offset)
-            out[position - start : position - start + count] = points[offset : offset + count]
-            position += count
-        return out
-
-    def _page(self, number: int) -> UnitNP:
-        if self.method == "lhs":
-            return self._latin[number * self.page : (number + 1) * self.page]
-        if number != self._number:
-            self._points, self._number = self._make(number), number
-        return self._points
-
-    def _make(self, number: int) -> UnitNP:
-        if self.method == "random":
-            return generator(self.seed, "design", "random", self.d, number).random((self.page, self.d))
-        kind = qmc.Sobol if self.method == "sobol" else qmc.Halton
-        before, count = number * self.page // self.replicates, min(self.page, self.n - number * self.page)
-
-        def sequence(rng: np.random.Generator, length: int) -> UnitNP:
-            options: dict[str, Any] = {"seed": rng}
-            engine = kind(self.d, scramble=True, **options)
-            if before:
-                engine.fast_forward(before)
-                return engine.random(length)
-            # one point first: a first draw that is no power of two warns
-            return np.vstack([engine.random(1), engine.random(length - 1)]) if length > 1 else engine.random(1)
-
-        return self._interleaved(count, sequence)
-
-    @cached_property
-    def _latin(self) -> UnitNP:
-        def cube(rng: np.random.Generator, length: int) -> UnitNP:
-            options: dict[str, Any] = {"seed": rng}
-            return qmc.LatinHypercube(self.d, **options).random(length)
-
-        return self._interleaved(self.n, cube, self.n)
-
-    def _interleaved(
-        self, count: int, sequence: Callable[[np.random.Generator, int], UnitNP], *names: str | int
-    ) -> UnitNP:
-        """`count` points, the j-th from the replicate j mod R."""
-        points = np.empty((count, self.d))
-        for k in range(min(self.replicates, count)):
-            replicate = () if self.replicates == 1 else ("replicate", k)
-            rng = generator(self.seed, "design", self.method, self.d, *names, *replicate)
-            points[k :: self.replicates] = sequence(rng, len(range(k, count, self.replicates)))
-        return points
+Columns: TypeAlias = slice | list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +27,7 @@ class PlainDesign:
     Args:
         inputs: What is drawn.
         n: Number of rows, ≥ 1.
-        method: As in `unit_design`.
+        method: As in `points.unit_design`.
         seed: Whole number ≥ 0.
 
     Example:
@@ -180,8 +78,8 @@ class PlainDesign:
         }
 
     @cached_property
-    def _points(self) -> _Points:
-        return _Points(self.n, self.inputs.n_unit, self.method, self.seed, 1)
+    def _points(self) -> Points:
+        return Points(self.n, self.inputs.n_unit, self.method, self.seed, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +100,7 @@ class PickFreezeDesign:
         inputs: What is drawn.
         n_base: Number of blocks N, ≥ 2; for `sobol` best a power of two, which keeps the sequences balanced.
         second_order: Add the BA rows, which second and closed indices of pairs need.
-        method: As in `unit_design`.
+        method: As in `points.unit_design`.
         seed: Whole number ≥ 0.
         groups: Group name → names of the inputs that are picked and frozen together. Inputs
             that stand in no group are a group of their own. Default: every input alone.
@@ -292,34 +190,73 @@ class PickFreezeDesign:
         """Number of evaluations."""
         return self.n_base * self.rows_per_block
 
-    @cached_property
-    def from_b(self) -> np.ndarray:
-        """Which inputs row k of a block takes from B, bool (rows_per_block, n_inputs)."""
-        d = self.n_groups
-        table = np.zeros((self.rows_per_block, self.inputs.n_inputs), bool)
-        table[1] = True
-        for i, columns in enumerate(self.group_columns.values()):
-            table[2 + i, list(columns)] = True
-            if self.second_order:
-                table[2 + d + i] = True
-                table[2 + d + i, list(columns)] = False
-        return table
+    def base(self, first: int, last: int) -> tuple[UnitNP, ThetaNP]:
+        """Points A and B of the blocks [first, last), unit (n, 2, n_unit) and physical (n, 2, n_parameters).
+
+        The physical values hold for the rows AB and BA, too, where parameters are independent of each other.
+        """
+        unit = self._points.take(first, last).reshape(-1, 2, self.inputs.n_unit)
+        theta = self.inputs.space.to_physical(unit.reshape(-1, self.inputs.n_unit)[:, self.inputs.shift_columns])
+        return unit, theta.reshape(last - first, 2, self.inputs.space.n_parameters)
 
     def rows(self, start: int, stop: int) -> DesignRows:
         """Rows [start, stop), the same whatever was asked before; memory grows with stop - start alone."""
         _check_span(start, stop, self.n_rows)
-        block, kind = np.divmod(np.arange(start, stop), self.rows_per_block)
-        first = int(block[0]) if len(block) else 0
-        last = int(block[-1]) + 1 if len(block) else 0
-        base = self._points.take(first, last).reshape(last - first, 2, self.inputs.n_unit)
-        pick = self.from_b[kind]
-        unit = np.full((stop - start, self.inputs.n_inputs), 0.5)
+        inputs, first, last = self.inputs, start // self.rows_per_block, -(-stop // self.rows_per_block)
+        base, physical = self.base(first, max(first, last))
+        unit = np.empty((stop - start, inputs.n_inputs))
+        unit[:, inputs.n_unit :] = 0.5
+        self._spread(base, self._unit_columns, start, unit[:, : inputs.n_unit])
+        if inputs.space.correlation is None:
+            theta = np.empty((stop - start, inputs.space.n_parameters))
+            self._spread(physical, self._theta_columns, start, theta)
+        else:
+            theta = inputs.space.to_physical(unit[:, inputs.shift_columns])
+        stream = np.repeat(2 * np.arange(first, max(first, last), dtype=np.int64), self.rows_per_block)
+        if inputs.repeat:
+            stream.reshape(-1, self.rows_per_block)[:] += self._repeat_from_b
+        stream = stream[start - first * self.rows_per_block :][: stop - start]
+        return DesignRows(unit=unit, image=inputs.image_index(unit), theta=theta, stream=stream)
+
+    def _spread(self, base_n2m: FloatArray, columns: Sequence[Columns], start: int, out: FloatArray) -> None:
+        """Writes the rows from `start` on (n, m), given A and B of their blocks and the columns of each group."""
+        d, row, block = self.n_groups, start, 0
+        while row < start + len(out):
+            low = row % self.rows_per_block
+            left = start + len(out) - row
+            high = min(self.rows_per_block, low + left)
+            count = max(1, left // self.rows_per_block) if low == 0 else 1
+            base = base_n2m[block : block + count]
+            piece = out[row - start : row - start + count * (high - low)].reshape(count, high - low, -1)
+            piece[:] = base[:, :1]
+            piece[:, max(0, 2 + d - low) :] = base[:, 1:]
+            if low <= 1 < high:
+                piece[:, 1 - low] = base[:, 1]
+            for k in range(max(low, 2), high):
+                half, i = divmod(k - 2, d)
+                piece[:, k - low, columns[i]] = base[:, 1 - half, columns[i]]
+            row, block = row + count * (high - low), block + count
+
+    @cached_property
+    def _unit_columns(self) -> list[Columns]:
         n = self.inputs.n_unit
-        unit[:, :n] = np.where(pick[:, :n], base[block - first, 1], base[block - first, 0])
-        stream = 2 * block
-        if self.inputs.repeat:
-            stream = stream + pick[:, -1]
-        return self.inputs.rows(unit, stream.astype(np.int64))
+        return [_as_slice([c for c in columns if c < n]) for columns in self.group_columns.values()]
+
+    @cached_property
+    def _theta_columns(self) -> list[Columns]:
+        shift, varying = self.inputs.shift_columns, self.inputs.space.varying
+        return [
+            _as_slice([varying[c - shift.start] for c in columns if shift.start <= c < shift.stop])
+            for columns in self.group_columns.values()
+        ]
+
+    @cached_property
+    def _repeat_from_b(self) -> np.ndarray:
+        """Whether each row of a block takes the realisation from B (rows_per_block,)."""
+        last = self.inputs.n_inputs - 1
+        group = next(i for i, columns in enumerate(self.group_columns.values()) if last in columns)
+        kind = np.arange(self.rows_per_block)
+        return (kind == 1) | (kind == 2 + group) | ((kind >= 2 + self.n_groups) & (kind != 2 + self.n_groups + group))
 
     def row_name(self, row: int) -> str:
         """Where a row stands in the design, for messages."""
@@ -343,10 +280,17 @@ class PickFreezeDesign:
         }
 
     @cached_property
-    def _points(self) -> _Points:
-        return _Points(self.n_base, 2 * self.inputs.n_unit, self.method, self.seed, self.grouping.replicates)
+    def _points(self) -> Points:
+        return Points(self.n_base, 2 * self.inputs.n_unit, self.method, self.seed, self.grouping.replicates)
 
 
 def _check_span(start: int, stop: int, n_rows: int) -> None:
     if not 0 <= start <= stop <= n_rows:
         raise ConfigError(f"rows [{start}, {stop}) are outside the design, which has {n_rows} rows")
+
+
+def _as_slice(columns: Sequence[int]) -> Columns:
+    """Columns as a slice where they are neighbours, which copies faster than a list."""
+    first = columns[0] if columns else 0
+    together = list(columns) == list(range(first, first + len(columns)))
+    return slice(first, first + len(columns)) if together else list(columns)
