@@ -133,7 +133,7 @@ class Points:
 
         def sequence(k: int, length: int) -> UnitNP:
             shift = self._generator(k, "shift").integers(2**_BITS, size=self.d)
-            return (digits[:length] ^ shift) * 2.0**-_BITS
+            return (digits[:length] ^ shift).astype(np.float64) * 2.0**-_BITS
 
         return self._interleaved(count, sequence)
 

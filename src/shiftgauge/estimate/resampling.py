@@ -17,6 +17,8 @@ MAX_GROUPS: Final = 2048
 """The bootstrap draws from at most this many runs of neighbouring blocks, which bounds its memory."""
 _WORK: Final = 4_000_000
 """Numbers held at once while sums are formed."""
+_CACHED: Final = 32_768
+"""Numbers that stay in a core's own cache."""
 
 
 @dataclass(frozen=True)
@@ -141,26 +143,28 @@ def multinomial_weights(n: int, resamples: int, seed: int) -> FloatArray:
         >>> multinomial_weights(4, 3, seed=0).sum(axis=1).tolist()
         [4.0, 4.0, 4.0]
     """
-    drawn = generator(seed, "bootstrap", n).integers(n, size=(resamples, n))
-    drawn += n * np.arange(resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * n)
-    return counts.reshape(resamples, n).astype(float)
+    rng, weights = generator(seed, "bootstrap", n), np.empty((resamples, n))
+    step = max(1, _CACHED // max(1, n))
+    for start in range(0, resamples, step):  # a few at a time: their counts stay in the cache
+        drawn = rng.integers(n, size=(min(step, resamples - start), n))
+        drawn += n * np.arange(len(drawn))[:, None]
+        weights[start : start + step] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+    return weights
 
 
 def percentile_interval(replicates: FloatArray, confidence_level: float) -> FloatArray:
     """Percentile interval over the last axis (..., R) → (..., 2); resamples that are NaN are left out."""
-    if replicates.shape[-1] == 0:
+    n = replicates.shape[-1]
+    if n == 0:
         return np.full((*replicates.shape[:-1], 2), np.nan)
+    ordered = np.sort(replicates, axis=-1)  # NaN stands last
+    known = n - np.isnan(ordered).sum(axis=-1, keepdims=True)
     tail = (1 - confidence_level) / 2
-    levels = [tail, 1 - tail]
-    if not np.isnan(replicates).any():
-        return np.moveaxis(np.quantile(replicates, levels, axis=-1), 0, -1)
-    out = np.full((*replicates.shape[:-1], 2), np.nan)
-    for index in np.ndindex(replicates.shape[:-1]):
-        kept = replicates[index][~np.isnan(replicates[index])]
-        if len(kept):
-            out[index] = np.quantile(kept, levels)
-    return out
+    place = np.maximum(known - 1, 0) * np.array([tail, 1 - tail])
+    below = place.astype(int)
+    low = np.take_along_axis(ordered, below, axis=-1)
+    high = np.take_along_axis(ordered, np.minimum(below + 1, np.maximum(known - 1, 0)), axis=-1)
+    return low + (place - below) * (high - low)
 
 
 def check_resampling(resamples: int, confidence_level: float) -> None:
