@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -106,4 +106,28 @@ class DifferentiableClassifier(Classifier, Protocol):
 
     def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Like `outputs` in float32, as logits, inside the autograd graph of `images_nchw`."""
+        ...
+
+
+@runtime_checkable
+class BlockClassifier(Classifier, Protocol):
+    """A classifier that tells what its named blocks give while it runs."""
+
+    @property
+    def main_blocks(self) -> tuple[str, ...]:
+        """Module paths of the blocks that cut the network's depth, from input to output."""
+        ...
+
+    def block_shapes(self, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Shape of what each named block gives for one image."""
+        ...
+
+    def outputs_and_blocks(
+        self,
+        images_nchw: torch.Tensor,
+        names: Sequence[str],
+        reduce: Callable[[str, torch.Tensor], torch.Tensor],
+        execution: Execution | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """`outputs`, and what `reduce` makes of each block's output (N, ...) → (N, k)."""
         ...

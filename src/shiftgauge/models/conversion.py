@@ -2,7 +2,7 @@
 
 import copy
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from shiftgauge.models.capture import Tap
 from shiftgauge.models.fusion import fuse_activations
 from shiftgauge.types import Execution
 
@@ -49,7 +50,9 @@ def evaluation_mode(module: nn.Module) -> Iterator[nn.Module]:
             parameter.requires_grad_(flag)
 
 
-def convert(module: nn.Module, execution: Execution, samples_nchw: torch.Tensor) -> Callable[[torch.Tensor], Any]:
+def convert(
+    module: nn.Module, execution: Execution, samples_nchw: torch.Tensor, taps: Sequence[str] = ()
+) -> Callable[[torch.Tensor], Any]:
     """Returns a copy of a network in the layout and precision of an execution.
 
     Batch normalisation that directly follows a convolution is folded into it, and on CPUs a residual
@@ -61,8 +64,9 @@ def convert(module: nn.Module, execution: Execution, samples_nchw: torch.Tensor)
         module: A network in evaluation mode; it is not changed.
         execution: Layout, precision and whether to compile.
         samples_nchw: Normalised images on the network's device, to check the folding by.
+        taps: Module paths whose outputs a `Recorder` must find in the copy; nothing is folded or fused across them.
     """
-    network = fold_batch_norm(module, samples_nchw) or copy.deepcopy(module)
+    network = fold_batch_norm(module, samples_nchw, taps) or copy.deepcopy(module)
     network.requires_grad_(False)
     if execution.precision == "bfloat16":
         network = network.to(torch.bfloat16)
@@ -75,7 +79,7 @@ def convert(module: nn.Module, execution: Execution, samples_nchw: torch.Tensor)
     return network
 
 
-def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor) -> nn.Module | None:
+def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor, taps: Sequence[str] = ()) -> nn.Module | None:
     r"""Returns a copy with each convolution–batch-norm pair as one convolution, or None.
 
     $$ w' = w\,\gamma/\sqrt{v+\epsilon}, \qquad b' = (b-\mu)\,\gamma/\sqrt{v+\epsilon} + \beta $$
@@ -87,6 +91,7 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor) -> nn.Module 
     Args:
         module: A network in evaluation mode.
         samples_nchw: Normalised images, at least two.
+        taps: Module paths after which a `Tap` is put.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()).eval()
@@ -96,8 +101,12 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor) -> nn.Module 
     """
     try:
         copied = copy.deepcopy(module).eval()
-        tracer = _Tracer()
-        graph = tracer.trace(copied)
+        places = {name: f"tap_{i}_of_shiftgauge" for i, name in enumerate(taps)}
+        for name, place in places.items():
+            copied.add_module(place, Tap(name))
+        graph = _Tracer(places).trace(copied)
+        if sum(node.target in places.values() for node in graph.nodes) != len(places):
+            return None
         traced = fx.GraphModule(copied, graph)
         if not _fold_pairs(traced):
             return None
@@ -115,7 +124,22 @@ def has_compiler(device: torch.device) -> bool:
 
 
 class _Tracer(fx.Tracer):
-    """Keeps convolutions and batch normalisations whole, timm's own kinds among them."""
+    """Keeps convolutions and batch normalisations whole, timm's own kinds among them; puts taps after named parts."""
+
+    def __init__(self, taps: Mapping[str, str]) -> None:
+        super().__init__()
+        self._taps = taps
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        found = super().call_module(m, forward, args, kwargs)
+        tap = self._taps.get(self.path_of_module(m))
+        if tap is None:
+            return found
+        if not isinstance(found, fx.Proxy):
+            raise TypeError("a tapped part must give one tensor")
+        return self.create_proxy("call_module", tap, (found,), {})
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)

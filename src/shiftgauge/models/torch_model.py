@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ModelError
+from shiftgauge.models.blocks import find_blocks, list_blocks, weighted_parts
+from shiftgauge.models.capture import Recorder, as_features, repeated_text, require_all
 from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
 from shiftgauge.models.fingerprint import hash_module
 from shiftgauge.models.output_kind import sample_images
@@ -72,6 +74,7 @@ class TorchClassifier(ImageClassifier):
         super().__init__(preprocessing=preprocessing, source=facts, content=content)
         self._offer_compiled = offer_compiled and self._owned and has_compiler(self._device)
         self._copies: dict[tuple[bool, str, bool], Callable[[torch.Tensor], Any]] = {}
+        self._recorders: dict[tuple[Any, ...], Recorder] = {}
         self._lock = threading.Lock()
         self._usable: dict[tuple[bool, str, bool], bool] = {}
         self._settle(classes, output_kind)
@@ -84,7 +87,12 @@ class TorchClassifier(ImageClassifier):
         ModuleList) stands for its parts; parts with vectors of weights alone (normalisations) are
         left out.
         """
-        return tuple(_blocks(self._module, ""))
+        return tuple(weighted_parts(self._module))
+
+    @property
+    def main_blocks(self) -> tuple[str, ...]:
+        """The blocks that cut the network's depth, as `find_blocks` finds them."""
+        return find_blocks(self._module)
 
     @property
     def module(self) -> nn.Module:
@@ -102,6 +110,52 @@ class TorchClassifier(ImageClassifier):
         if threads > 1:
             variants += [replace(v, streams=threads) for v in variants]
         return [replace(v, batch_size=b) for v in [Execution(), *variants] for b in batch_sizes]
+
+    def block_shapes(self, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Shape of what each named block gives for one image.
+
+        Raises:
+            ModelError: An unknown block, or one that does not give one tensor with a row for each image.
+        """
+        images = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
+        return {block.name: block.shape for block in list_blocks(self._module, images, names)}
+
+    def outputs_and_blocks(
+        self,
+        images_nchw: torch.Tensor,
+        names: Sequence[str],
+        reduce: Callable[[str, torch.Tensor], torch.Tensor],
+        execution: Execution | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Runs the network once and returns its outputs and what is made of the outputs of named blocks.
+
+        The copy that is run is the execution's own, with nothing folded or fused across the end of a block; of a
+        compiled one, the same without compilation.
+
+        Args:
+            images_nchw: (N, C, H, W) of `input_shape`, values in [0, 1].
+            names: Module paths of the blocks.
+            reduce: (name, what the block gave (n, ...)) → what is kept of it (n, k); called while the network runs, so
+                that at most one block's output is held.
+            execution: How to run it; default plain float32.
+
+        Returns:
+            Outputs (N, K) as of `outputs`, and name → (N, k), in the order of `names`.
+
+        Raises:
+            ModelError: The images have another shape, the network fails, or a block gives no tensor of images.
+        """
+        self._check_images(images_nchw)
+        chosen = replace(execution or Execution(), compiled=False)
+        recorder = self._recorder(chosen, tuple(names))
+        rows, kept = [], []
+        for part in images_nchw.split(chosen.batch_size):
+            found: dict[str, torch.Tensor] = {}
+            with recorder.into(_reducer(found, reduce, len(part))):
+                rows.append(self._run(part, chosen, lambda i, e: self._through(recorder.network, i, e)))
+            require_all(found, names)
+            kept.append(found)
+        return torch.cat(rows), {n: torch.cat([found[n] for found in kept]).to(images_nchw.device) for n in names}
 
     def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Runs the plain float32 network inside the autograd graph of the images.
@@ -133,9 +187,11 @@ class TorchClassifier(ImageClassifier):
         return outputs
 
     def _forward(self, images_nchw: torch.Tensor, execution: Execution) -> Any:
+        return self._through(self._network(execution), images_nchw, execution)
+
+    def _through(self, network: Callable[[torch.Tensor], Any], images_nchw: torch.Tensor, execution: Execution) -> Any:
         frame = contextlib.nullcontext() if self._owned else evaluation_mode(self._module)
         with torch.inference_mode(), frame:
-            network = self._network(execution)
             images = self._preprocessing.normalise(images_nchw.to(self._device))
             dtype = torch.bfloat16 if execution.precision == "bfloat16" else torch.float32
             layout = torch.channels_last if execution.channels_last else torch.contiguous_format
@@ -143,13 +199,25 @@ class TorchClassifier(ImageClassifier):
 
     def __getstate__(self) -> dict[str, Any]:
         """Travels to another process without its converted copies."""
-        return {**self.__dict__, "_copies": {}, "_lock": None}
+        return {**self.__dict__, "_copies": {}, "_recorders": {}, "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes up what `__getstate__` gave."""
         for name, value in state.items():
             setattr(self, name, value)
         self._lock = threading.Lock()
+
+    def _recorder(self, execution: Execution, names: tuple[str, ...]) -> Recorder:
+        """The copy of an execution that tells what blocks give."""
+        plain = not self._owned or (execution.channels_last, execution.precision) == (False, "float32")
+        key = (names,) if plain else (execution.channels_last, execution.precision, names)
+        with self._lock:
+            if key not in self._recorders:
+                while len(self._recorders) >= _MAX_COPIES:
+                    del self._recorders[next(iter(self._recorders))]
+                network = self._module if plain else self._converted_copy(execution, names)
+                self._recorders[key] = Recorder(network, names)
+            return self._recorders[key]
 
     def _network(self, execution: Execution) -> Callable[[torch.Tensor], Any]:
         with self._lock:
@@ -162,12 +230,15 @@ class TorchClassifier(ImageClassifier):
         if key not in self._copies:
             while len(self._copies) >= _MAX_COPIES:
                 del self._copies[next(iter(self._copies))]
-            samples = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
-            with torch.inference_mode(mode=False):
-                self._copies[key] = convert(self._module, execution, samples.clone())
+            self._copies[key] = self._converted_copy(execution)
         else:
             self._copies[key] = self._copies.pop(key)  # the last used stays longest
         return self._copies[key]
+
+    def _converted_copy(self, execution: Execution, taps: Sequence[str] = ()) -> Any:
+        samples = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
+        with torch.inference_mode(mode=False):
+            return convert(self._module, execution, samples.clone(), taps)
 
     def _variants(self) -> list[Execution]:
         if not self._owned:
@@ -204,11 +275,14 @@ def _own(module: nn.Module, device: torch.device, owned: bool) -> tuple[nn.Modul
     return snapshot.to(device).eval().requires_grad_(False), True, device
 
 
-def _blocks(module: nn.Module, prefix: str) -> list[str]:
-    names: list[str] = []
-    for name, part in module.named_children():
-        if isinstance(part, (nn.Sequential, nn.ModuleList)):
-            names += _blocks(part, f"{prefix}{name}.")
-        elif any(p.ndim > 1 for p in part.parameters()):
-            names.append(f"{prefix}{name}")
-    return names
+def _reducer(
+    found: dict[str, torch.Tensor], reduce: Callable[[str, torch.Tensor], torch.Tensor], n_images: int
+) -> Callable[[str, Any], None]:
+    """Fills `found` with what is kept of each block."""
+
+    def take(name: str, output: Any) -> None:
+        if name in found:
+            raise ModelError(repeated_text(name))
+        found[name] = reduce(name, as_features(name, output, n_images))
+
+    return take

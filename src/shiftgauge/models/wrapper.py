@@ -1,7 +1,7 @@
 """What all wrapped classifiers share: checks, preprocessing, names of classes, the record."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,9 +139,11 @@ class ImageClassifier(abc.ABC):
                 "pass them through `prepare` first"
             )
 
-    def _run(self, images_nchw: torch.Tensor, execution: Execution) -> torch.Tensor:
+    def _run(
+        self, images_nchw: torch.Tensor, execution: Execution, forward: Callable[..., Any] | None = None
+    ) -> torch.Tensor:
         try:
-            raw = self._forward(images_nchw, execution)
+            raw = (forward or self._forward)(images_nchw, execution)
         except ShiftgaugeError:
             raise
         except FORWARD_ERRORS as error:
