@@ -53,7 +53,7 @@ class ExportedClassifier(ImageClassifier):
         first = image_input(program).shape[0]
         self._batch = first if isinstance(first, int) else None
         self._device = device
-        with _quiet():
+        with quiet_export():
             self._network = program.module().to(device).requires_grad_(False)
         facts: dict[str, object] = {
             "kind": "pt2",
@@ -87,24 +87,7 @@ def load_exported(spec: ModelSpec, trust: bool, device: torch.device) -> Exporte
     if spec.arguments:
         raise ConfigError("a pt2 model takes no `arguments`")
     file = Path(str(spec.path))
-    if not file.is_file():
-        raise ModelError(f"model file {file} does not exist")
-    if not trust:
-        check_archive(file)
-    try:
-        with _quiet():
-            program = torch.export.load(file)
-    except (
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise ModelError(f"{file} is not a readable torch.export file: {one_line(error)}") from error
+    program = open_program(file, trust=trust)
     shape = image_input(program).shape
     names = ("channels", "height", "width")
     known = {k: v for k, v in zip(names, shape[1:], strict=True) if isinstance(v, int)}
@@ -117,6 +100,32 @@ def load_exported(spec: ModelSpec, trust: bool, device: torch.device) -> Exporte
         output_kind=spec.output_kind,
         source={"path": file.name},
     )
+
+
+def open_program(file: Path, *, trust: bool) -> torch.export.ExportedProgram:
+    """Opens a `.pt2` file that was checked to run no code, or is trusted.
+
+    Raises:
+        ModelError: The file is missing or damaged, or would run code.
+    """
+    if not file.is_file():
+        raise ModelError(f"model file {file} does not exist")
+    if not trust:
+        check_archive(file)
+    try:
+        with quiet_export():
+            return torch.export.load(file)
+    except (
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        OSError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ModelError(f"{file} is not a readable torch.export file: {one_line(error)}") from error
 
 
 def image_input(program: torch.export.ExportedProgram) -> torch.Tensor:
@@ -135,7 +144,7 @@ def image_input(program: torch.export.ExportedProgram) -> torch.Tensor:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_export() -> Iterator[None]:
     """Silences what torch.export says about its own internals when a file is opened."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export", "torch.export.pt2_archive")]
     levels = [logger.level for logger in loggers]

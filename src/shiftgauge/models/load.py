@@ -103,7 +103,7 @@ def _load_timm(spec: ModelSpec, trust: bool, device: torch.device) -> Classifier
         raise ModelError(f"timm cannot make `{name}`: {one_line(error)}") from error
     facts: dict[str, object] = {"kind": "timm", "name": name, "weights": str(spec.weights)}
     if spec.weights not in ("pretrained", "random"):
-        facts.update(_fill(network, spec, trust))
+        facts.update(fill_weights(network, str(spec.weights), spec.weights_by, trust))
     classes = spec.classes
     if classes is None and spec.weights == "pretrained" and network.num_classes == 1000:
         classes = IMAGENET
@@ -111,11 +111,11 @@ def _load_timm(spec: ModelSpec, trust: bool, device: torch.device) -> Classifier
 
 
 def _load_factory(spec: ModelSpec, trust: bool, device: torch.device) -> Classifier:
-    made = _call_factory(str(spec.name), spec.arguments)
+    made = call_factory(str(spec.name), spec.arguments)
     facts: dict[str, object] = {"kind": "factory", "name": spec.name}
     if isinstance(made, nn.Module):
         if spec.weights is not None:
-            facts.update(_fill(made, spec, trust))
+            facts.update(fill_weights(made, str(spec.weights), spec.weights_by, trust))
         return _wrap(made, spec, device, facts, spec.classes, owned=True)
     if spec.weights is not None:
         raise ConfigError(f"`weights` need a torch module, but `{spec.name}` gives {type(made).__name__}")
@@ -128,7 +128,13 @@ def _load_factory(spec: ModelSpec, trust: bool, device: torch.device) -> Classif
     raise ModelError(f"`{spec.name}` must give a torch module, an estimator or a callable, got {type(made).__name__}")
 
 
-def _call_factory(name: str, arguments: Mapping[str, Any]) -> Any:
+def call_factory(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Returns what the factory `package.module:function` gives.
+
+    Raises:
+        ConfigError: The name is malformed.
+        ModelError: The module or the factory is not there, or fails.
+    """
     module_name, _, attribute = name.partition(":")
     if not attribute:
         raise ConfigError(f"a factory is named `package.module:factory`, got `{name}`")
@@ -192,11 +198,16 @@ def _load_callable(spec: ModelSpec, device: str | torch.device | None) -> Classi
     )
 
 
-def _fill(network: nn.Module, spec: ModelSpec, trust: bool) -> dict[str, object]:
-    file = Path(str(spec.weights))
+def fill_weights(network: nn.Module, weights: str | Path, weights_by: str, trust: bool) -> dict[str, object]:
+    """Reads a weights file into a network, matched by `name` or by `order`; returns facts for the record.
+
+    Raises:
+        ModelError: The file cannot be read safely or does not fit.
+    """
+    file = Path(weights)
     tensors = read_weights(file, trust=trust)
     facts: dict[str, object] = {"weights": file.name, "weights_hash": hash_file(file)}
-    if spec.weights_by == "order":
+    if weights_by == "order":
         load_weights_in_order(network, tensors, file.name)
     elif prefix := load_weights(network, tensors, file.name):
         facts["removed_prefix"] = prefix

@@ -17,7 +17,8 @@ from shiftgauge.models.weights import one_line
 from shiftgauge.models.wrapper import ImageClassifier
 from shiftgauge.types import Execution
 
-_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+ONNX_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+"""Types of an input that numbers can be given in."""
 
 
 class OnnxClassifier(ImageClassifier):
@@ -68,10 +69,10 @@ class OnnxClassifier(ImageClassifier):
         return run_in_fixed_batches(self._call, images, self._batch)
 
     def _call(self, images: torch.Tensor) -> torch.Tensor:
-        array = np.ascontiguousarray(images.numpy().astype(_DTYPES[self._input.type], copy=False))
+        array = np.ascontiguousarray(images.numpy().astype(ONNX_DTYPES[self._input.type], copy=False))
         try:
             return torch.from_numpy(np.asarray(self._session.run([self._output], {self._input.name: array})[0]))
-        except _runtime_errors() as error:
+        except runtime_errors() as error:
             raise ModelError(f"onnxruntime fails on images of the shape {array.shape}: {one_line(error)}") from error
 
 
@@ -91,20 +92,8 @@ def load_onnx(spec: ModelSpec, device: torch.device) -> OnnxClassifier:
     for key in spec.arguments:
         if key != "output":
             raise ConfigError(unknown_name("argument of an onnx model", str(key), ["output"]))
-    runtime = _runtime()
     file = Path(str(spec.path))
-    if not file.is_file():
-        raise ModelError(f"model file {file} does not exist")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4  # the error itself says what is wrong
-    options.intra_op_num_threads = torch.get_num_threads()
-    providers = ["CPUExecutionProvider"]
-    if device.type == "cuda" and "CUDAExecutionProvider" in runtime.get_available_providers():
-        providers.insert(0, "CUDAExecutionProvider")
-    try:
-        session = runtime.InferenceSession(str(file), options, providers=providers)
-    except _runtime_errors() as error:
-        raise ModelError(f"{file} is not a readable ONNX model: {one_line(error)}") from error
+    session = open_session(file, device)
     output = spec.arguments.get("output")
     return OnnxClassifier(
         session,
@@ -115,6 +104,28 @@ def load_onnx(spec: ModelSpec, device: torch.device) -> OnnxClassifier:
         output=None if output is None else str(output),
         source={"path": file.name},
     )
+
+
+def open_session(file: Path, device: torch.device) -> Any:
+    """Opens an ONNX file in onnxruntime.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        ModelError: The file is missing or damaged.
+    """
+    runtime = _runtime()
+    if not file.is_file():
+        raise ModelError(f"model file {file} does not exist")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # the error itself says what is wrong
+    options.intra_op_num_threads = torch.get_num_threads()
+    providers = ["CPUExecutionProvider"]
+    if device.type == "cuda" and "CUDAExecutionProvider" in runtime.get_available_providers():
+        providers.insert(0, "CUDAExecutionProvider")
+    try:
+        return runtime.InferenceSession(str(file), options, providers=providers)
+    except runtime_errors() as error:
+        raise ModelError(f"{file} is not a readable ONNX model: {one_line(error)}") from error
 
 
 def hash_onnx(file: Path) -> str:
@@ -138,7 +149,7 @@ def only_input(session: Any) -> Any:
     if len(inputs) != 1:
         raise ModelError(f"the ONNX model takes {len(inputs)} inputs; an image classifier takes one")
     (only,) = inputs
-    if only.type not in _DTYPES or len(only.shape) != 4:
+    if only.type not in ONNX_DTYPES or len(only.shape) != 4:
         raise ModelError(
             f"the ONNX model takes {only.type} of {len(only.shape)} axes; images are float tensors (N, C, H, W)"
         )
@@ -157,7 +168,8 @@ def _runtime() -> Any:
         raise MissingExtraError("onnxruntime", "onnx", "an ONNX model") from error
 
 
-def _runtime_errors() -> tuple[type[Exception], ...]:
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     names = (
         "Fail",

@@ -26,6 +26,6 @@ def run_in_fixed_batches(
     parts = []
     for part in images_nchw.split(batch_size):
         short = batch_size - len(part)
-        full = torch.cat([part, part[-1:].expand(short, -1, -1, -1)]) if short else part
+        full = torch.cat([part, part[-1:].expand(short, *part.shape[1:])]) if short else part
         parts.append(forward(full)[: len(part)])
     return torch.cat(parts)

@@ -99,25 +99,7 @@ def load_sklearn(spec: ModelSpec, trust: bool) -> SklearnClassifier:
             raise ConfigError(unknown_name("argument of a sklearn model", str(key), ["feature_order"]))
     if estimator is None:
         file = Path(str(spec.path))
-        if not file.is_file():
-            raise ModelError(f"model file {file} does not exist")
-        if not trust:
-            raise ModelError(
-                f"{file} is a pickle that can run code when opened; pass --trust (trust=True) if you know who made it"
-            )
-        try:
-            estimator = joblib.load(file)
-        except (
-            pickle.UnpicklingError,
-            EOFError,
-            OSError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            ImportError,
-            IndexError,
-        ) as error:
-            raise ModelError(f"{file} is not a readable joblib or pickle file: {one_line(error)}") from error
+        estimator = open_estimator(file, trust=trust)
         content = hash_file(file)
         source["path"] = file.name
     return SklearnClassifier(
@@ -129,6 +111,33 @@ def load_sklearn(spec: ModelSpec, trust: bool) -> SklearnClassifier:
         content=content if spec.fingerprint is None else spec.fingerprint,
         source=source,
     )
+
+
+def open_estimator(file: Path, *, trust: bool) -> Any:
+    """Opens a joblib or pickle file that the user trusts.
+
+    Raises:
+        ModelError: The file is missing, not trusted or damaged.
+    """
+    if not file.is_file():
+        raise ModelError(f"model file {file} does not exist")
+    if not trust:
+        raise ModelError(
+            f"{file} is a pickle that can run code when opened; pass --trust (trust=True) if you know who made it"
+        )
+    try:
+        return joblib.load(file)
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        ImportError,
+        IndexError,
+    ) as error:
+        raise ModelError(f"{file} is not a readable joblib or pickle file: {one_line(error)}") from error
 
 
 def _score_of(estimator: Any) -> str:
