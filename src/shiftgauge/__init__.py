@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shiftgauge.data.load import load_data
     from shiftgauge.errors import ShiftgaugeError
+    from shiftgauge.estimate.convergence import sensitivity
     from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
     from shiftgauge.infer import space_from_table
     from shiftgauge.models.load import load_model
@@ -35,6 +36,7 @@ _HOMES = {
     "audit": "shiftgauge.studies.audit",
     "load_data": "shiftgauge.data.load",
     "load_model": "shiftgauge.models.load",
+    "sensitivity": "shiftgauge.estimate.convergence",
     "space_from_table": "shiftgauge.infer",
 }
 
@@ -50,6 +52,7 @@ __all__ = [
     "audit",
     "load_data",
     "load_model",
+    "sensitivity",
     "space_from_table",
 ]
 

@@ -1,0 +1,294 @@
+"""When a growing design is large enough: one driver that doubles it, and the curve of what each size gave."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from shiftgauge.checks import require_positive_int, require_range
+from shiftgauge.errors import ConfigError, NumericalError
+from shiftgauge.estimate.result import Indices
+from shiftgauge.types import FloatArray
+
+Reason: TypeAlias = Literal["tolerance", "budget", "fixed"]
+REASONS: Final[tuple[str, ...]] = get_args(Reason)
+DOUBLINGS: Final = 6
+"""Doublings of the first round that a tolerance without a budget allows: intervals at least eight times narrower."""
+FEWEST_BASE: Final = 32
+"""Smallest number of blocks (or points) that a curve shows: two for each of 16 replicates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """What one size of the design gave, for Q outputs and d inputs.
+
+    Args:
+        n_base: Number of blocks (points, for a surrogate alone).
+        evaluations: What they cost.
+        defined: Whether each output varied (Q,).
+        first_order: (Q, d), with interval (Q, d, 2).
+        total_order: (Q, d), with interval (Q, d, 2).
+        unexplained: 1 - Q² on points left out, for a surrogate alone (Q,); else None.
+    """
+
+    n_base: int
+    evaluations: int
+    defined: np.ndarray
+    first_order: FloatArray
+    first_order_interval: FloatArray
+    total_order: FloatArray
+    total_order_interval: FloatArray
+    unexplained: FloatArray | None = None
+
+    @classmethod
+    def of(cls, indices: Indices, cost: int = 1) -> Self:
+        """The point that these indices make.
+
+        Args:
+            indices: Of one size of the design.
+            cost: Evaluations for each row of the design.
+        """
+        alone = indices.estimator == "gpc" and indices.surrogate is not None
+        return cls(
+            n_base=indices.n_base,
+            evaluations=indices.n_evaluations * cost,
+            defined=np.asarray(indices.defined, bool),
+            first_order=indices.first_order,
+            first_order_interval=indices.first_order_interval,
+            total_order=indices.total_order,
+            total_order_interval=indices.total_order_interval,
+            unexplained=1 - indices.surrogate.q2 if alone and indices.surrogate is not None else None,
+        )
+
+    @cached_property
+    def half_width(self) -> FloatArray:
+        """Half the width of the widest interval of each output (Q,); NaN where an output did not vary."""
+        both = np.concatenate([self.first_order_interval, self.total_order_interval], axis=1)
+        half = (both[..., 1] - both[..., 0]) / 2
+        widest = np.where(np.isnan(half), np.inf, half).max(axis=1, initial=0.0)
+        return np.where(self.defined, widest, np.nan)
+
+    @cached_property
+    def error(self) -> FloatArray:
+        """What is held against the tolerance (Q,): the half-width, or the unexplained share where that is larger."""
+        if self.unexplained is None:
+            return self.half_width
+        return np.where(self.defined, np.fmax(self.half_width, self.unexplained), np.nan)
+
+    @property
+    def largest(self) -> float:
+        """Largest half-width over all outputs; NaN when none varied."""
+        return largest(self.half_width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """When to stop doubling a design.
+
+    Args:
+        tolerance: Half-width that the interval of every first and total index must reach, in (0, 1); for a surrogate
+            alone also the share 1 - Q² that it may leave unexplained. None: the budget alone ends the growth.
+        budget: Most evaluations, ≥ 1; None allows six doublings of the first round.
+
+    Example:
+        >>> Stopping(tolerance=0.02, budget=5000).limit(320)
+        5000
+        >>> Stopping(tolerance=0.02).limit(320)
+        20480
+    """
+
+    tolerance: float | None = None
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None:
+            require_range("tolerance", self.tolerance, hint="0.02 is a sharp wish, 0.05 an easy one")
+            if not 0 < self.tolerance < 1:
+                raise ConfigError(
+                    f"`tolerance` must lie between 0 and 1, got {self.tolerance:g}; it is the half-width of the "
+                    "interval of an index, such as 0.02"
+                )
+        if self.budget is not None:
+            require_positive_int("budget", self.budget)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the design is to grow at all."""
+        return self.tolerance is not None or self.budget is not None
+
+    def limit(self, first: int) -> int:
+        """Most evaluations.
+
+        Args:
+            first: Evaluations of the first round.
+
+        Raises:
+            ConfigError: The budget does not reach for the first round.
+        """
+        if self.budget is None:
+            return first << DOUBLINGS
+        if self.budget < first:
+            raise ConfigError(
+                f"`budget` must be at least {first:,} evaluations, those of the first round, got {self.budget:,}; "
+                "raise it or lower `n_base`"
+            )
+        return self.budget
+
+    def satisfied(self, curve: Sequence[CurvePoint], deciding: Sequence[int] | None = None) -> bool:
+        """Whether every deciding output that varies keeps the tolerance; False when none varies.
+
+        Args:
+            curve: All points so far.
+            deciding: Positions of the outputs that decide; default all.
+        """
+        if self.tolerance is None or not curve:
+            return False
+        error = curve[-1].error if deciding is None else curve[-1].error[list(deciding)]
+        known = error[~np.isnan(error)]
+        return bool(len(known)) and bool((known <= self.tolerance).all())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convergence:
+    """Indices, how they came about while the design grew, and why it stopped growing.
+
+    Args:
+        indices: Of the last, largest design.
+        curve: One point for each size of the design, smallest first.
+        reason: `tolerance` (reached), `budget` (the next doubling would have exceeded it) or `fixed` (a size
+            was given).
+        tolerance: The half-width that was asked for; None without one.
+        budget: Most evaluations that were allowed; None where a size was given.
+        deciding: Names of the outputs whose intervals decided.
+    """
+
+    indices: Indices
+    curve: tuple[CurvePoint, ...]
+    reason: Reason
+    tolerance: float | None = None
+    budget: int | None = None
+    deciding: tuple[str, ...] = ()
+
+    @property
+    def rounds(self) -> int:
+        """Sizes at which the indices were looked at."""
+        return len(self.curve)
+
+    @property
+    def text(self) -> str:
+        """Why the run ended and how sure the indices of the deciding outputs are, in one sentence."""
+        last = self.curve[-1]
+        spent = f"{self.rounds} round{'s' if self.rounds > 1 else ''} and {last.evaluations:,} evaluations"
+        chosen = [self.indices.outputs.index(name) for name in self.deciding]
+        half, error = largest(last.half_width[chosen]), largest(last.error[chosen])
+        found = "no interval is known"
+        if np.isfinite(half):
+            found = f"the widest {self.indices.confidence_level:.0%} interval is {plus_minus(half)}"
+        if self.reason == "tolerance":
+            return f"The tolerance of ±{self.tolerance:g} was reached after {spent}: {found}."
+        if self.reason == "fixed":
+            return f"The size was given: {found} after {last.evaluations:,} evaluations."
+        if self.tolerance is not None and np.isfinite(half):
+            if half > self.tolerance:
+                found += f", more than the tolerance of ±{self.tolerance:g}"
+            elif error > self.tolerance:
+                found += f", but the surrogate leaves {error:.1%} of the variance unexplained"
+        return f"The budget of {self.budget:,} evaluations ended the run after {spent}: {found}."
+
+
+def grow(
+    measure: Callable[[int], Indices],
+    stopping: Stopping,
+    *,
+    start: int,
+    cost_of_base: int,
+    cost_of_row: int = 1,
+    deciding: Sequence[str] | None = None,
+) -> Convergence:
+    """Doubles a design until its intervals are narrow enough or the budget ends.
+
+    What is decided follows from the values alone, so that a run that was stopped and goes on ends in the same place.
+
+    Args:
+        measure: Number of blocks → the indices of a design of that size; what was evaluated before should be kept.
+        stopping: Tolerance and budget.
+        start: Blocks of the first round, ≥ 1.
+        cost_of_base: Evaluations for each block.
+        cost_of_row: Evaluations for each row of the design.
+        deciding: Names of the outputs whose intervals decide; default all.
+
+    Returns:
+        The last indices with the curve and the reason.
+
+    Raises:
+        ConfigError: The budget does not reach for the first round.
+    """
+    limit = stopping.limit(start * cost_of_base)
+    curve: list[CurvePoint] = []
+    n = start
+    while True:
+        indices = measure(n)
+        names = tuple(indices.outputs if deciding is None else deciding)
+        curve.append(CurvePoint.of(indices, cost_of_row))
+        done = stopping.satisfied(curve, [indices.output(name) for name in names])
+        if done or 2 * n * cost_of_base > limit:
+            return Convergence(
+                indices=indices,
+                curve=tuple(curve),
+                reason="tolerance" if done else "budget",
+                tolerance=stopping.tolerance,
+                budget=limit,
+                deciding=names,
+            )
+        n *= 2
+
+
+def look_back(
+    measure: Callable[[int], Indices], n_base: int, *, points: int = 5, cost_of_row: int = 1, nested: bool = True
+) -> Convergence:
+    """The curve of a design of given size, from its first half, quarter, … : are the indices settled?
+
+    Args:
+        measure: Number of blocks → the indices of the first so many blocks; only n_base may cost evaluations.
+        n_base: Blocks of the whole design.
+        points: Most points of the curve.
+        cost_of_row: Evaluations for each row of the design.
+        nested: Whether the first half of the design is a design of its own; False gives a curve of one point.
+
+    Returns:
+        The indices of the whole design, with the curve.
+    """
+    indices = measure(n_base)
+    curve = [CurvePoint.of(indices, cost_of_row)]
+    for k in range(1, points if nested else 1):
+        n = n_base >> k
+        if n < FEWEST_BASE:
+            break
+        try:
+            curve.insert(0, CurvePoint.of(measure(n), cost_of_row))
+        except (ConfigError, NumericalError):  # a part too small for the estimator and its terms
+            break
+    return Convergence(indices=indices, curve=tuple(curve), reason="fixed", deciding=indices.outputs)
+
+
+def with_reason(found: Convergence, deciding: Sequence[str]) -> Convergence:
+    """The same, told for some outputs alone."""
+    return replace(found, deciding=tuple(deciding))
+
+
+def plus_minus(half_width: float) -> str:
+    """A half-width for running text.
+
+    Example:
+        >>> plus_minus(0.0123), plus_minus(1e-9)
+        ('±0.012', 'below ±0.001')
+    """
+    return "below ±0.001" if half_width < 5e-4 else f"±{half_width:.3f}"
+
+
+def largest(values: FloatArray) -> float:
+    """The largest value that is known; NaN when none is."""
+    known = values[~np.isnan(values)]
+    return float(known.max()) if len(known) else float("nan")
