@@ -9,6 +9,7 @@ import torch
 
 from shiftgauge.errors import NumericalError
 from shiftgauge.evaluate.images import ImageSource, PreparedImages
+from shiftgauge.evaluate.projection import BlockProjection, block_values
 from shiftgauge.evaluate.quantities import measure, quantity_names
 from shiftgauge.evaluate.streams import map_streams
 from shiftgauge.types import Classifier, Execution, OutputsNQ, ThetaNP
@@ -53,6 +54,8 @@ class Evaluator:
         nominal: The values of theta at which nothing is shifted (P,).
         classes: Classes whose probability is recorded beside the standard quantities.
         native: Shift the stored pixels and resize afterwards.
+        memory_bytes: Limit of the decoded images that are held.
+        blocks: What is kept of the network's blocks; None looks at none.
     """
 
     classifier: Classifier
@@ -63,6 +66,7 @@ class Evaluator:
     classes: Sequence[str] = ()
     native: bool = False
     memory_bytes: int = field(default=1 << 30)
+    blocks: BlockProjection | None = None
 
     @cached_property
     def images(self) -> PreparedImages:
@@ -71,8 +75,13 @@ class Evaluator:
 
     @cached_property
     def quantities(self) -> tuple[str, ...]:
-        """Names of the columns of `values`."""
+        """Names of the quantities, the first columns of `values`."""
         return quantity_names(self.classes, self.classifier.class_names)
+
+    @property
+    def width(self) -> int:
+        """Number of columns of `values`: quantities, the predicted class, what is kept of the blocks."""
+        return len(self.quantities) + 1 + (self.blocks.n_columns if self.blocks is not None else 0)
 
     @cached_property
     def _class_indices(self) -> tuple[int, ...]:
@@ -108,13 +117,30 @@ class Evaluator:
         Raises:
             NumericalError: A NaN or infinite output, with the image and the shift that caused it.
         """
+        return self._in_batches(self._batch_outputs, points, execution, on_batch)
+
+    def values(self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:
+        """Returns the measured quantities, the predicted class and the blocks' columns (N, Q + 1 + B).
+
+        Raises:
+            NumericalError: A NaN or infinite output, with the image and the shift that caused it.
+        """
+        return self._in_batches(self._batch_values, points, execution, on_batch)
+
+    def _in_batches(
+        self,
+        work: Callable[..., np.ndarray],
+        points: Points,
+        execution: Execution,
+        on_batch: Callable[[int], None] | None,
+    ) -> np.ndarray:
         size = execution.batch_size
         batches = [points.part(start, start + size) for start in range(0, len(points), size)]
         parts = []
-        for raw in map_streams(partial(self._batch_outputs, execution=execution), batches, execution.streams):
-            parts.append(raw)
+        for found in map_streams(partial(work, execution=execution), batches, execution.streams):
+            parts.append(found)
             if on_batch is not None:
-                on_batch(len(raw))
+                on_batch(len(found))
         return np.concatenate(parts)
 
     def _batch_outputs(self, batch: Points, execution: Execution) -> np.ndarray:
@@ -122,10 +148,13 @@ class Evaluator:
         self._require_finite(raw, batch)
         return raw
 
-    def values(self, points: Points, execution: Execution, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:
-        """Returns the measured quantities and the predicted class (N, Q + 1)."""
-        raw = self.outputs(points, execution, on_batch)
-        return measure(raw, self.source.labels[points.image_n], self.classifier.output_kind, self._class_indices)
+    def _batch_values(self, batch: Points, execution: Execution) -> np.ndarray:
+        labels, kind = self.source.labels[batch.image_n], self.classifier.output_kind
+        if self.blocks is None:
+            return measure(self._batch_outputs(batch, execution), labels, kind, self._class_indices)
+        raw, columns = block_values(self.classifier, self.blocks, self.shifted(batch), execution)
+        self._require_finite(np.hstack([raw, columns]), batch)
+        return np.hstack([measure(raw, labels, kind, self._class_indices), columns])
 
     def _require_finite(self, raw: np.ndarray, batch: Points) -> None:
         bad = ~np.isfinite(raw).all(axis=1)

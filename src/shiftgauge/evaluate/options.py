@@ -75,3 +75,44 @@ class ExecutionOptions:
         require_in("precision", self.precision, ("auto", "float32", "bfloat16"))
         if not require_range("tolerance", self.tolerance, 0, 1) > 0:
             raise ConfigError("`tolerance` must be > 0; to forbid bfloat16 write precision: float32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockOptions:
+    """Which blocks of a network are looked at, and how many numbers stand for each.
+
+    Args:
+        names: Module paths, such as `["layer1", "layer4.1.conv2"]`, or `auto` for those that cut the network's depth.
+        directions: Random directions on which a block's output is projected, in [2, 1024]. The standard error that
+            they bring falls as 1/√directions and is part of the intervals.
+        pooled: Take the mean over the positions of a map first: what is then followed is how strongly each channel
+            answers, and not where.
+    """
+
+    names: Literal["auto"] | Sequence[str] = "auto"
+    directions: int = 24
+    pooled: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive_int("directions", self.directions, low=2)
+        require_range("directions", self.directions, 2, 1024)
+        if isinstance(self.names, str):
+            if self.names != "auto":
+                raise ConfigError(f"`blocks` must be auto, none or a list of module paths, got `{self.names}`")
+        elif not self.names:
+            raise ConfigError("`blocks` is an empty list; name at least one block, or write auto or none")
+
+
+def block_options(blocks: str | Sequence[str] | BlockOptions) -> BlockOptions | None:
+    """Reads what a caller says of blocks: `none`, `auto`, module paths, or options.
+
+    Raises:
+        ConfigError: Another word.
+
+    Example:
+        >>> block_options("none"), block_options(["layer1"]).names
+        (None, ['layer1'])
+    """
+    if isinstance(blocks, BlockOptions):
+        return blocks
+    return None if blocks == "none" else BlockOptions(names=blocks)  # type: ignore[arg-type]

@@ -121,14 +121,15 @@ def evaluate(
         on_chunk: Called with the number of rows that were computed (not read) once their chunk is committed.
 
     Returns:
-        Values (n_rows, Q + 1) in the order of the design: the quantities, then the predicted class.
+        Values (n_rows, Q + 1 + B) in the order of the design: the quantities, the predicted class, then what is kept of
+        the network's blocks.
 
     Raises:
         InterruptedRunError: The user stopped the run; what is finished is kept.
         NumericalError: A NaN or infinite output.
     """
     total = design.n_rows
-    values = np.empty((total, len(evaluator.quantities) + 1))
+    values = np.empty((total, evaluator.width))
     tasks = _missing(values, plan, store, section)
     counter = _Counter(advance, total - sum(map(len, tasks)), total)
     runner = executor or LocalExecutor()

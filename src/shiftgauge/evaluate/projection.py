@@ -1,0 +1,186 @@
+"""Few numbers that stand for the whole output of a block: its projections on fixed random directions."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from shiftgauge.errors import ConfigError
+from shiftgauge.evaluate.options import BlockOptions
+from shiftgauge.random import generator
+from shiftgauge.types import BlockClassifier, Classifier
+
+OUTPUT: Final = "output"
+"""Name of the network's output among the blocks."""
+HELD_BYTES: Final = 512 << 20
+"""Directions kept in memory; those beyond are drawn again for every batch."""
+_TILE: Final = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockProjection:
+    r"""Projects what blocks give on k Gaussian directions each.
+
+    For a block's output z with D entries, projection j is $y_j = D^{-1/2} \sum_a w_{ja} z_a$ with independent standard
+    normal w. Over the directions, E[w wᵀ] = I, so for every covariance matrix Σ that an index is made of (of z, of
+    E[z | x_i], of z given all but x_i) the mean of the variance of y_j is tr Σ / D: the sums over projections of the
+    numerators and of the variances are unbiased for those of the whole output, up to the common factor k / D. The
+    relative standard error of each is √(2 tr Σ² / k) / tr Σ. A block with at most k entries is kept as it is.
+
+    Directions depend on seed, block and entry alone: they are the same for every batch, worker and resumed run, and
+    are made when they are first used.
+
+    Args:
+        shapes: Block → shape of its output for one image, from input to output.
+        directions: k ≥ 2.
+        pooled: Take the mean over all axes but the channels first.
+        seed: Of the directions.
+
+    References:
+        Gamboa, F. et al. (2014). Sensitivity analysis for multidimensional and functional outputs.
+            doi:10.1214/14-EJS895
+        Hutchinson, M. F. (1990). A stochastic estimator of the trace of the influence matrix.
+            doi:10.1080/03610919008812866
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    directions: int
+    pooled: bool
+    seed: int
+
+    @cached_property
+    def columns(self) -> dict[str, slice]:
+        """Columns of each block."""
+        found, start = {}, 0
+        for name in self.shapes:
+            stop = start + min(self.entries(name), self.directions)
+            found[name], start = slice(start, stop), stop
+        return found
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of all blocks."""
+        return sum(found.stop - found.start for found in self.columns.values())
+
+    def entries(self, name: str) -> int:
+        """Number of entries D that are projected."""
+        shape = self.shapes[name]
+        return shape[_channel_axis(shape) - 1] if self.pooled else math.prod(shape)
+
+    def is_exact(self, name: str) -> bool:
+        """Whether the block is kept as it is."""
+        return self.entries(name) <= self.directions
+
+    def reduce(self, name: str, output: torch.Tensor) -> torch.Tensor:
+        """Returns the columns of a block, float32 (N, min(k, D)).
+
+        Args:
+            name: The block.
+            output: What it gave (N, ...), on any device, in any precision.
+        """
+        if self.pooled and output.ndim > 2:
+            channels = _channel_axis(tuple(output.shape[1:]))
+            output = output.float().mean(dim=[axis for axis in range(1, output.ndim) if axis != channels])
+        flat = output.reshape(len(output), -1)
+        if self.is_exact(name):
+            return flat.float().clone()
+        total = torch.zeros(len(flat), self.directions, device=flat.device)
+        for start in range(0, flat.shape[1], _TILE):
+            total += flat[:, start : start + _TILE].float() @ self._tile(name, start, flat.device)
+        return total
+
+    def directions_of(self, name: str) -> np.ndarray:
+        """All directions of a block (D, k), scaled by D^(-1/2); for checks on small blocks."""
+        return np.concatenate([self._draw(name, start) for start in range(0, self.entries(name), _TILE)])
+
+    def _draw(self, name: str, start: int) -> np.ndarray:
+        entries = self.entries(name)
+        rng = generator(self.seed, "directions", name, self.directions, start)
+        tile = rng.standard_normal((min(_TILE, entries - start), self.directions), np.float32)
+        return tile / np.float32(math.sqrt(entries))
+
+    def _tile(self, name: str, start: int, device: torch.device) -> torch.Tensor:
+        held = self._held
+        with held.lock:
+            tile = held.tiles.get((name, start, device))
+            if tile is None:
+                tile = torch.from_numpy(self._draw(name, start)).to(device)
+                if held.size + tile.nbytes <= HELD_BYTES:
+                    held.tiles[name, start, device] = tile
+                    held.size += tile.nbytes
+        return tile
+
+    @cached_property
+    def _held(self) -> _Held:
+        return _Held()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travels to another process without its directions."""
+        return {key: value for key, value in self.__dict__.items() if key != "_held"}
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the columns, for the record and for the identity of a run."""
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        return {"blocks": shapes, "directions": self.directions, "pooled": self.pooled}
+
+
+class _Held:
+    """Directions in memory, shared by the threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.tiles: dict[tuple[str, int, torch.device], torch.Tensor] = {}
+        self.size = 0
+
+
+def block_projection(classifier: Classifier, options: BlockOptions, seed: int) -> BlockProjection:
+    """Settles which blocks are looked at and what is kept of them; the network's output comes last.
+
+    Raises:
+        ConfigError: The model does not show its blocks, or none were found.
+        ModelError: An unknown block, or one that does not give one tensor with a row for each image.
+    """
+    if not isinstance(classifier, BlockClassifier):
+        kind = classifier.description.get("kind", type(classifier).__name__)
+        raise ConfigError(
+            f"`blocks` needs a torch network whose parts can be reached, but the model is of the kind `{kind}`; "
+            "leave `blocks` out, or give the model as timm or factory"
+        )
+    named = classifier.main_blocks if isinstance(options.names, str) else tuple(options.names)
+    names = [name for name in named if name != OUTPUT]
+    if not names:
+        raise ConfigError("no blocks were found in the network; name them, such as blocks: [layer1, layer2]")
+    shapes = {**classifier.block_shapes(names), OUTPUT: (classifier.n_classes,)}
+    return BlockProjection(shapes=shapes, directions=options.directions, pooled=options.pooled, seed=seed)
+
+
+def block_values(
+    classifier: Classifier, projection: BlockProjection, images_nchw: torch.Tensor, execution: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Runs the network once: its raw outputs (N, K) and the columns of its blocks (N, B).
+
+    Args:
+        classifier: One that shows its blocks.
+        projection: What is kept of them.
+        images_nchw: Images as the classifier takes them.
+        execution: How to run it.
+    """
+    if not isinstance(classifier, BlockClassifier):
+        raise ConfigError("the classifier does not show its blocks; make the projection with `block_projection`")
+    inside = [name for name in projection.shapes if name != OUTPUT]
+    raw, found = classifier.outputs_and_blocks(images_nchw, inside, projection.reduce, execution)
+    found[OUTPUT] = projection.reduce(OUTPUT, raw)
+    columns = torch.cat([found[name] for name in projection.shapes], dim=1)
+    return raw.cpu().numpy(), columns.cpu().numpy()
+
+
+def _channel_axis(shape: Sequence[int]) -> int:
+    """Axis of the channels in a batch: the second of maps (N, C, H, W), the last of sequences (N, T, C)."""
+    return 1 if len(shape) != 2 else 2
