@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from shiftgauge.data.arrays import code_labels
 from shiftgauge.data.frame import read_frame, require_column, text_column
@@ -21,8 +22,8 @@ class TableDataset:
     Args:
         values: float64 (n, P).
         feature_names: Names of the P columns.
-        labels: int64 (n,), index into `class_names`.
-        class_names: Names of the classes.
+        labels: int64 (n,), index into `class_names`; all 0 where there are no classes.
+        class_names: Names of the classes; empty for a table without them.
         groups: A group per row, or None.
         splits: A split per row, or None.
     """
@@ -68,7 +69,7 @@ class TableDataset:
 def read_table(
     path: str | Path,
     *,
-    label_column: str,
+    label_column: str | None,
     feature_columns: Sequence[str] | None = None,
     group_column: str | None = None,
     split_column: str | None = None,
@@ -78,7 +79,7 @@ def read_table(
 
     Args:
         path: The file.
-        label_column: Column of the classes.
+        label_column: Column of the classes, or None for a table without them.
         feature_columns: Columns of the inputs; None takes all others that are not group or split.
         group_column: Column of groups, or None.
         split_column: Column of splits, or None.
@@ -89,17 +90,19 @@ def read_table(
         DataError: The table or a column is missing, or a cell is empty or no number.
     """
     frame = read_frame(path, as_text=False)
-    require_column(frame, label_column, path)
+    if label_column is not None:
+        require_column(frame, label_column, path)
     special = {c for c in (label_column, group_column, split_column) if c is not None}
     chosen = list(feature_columns) if feature_columns is not None else [c for c in frame.columns if c not in special]
     if not chosen:
-        raise DataError(f"{path}: no feature columns are left beside `{label_column}`")
+        raise DataError(f"{path}: no feature columns are left beside {', '.join(f'`{c}`' for c in sorted(special))}")
+    twice = next((c for c in chosen if chosen.count(c) > 1 or c == label_column), None)
+    if twice is not None:
+        raise DataError(f"{path}: `{twice}` is named twice among features and label; name each column once")
     values = np.empty((len(frame), len(chosen)))
     for k, column in enumerate(chosen):
         values[:, k] = _numbers(frame[require_column(frame, column, path)].tolist(), column, path)
-    texts = text_column(frame, label_column, path)
-    whole = class_names is not None and all(t.isdigit() for t in texts) and not set(texts) <= set(class_names)
-    labels, known, _ = code_labels(np.array(texts, dtype=np.int64) if whole else np.array(texts), class_names)
+    labels, known = _classes(frame, label_column, class_names, path)
     return TableDataset(
         values=values,
         feature_names=tuple(chosen),
@@ -108,6 +111,17 @@ def read_table(
         groups=None if group_column is None else tuple(text_column(frame, group_column, path)),
         splits=None if split_column is None else tuple(text_column(frame, split_column, path)),
     )
+
+
+def _classes(
+    frame: pd.DataFrame, column: str | None, class_names: Sequence[str] | None, path: str | Path
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    if column is None:
+        return np.zeros(len(frame), np.int64), ()
+    texts = text_column(frame, column, path)
+    whole = class_names is not None and all(t.isdigit() for t in texts) and not set(texts) <= set(class_names)
+    labels, known, _ = code_labels(np.array(texts, dtype=np.int64) if whole else np.array(texts), class_names)
+    return labels, known
 
 
 def _numbers(cells: list[object], column: str, path: str | Path) -> npt.NDArray[np.float64]:

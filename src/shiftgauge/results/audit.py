@@ -67,20 +67,7 @@ class AuditResult:
         `kind` is `first_order`, `total_order`, `second_order` or `total_interaction`; `factual` is what `is_factual`
         says of the quantity.
         """
-        data = self.arrays
-        rows: list[dict[str, Any]] = []
-        for quantity in data["quantity"].values:
-            for kind in ("first_order", "total_order"):
-                for name in data["input"].values:
-                    rows.append(_row(data, kind, {"quantity": quantity, "input": name}))
-            for kind in ("second_order", "total_interaction"):
-                if kind not in data:
-                    continue
-                names = list(data["input"].values)
-                for i, first in enumerate(names):
-                    for second in names[i + 1 :]:
-                        rows.append(_row(data, kind, {"quantity": quantity, "input": first, "input_2": second}))
-        table = pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
+        data, table = self.arrays, index_table(self.arrays)
         known = {str(q): is_factual(data, str(q)) for q in data["quantity"].values}
         return table.assign(factual=[known[str(q)] for q in table["quantity"]])
 
@@ -153,6 +140,27 @@ class AuditResult:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise unreadable(Path(folder), error) from error
+
+
+def index_table(data: xr.Dataset) -> pd.DataFrame:
+    """All indices of a result as a long table: quantity, kind, input, input_2, estimate, low, high.
+
+    Args:
+        data: Arrays with `first_order`, `total_order` and, where they were estimated, those of pairs.
+    """
+    rows: list[dict[str, Any]] = []
+    for quantity in data["quantity"].values:
+        for kind in ("first_order", "total_order"):
+            for name in data["input"].values:
+                rows.append(_row(data, kind, {"quantity": quantity, "input": name}))
+        for kind in ("second_order", "total_interaction"):
+            if kind not in data:
+                continue
+            names = list(data["input"].values)
+            for i, first in enumerate(names):
+                for second in names[i + 1 :]:
+                    rows.append(_row(data, kind, {"quantity": quantity, "input": first, "input_2": second}))
+    return pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
 
 
 def is_factual(arrays: xr.Dataset, quantity: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import xarray as xr
@@ -86,7 +86,23 @@ def check_arrays(arrays: xr.Dataset) -> None:
             raise StoreError(f"results.nc holds no audit: the axis `{name}` is missing or unnamed")
     if arrays.attrs["quantity_of_interest"] not in arrays["quantity"].values:
         raise StoreError(f"results.nc holds nothing about the quantity `{arrays.attrs['quantity_of_interest']}`")
-    for group in (REQUIRED, *(g for g in TOGETHER if any(name in arrays for name in g))):
+    check_variables(arrays, REQUIRED, TOGETHER)
+
+
+def check_variables(
+    arrays: xr.Dataset, required: Mapping[str, tuple[str, ...]], together: Sequence[Mapping[str, tuple[str, ...]]]
+) -> None:
+    """Checks variables and their axes.
+
+    Args:
+        arrays: What `results.nc` holds.
+        required: Variables that must be there.
+        together: Groups of variables that are all there or all absent.
+
+    Raises:
+        StoreError: A variable is missing or has other axes.
+    """
+    for group in (required, *(g for g in together if any(name in arrays for name in g))):
         for name, axes in group.items():
             _check_variable(arrays, name, axes)
 
