@@ -9,6 +9,7 @@ from shiftgauge.estimate.assisted import assisted
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
 from shiftgauge.estimate.chaos.gpc import gpc
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.result import Indices
 from shiftgauge.types import FloatArray, OutputsNQ
@@ -28,6 +29,7 @@ def analyse(
     resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> Indices:
     """Sobol' indices of all outputs, by the estimator asked for.
 
@@ -42,6 +44,8 @@ def analyse(
         resamples: Bootstrap resamples.
         confidence_level: Of the intervals.
         seed: Of the resampling.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop`, which leaves out the blocks
+            of a pick-freeze design that hold one, with a count and a warning.
 
     Returns:
         Indices with intervals and status.
@@ -69,12 +73,19 @@ def analyse(
             resamples=resamples,
             confidence_level=confidence_level,
             seed=seed,
+            on_failure=on_failure,
         )
     if not isinstance(design, PickFreezeDesign):
         raise ConfigError(f"the `{estimator}` estimator needs a PickFreezeDesign; a PlainDesign serves `gpc` only")
     if estimator == "pick_freeze":
         return pick_freeze(
-            design, values, outputs=outputs, resamples=resamples, confidence_level=confidence_level, seed=seed
+            design,
+            values,
+            outputs=outputs,
+            resamples=resamples,
+            confidence_level=confidence_level,
+            seed=seed,
+            on_failure=on_failure,
         )
     return assisted(
         design,
@@ -85,4 +96,5 @@ def analyse(
         resamples=resamples,
         confidence_level=confidence_level,
         seed=seed,
+        on_failure=on_failure,
     )

@@ -14,7 +14,7 @@ from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, g
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.crossfit import CrossFit, cross_fit, fold_of_block
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.moments import GroupSums, PickFreezeMoments
+from shiftgauge.estimate.moments import GroupSums, OnFailure, PickFreezeMoments
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import sobol_indices
@@ -38,6 +38,7 @@ def assisted(
     resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> Indices:
     """Indices of f by pick-freeze, with a cross-fitted chaos surrogate g as control variate.
 
@@ -61,6 +62,7 @@ def assisted(
         resamples: Bootstrap resamples of whole blocks, where the design has no replicates.
         confidence_level: Of the intervals.
         seed: Of the resampling.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their blocks.
 
     Returns:
         Indices of f. `surrogate.q2` is the share that g explains on blocks it has not seen.
@@ -92,7 +94,7 @@ def assisted(
             f"the `assisted` estimator needs `n_base` ≥ {max(MIN_BASE, 2 * n_folds)}, got {design.n_base}; "
             "draw more or use `pick_freeze`"
         )
-    plain = PickFreezeMoments(design, values, outputs)
+    plain = PickFreezeMoments(design, values, outputs, on_failure)
     fit = _fit(plain, chaos or ChaosOptions(), default_features(design, image_features), n_folds)
     source = AssistedMoments(plain, fit, weight)
     info = _information(plain, fit, outputs)
@@ -122,6 +124,7 @@ class AssistedMoments:
         self.design: Final = plain.design
         self.layout: Final = plain.layout
         self.centre: Final = plain.centre
+        self.kept: Final = plain.kept
         self.fit: Final = fit
         self.weight: Final = weight
         with bounded_threads(2.0 * self.design.n_rows * fit.folds[0].size):
@@ -143,12 +146,13 @@ class AssistedMoments:
             g = self.plain.columns_of(self._surrogate[span, :, outputs])
             fold = fold_of_block(np.arange(span.start, span.stop), grouping, n_folds)
             g -= exact[..., fold]
+            g[..., ~self.kept[span]] = 0.0
             grouping.add(plain, f, span.start)
             grouping.add(control, g, span.start)
             products.add(f, g, fold)
         if self.weight == "best":
             control *= products.weights()[..., np.arange(grouping.n_groups) % n_folds]
-        return GroupSums(values=plain - control, counts=grouping.counts)
+        return GroupSums(values=plain - control, counts=grouping.kept_counts(self.kept))
 
     def base_values(self, output: int) -> FloatArray:
         """Values of one output at the rows A and B (N, 2)."""
@@ -196,7 +200,7 @@ def _fit(plain: PickFreezeMoments, options: ChaosOptions, features: FloatArray |
     largest = max(len(c.indices) for c in candidates)
     centred = plain.blocks_nrq.reshape(design.n_rows, -1) - plain.centre
     with bounded_threads(2.0 * design.n_rows * float(largest) ** 2):
-        return cross_fit(design, centred, bases, candidates, n_folds)
+        return cross_fit(design, centred, bases, candidates, n_folds, None if plain.kept.all() else plain.kept)
 
 
 def _information(plain: PickFreezeMoments, fit: CrossFit, outputs: Sequence[str]) -> SurrogateInfo:

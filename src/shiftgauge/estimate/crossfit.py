@@ -70,6 +70,7 @@ def cross_fit(
     bases: tuple[Basis, ...],
     candidates: Sequence[Candidate],
     n_folds: int,
+    kept: np.ndarray | None = None,
 ) -> CrossFit:
     """Fits every candidate without each fold and keeps, for each output, the one with the least error there.
 
@@ -82,6 +83,7 @@ def cross_fit(
         bases: One per input.
         candidates: Sets of terms.
         n_folds: K ≥ 2; the design's groups of blocks, not rows, are dealt to folds.
+        kept: Blocks to fit to, bool (N,). Default: all.
 
     Returns:
         The surrogates.
@@ -89,7 +91,7 @@ def cross_fit(
     union = np.unique(np.concatenate([c.indices for c in candidates]), axis=0)
     place = {tuple(row): k for k, row in enumerate(union.tolist())}
     members = [np.array([place[tuple(row)] for row in c.indices.tolist()]) for c in candidates]
-    sums = _fold_sums(design, centred, bases, union, n_folds)
+    sums = _fold_sums(design, centred, bases, union, n_folds, kept)
     choice = _Choice(sums, len(union))
     search = FamilySearch(centred.shape[1])
     for number, candidate in enumerate(candidates):
@@ -126,7 +128,12 @@ class _FoldSums:
 
 
 def _fold_sums(
-    design: PickFreezeDesign, centred: OutputsNQ, bases: Sequence[Basis], union: IndexSet, n_folds: int
+    design: PickFreezeDesign,
+    centred: OutputsNQ,
+    bases: Sequence[Basis],
+    union: IndexSet,
+    n_folds: int,
+    kept: np.ndarray | None,
 ) -> _FoldSums:
     p, q = len(union), centred.shape[1]
     sums = _FoldSums(
@@ -136,6 +143,9 @@ def _fold_sums(
         count=np.zeros(n_folds),
     )
     for start, fold_n, phi in _pieces(design, bases, union, n_folds):
+        if kept is not None:
+            block = np.arange(start, start + len(fold_n)) // design.rows_per_block
+            fold_n = np.where(kept[block], fold_n, -1)
         for k in range(n_folds):
             rows = np.flatnonzero(fold_n == k)
             part, y = np.ascontiguousarray(phi[:, rows]), centred[start + rows]

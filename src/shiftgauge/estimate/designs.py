@@ -16,7 +16,8 @@ from shiftgauge.types import FloatArray, ThetaNP, UnitNP
 
 REPLICATES: Final = 16
 """Independent scramblings of a design; with 15 degrees of freedom an interval is 9 % wider than with many."""
-_FEWEST: Final = 4
+FEWEST: Final = 4
+"""Fewest replicates that give an interval."""
 Columns: TypeAlias = slice | list[int]
 
 
@@ -136,8 +137,8 @@ class PickFreezeDesign:
     def __post_init__(self) -> None:
         require_positive_int("n_base", self.n_base, low=2)
         require_positive_int("replicates", self.replicates)
-        if 1 < self.replicates < _FEWEST:
-            raise ConfigError(f"`replicates` must be 1 or at least {_FEWEST}, got {self.replicates}; 16 is usual")
+        if 1 < self.replicates < FEWEST:
+            raise ConfigError(f"`replicates` must be 1 or at least {FEWEST}, got {self.replicates}; 16 is usual")
         _ = self._points, self.group_columns
 
     @cached_property

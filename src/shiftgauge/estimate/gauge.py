@@ -137,7 +137,7 @@ def gauge_table(
     source = _source(indices)
     q = indices.output(output)
     sums = source.sums(slice(q, q + 1))
-    resampling = Resampling.of(source.design.grouping, indices.resamples, indices.seed)
+    resampling = Resampling.of(source.design.grouping, indices.resamples, indices.seed).among(sums.counts)
     weights = np.vstack([np.ones(len(sums.counts)), resampling.weights])
     columns = Resampling(resampling.kind, weights).means(sums.values, sums.counts)
     parts = variance_components(columns, source.layout, mean_error(sums)[:, None])
@@ -208,7 +208,7 @@ def _class_variance(source: MomentSource, q: int, labels: np.ndarray, weights: F
     count, total = np.empty((2, 2, len(size), len(weights)))
     for half in range(2):
         cell = code[image[:, half]] * n_groups + group
-        for out, v in ((count, np.ones(n)), (total, y[:, half])):
+        for out, v in ((count, source.kept.astype(float)), (total, np.where(source.kept, y[:, half], 0.0))):
             out[half] = np.bincount(cell, v, minlength=shape[0] * shape[1]).reshape(shape) @ weights.T
     present = (count > 0).all(axis=0)
     a, b = np.where(present, total / np.where(present, count, 1.0), 0.0)

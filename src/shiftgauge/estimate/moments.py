@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
+from shiftgauge.checks import require_in
 from shiftgauge.errors import DataError, NumericalError
-from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.designs import FEWEST, PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.types import FloatArray, OutputsNQ
+
+OnFailure: TypeAlias = Literal["raise", "drop"]
+ON_FAILURE: Final[tuple[str, ...]] = get_args(OnFailure)
+"""What becomes of a run whose value is NaN or infinite: an error, or its whole block left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +25,21 @@ class MomentLayout:
     Columns: mean and square of f(A), f(B); the numerators of first and total order for each group;
     for each pair i < j the part of the variance that depends on i or j; with BA rows also the part
     that i and j explain together (closed).
+
+    Args:
+        d: Number of groups.
+        second_order: Whether there are BA rows.
+        with_pairs: Whether pairs have columns; for thousands of groups they would be millions.
     """
 
     d: int
     second_order: bool
+    with_pairs: bool = True
 
     @cached_property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs i < j, two int arrays."""
-        return np.triu_indices(self.d, 1)
+        """The pairs i < j that have columns, two int arrays."""
+        return np.triu_indices(self.d if self.with_pairs else 0, 1)
 
     @property
     def first(self) -> slice:
@@ -85,8 +97,13 @@ class MomentSource(Protocol):
         """Group sums of all columns for those outputs."""
         ...
 
+    @property
+    def kept(self) -> np.ndarray:
+        """Blocks that count, bool (N,): all but those with a failed run."""
+        ...
+
     def base_values(self, output: int) -> FloatArray:
-        """Values of one output at the rows A and B (N, 2)."""
+        """Values of one output at the rows A and B (N, 2); NaN in blocks that do not count."""
         ...
 
 
@@ -96,29 +113,39 @@ class PickFreezeMoments:
     Args:
         design: The design that was evaluated.
         values: Outputs at its rows, in order, float (n_rows, Q).
+        outputs: Their names.
+        on_failure: `raise`, or `drop` the blocks that hold a value which is NaN or infinite.
 
     Raises:
         DataError: The number of rows does not match the design.
-        NumericalError: A value is NaN or infinite; the message names its row.
+        NumericalError: A value is NaN or infinite (the message names its row), or too few blocks are left.
     """
 
-    def __init__(self, design: PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> None:
+    def __init__(
+        self, design: PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure = "raise"
+    ) -> None:
         self.design: Final = design
         self.layout: Final = MomentLayout(d=design.n_groups, second_order=design.second_order)
-        checked = check_values(design, values, outputs)
-        self.blocks_nrq: Final = checked.reshape(design.n_base, design.rows_per_block, -1)
-        self.centre: Final = self.blocks_nrq[:, :2].mean(axis=(0, 1))
+        checked, finite = finite_rows(design, values, outputs, on_failure)
+        self.kept: Final[np.ndarray] = np.asarray(finite.reshape(design.n_base, -1).all(axis=1))
+        require_blocks(self.kept, design.grouping)
+        blocks = checked.reshape(design.n_base, design.rows_per_block, -1)
+        self.centre: Final = centre_of(blocks[:, :2], self.kept)
+        if not self.kept.all():
+            blocks = np.where(self.kept[:, None, None], blocks, self.centre)
+        self.blocks_nrq: Final = blocks
 
     def sums(self, outputs: slice) -> GroupSums:
         """Group sums of all columns for those outputs."""
         grouping, q = self.design.grouping, len(self.centre[outputs])
         sums = np.zeros((self.layout.n_columns, q, grouping.n_groups))
         for span in grouping.chunks(q * self.layout.n_columns):
+            # all columns of a block that does not count are 0
             grouping.add(sums, self.columns(span, outputs), span.start)
-        return GroupSums(values=sums, counts=grouping.counts)
+        return GroupSums(values=sums, counts=grouping.kept_counts(self.kept))
 
     def columns(self, blocks: slice, outputs: slice) -> FloatArray:
-        """Columns (K, q, n) of some blocks."""
+        """Columns (K, q, n) of some blocks; 0 where a block does not count."""
         return self.columns_of(self.blocks_nrq[blocks, :, outputs] - self.centre[outputs])
 
     def columns_of(self, blocks_nrq: FloatArray) -> FloatArray:
@@ -126,13 +153,34 @@ class PickFreezeMoments:
         return pick_freeze_columns(np.ascontiguousarray(np.moveaxis(blocks_nrq, 0, -1)), self.layout)
 
     def base_values(self, output: int) -> FloatArray:
-        """Values of one output at the rows A and B (N, 2)."""
-        return self.blocks_nrq[:, :2, output]
+        """Values of one output at the rows A and B (N, 2); NaN in blocks that do not count."""
+        return np.where(self.kept[:, None], self.blocks_nrq[:, :2, output], np.nan)
+
+
+def centre_of(base_n2q: FloatArray, kept: np.ndarray) -> FloatArray:
+    """Mean of each output over the rows A and B of the blocks that count (Q,)."""
+    return (base_n2q if kept.all() else base_n2q[kept]).mean(axis=(0, 1))
+
+
+def require_blocks(kept: np.ndarray, grouping: Grouping) -> None:
+    """Checks that enough blocks are left for indices and their intervals.
+
+    Raises:
+        NumericalError: More than half of the blocks failed, or fewer than 4 replicates keep a block.
+    """
+    left, n = int(kept.sum()), len(kept)
+    if 2 * left < n or left < 2:
+        raise NumericalError(f"{n - left} of {n} blocks hold a failed run; indices of the rest would say little")
+    replicates = int((grouping.kept_counts(kept) > 0).sum())
+    if grouping.replicates > 1 and replicates < min(FEWEST, grouping.n_groups):
+        raise NumericalError(
+            f"only {replicates} of {grouping.n_groups} replicates keep a block without a failed run; raise `n_base`"
+        )
 
 
 def mean_error(sums: GroupSums) -> FloatArray:
     """Variance of the mean of column 0 (q,), from the spread between groups."""
-    total, groups = sums.counts.sum(), len(sums.counts)
+    total, groups = sums.counts.sum(), int((sums.counts > 0).sum())
     away = sums.values[0] - sums.values[0].sum(axis=-1, keepdims=True) / total * sums.counts
     return np.einsum("qg,qg->q", away, away) / total**2 * (groups / (groups - 1))
 
@@ -195,8 +243,8 @@ def variance_components(
         mean_error: Variance of the estimated mean, by which its square is too large (q, 1 ...).
 
     Returns:
-        `mean` (centred) and `variance` (q, ...); `first`, `total` (d, q, ...); per pair `interaction` (terms that hold
-        both) and, with BA rows, `closed` and `second` (pairs, q, ...).
+        `mean` (centred) and `variance` (q, ...); `first`, `total` (d, q, ...); where pairs have columns, per pair
+        `interaction` (terms that hold both) and, with BA rows, `closed` and `second` (pairs, q, ...).
     """
     i, j = layout.pairs
     first, total = columns[layout.first], columns[layout.total]
@@ -205,9 +253,10 @@ def variance_components(
         "variance": columns[1] - columns[0] ** 2 + mean_error,
         "first": first,
         "total": total,
-        "interaction": total[i] + total[j] - columns[layout.pair_total],
     }
-    if layout.second_order:
+    if layout.with_pairs:
+        found["interaction"] = total[i] + total[j] - columns[layout.pair_total]
+    if layout.with_pairs and layout.second_order:
         found["closed"] = columns[layout.pair_closed]
         found["second"] = found["closed"] - first[i] - first[j]
     return found
@@ -215,17 +264,35 @@ def variance_components(
 
 def check_values(design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
     """Returns the values as float64 (n_rows, Q) when they fit the design and are finite."""
+    return finite_rows(design, values, outputs, "raise")[0]
+
+
+def finite_rows(
+    design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
+) -> tuple[OutputsNQ, np.ndarray]:
+    """The values as float64 (n_rows, Q) when they fit the design, and which rows are finite, bool (n_rows,).
+
+    Raises:
+        ConfigError: `on_failure` is neither `raise` nor `drop`.
+        DataError: Shapes that do not match.
+        NumericalError: With `raise`, a value that is NaN or infinite.
+    """
+    require_in("on_failure", on_failure, ON_FAILURE)
     array = np.asarray(values, float)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or len(array) != design.n_rows:
         raise DataError(f"`values` must have one row for each of the design's {design.n_rows} rows, got {array.shape}")
     if array.shape[1] != len(outputs):
         raise DataError(f"`values` has {array.shape[1]} columns, but {len(outputs)} outputs are named")
+    finite = np.empty(len(array), bool)
     for start in range(0, len(array), 65536):
-        finite = np.isfinite(array[start : start + 65536])
-        if not finite.all():
-            row, output = np.argwhere(~finite)[0]
-            where = design.row_name(start + int(row))
-            value = array[start + int(row), output]
-            raise NumericalError(f"output `{outputs[output]}` is {value} at {where}; indices need finite values")
-    return array
+        part = array[start : start + 65536]
+        finite[start : start + 65536] = np.isfinite(part).all(axis=1)
+    if on_failure == "raise" and not finite.all():
+        row = int(finite.argmin())
+        output = int(np.isfinite(array[row]).argmin())
+        raise NumericalError(
+            f"output `{outputs[output]}` is {array[row, output]} at {design.row_name(row)}; indices need finite "
+            'values: mend the run, or give on_failure="drop"'
+        )
+    return array, finite

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.moments import PickFreezeMoments
+from shiftgauge.estimate.moments import OnFailure, PickFreezeMoments
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.sobol import sobol_indices
 from shiftgauge.types import OutputsNQ
@@ -17,6 +17,7 @@ def pick_freeze(
     resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> Indices:
     """First, total and (with BA rows) second-order indices by the pick-freeze method.
 
@@ -30,13 +31,16 @@ def pick_freeze(
         resamples: Bootstrap resamples of whole blocks.
         confidence_level: Of the intervals.
         seed: Of the resampling.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their blocks (a block is one
+            point of A with one of B and the rows made of them), which leaves the others untouched.
 
     Returns:
-        Indices, unclipped. On `sobol` and `halton` designs the intervals are wider than their level says (coverage
-        near 100 %), because the bootstrap takes the points for independent; on `random` designs they are fair.
+        Indices, unclipped, with fair intervals for designs with replicates and for `random`. With one replicate of
+        `sobol`, `halton` or `lhs` the bootstrap takes the points for independent, and its intervals are most often
+        too wide.
 
     Raises:
-        NumericalError: A value is NaN or infinite; the message names the row.
+        NumericalError: A value is NaN or infinite (the message names the row), or too few blocks are left.
         DataError: The number of rows or columns does not match.
 
     Example:
@@ -53,7 +57,7 @@ def pick_freeze(
         Jansen, M. (1999). Analysis of variance designs for model output. doi:10.1016/S0010-4655(98)00154-4
         Fruth, J., Roustant, O., Kuhnt, S. (2014). Total interaction index. doi:10.1016/j.jspi.2013.11.007
     """
-    source = PickFreezeMoments(design, values, outputs)
+    source = PickFreezeMoments(design, values, outputs, on_failure)
     return sobol_indices(
         source,
         outputs,

@@ -57,6 +57,12 @@ class Grouping:
         """Blocks in each group (G,)."""
         return np.bincount(self.of_block(np.arange(self.n)), minlength=self.n_groups).astype(float)
 
+    def kept_counts(self, kept_n: np.ndarray) -> FloatArray:
+        """Blocks in each group that are kept, bool (N,) → (G,)."""
+        if kept_n.all():
+            return self.counts
+        return np.bincount(self.of_block(np.flatnonzero(kept_n)), minlength=self.n_groups).astype(float)
+
     def of_block(self, block_n: np.ndarray) -> np.ndarray:
         """Group of each block."""
         return block_n // self.run if self.replicates == 1 else block_n % self.replicates
@@ -117,6 +123,13 @@ class Resampling:
         if grouping.replicates > 1:
             return cls("jackknife", (1.0 - np.eye(g))[: g if resamples else 0])
         return cls("bootstrap", multinomial_weights(g, resamples, seed))
+
+    def among(self, counts_g: FloatArray) -> Self:
+        """The same resampling where groups that lost all their blocks take no part."""
+        live = np.asarray(counts_g) > 0
+        if live.all() or self.kind == "bootstrap":
+            return self
+        return type(self)(self.kind, self.weights[live[: len(self.weights)]])
 
     def means(self, sums_g: FloatArray, counts_g: FloatArray) -> FloatArray:
         """Mean of every column in every resample, from sums over groups (..., G) → (..., R)."""

@@ -85,9 +85,10 @@ class Indices:
         total_order: (Q, d), with interval (Q, d, 2).
         second_order: Share of the interaction of exactly two inputs (Q, d, d); None when the design lacks BA rows.
         closed: Share of two inputs together, S_i + S_j + S_ij (Q, d, d); None as above.
-        total_interaction: Share of all terms that hold both inputs (Q, d, d).
+        total_interaction: Share of all terms that hold both inputs (Q, d, d); None where pairs were left out.
         surrogate: The surrogate behind the estimate, if any.
         status: What to know about the result.
+        n_dropped: Blocks (rows of a plain design) left out because a run in them failed.
         moments: The sample moments behind the estimate, for tables that need more than indices.
     """
 
@@ -113,10 +114,11 @@ class Indices:
     second_order_interval: FloatArray | None
     closed: FloatArray | None
     closed_interval: FloatArray | None
-    total_interaction: FloatArray
-    total_interaction_interval: FloatArray
+    total_interaction: FloatArray | None
+    total_interaction_interval: FloatArray | None
     surrogate: SurrogateInfo | None = None
     status: tuple[Status, ...] = ()
+    n_dropped: int = 0
     moments: "MomentSource | None" = field(default=None, repr=False, compare=False)
 
     def output(self, name: str) -> int:

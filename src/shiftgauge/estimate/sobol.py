@@ -70,6 +70,7 @@ def sobol_indices(
         seed=seed,
         surrogate=surrogate,
         status=messages,
+        n_dropped=int((~source.kept).sum()),
         moments=source,
         **tables,
     )
@@ -102,6 +103,7 @@ def _one_block(source: MomentSource, chosen: slice, resampling: Resampling, leve
     point_columns = sums.values.sum(axis=-1) / sums.counts.sum()
     floor = variance_floor(centre, point_columns[1])
     point = ratios(point_columns, layout, floor, error)
+    resampling = resampling.among(sums.counts)
     resampled = ratios(resampling.means(sums.values, sums.counts), layout, floor, error)
     out = dict(point)
     for key, value in resampled.items():
@@ -136,6 +138,8 @@ def pair_matrix(values: FloatArray, d: int) -> FloatArray:
 
 def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence[str]) -> list[Status]:
     messages = constant_messages(tables["defined"], tables["mean"], outputs)
+    if not source.kept.all():
+        messages.append(dropped_message(int((~source.kept).sum()), len(source.kept), "blocks"))
     interval = tables["total_order_interval"]
     width = np.where(np.isnan(interval).any(axis=-1), 0.0, interval[..., 1] - interval[..., 0])
     if width.size and width.max() > _WIDE:
@@ -165,6 +169,18 @@ def _unbalanced_message(n_base: int) -> Status:
         message=(
             f"`n_base` is {n_base}, no power of two, which spoils the balance of the Sobol' sequence; "
             f"{near} or {2 * near} uses the evaluations better"
+        ),
+    )
+
+
+def dropped_message(dropped: int, n: int, what: str) -> Status:
+    """The message that goes with runs which failed and were left out."""
+    return Status(
+        level="warning",
+        code=f"dropped_{what}",
+        message=(
+            f"{dropped} of {n} {what} held a run that failed and were left out; the indices are those of the cases "
+            "that ran, so look where the others lie"
         ),
     )
 

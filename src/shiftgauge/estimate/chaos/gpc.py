@@ -20,10 +20,17 @@ from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, g
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.chaos.validation import cross_fitted_q2
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.moments import MomentLayout, check_values
+from shiftgauge.estimate.moments import MomentLayout, OnFailure, finite_rows
 from shiftgauge.estimate.resampling import check_resampling, multinomial_weights, percentile_interval
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
-from shiftgauge.estimate.sobol import constant_messages, correlated_message, index_tables, ratios, variance_floor
+from shiftgauge.estimate.sobol import (
+    constant_messages,
+    correlated_message,
+    dropped_message,
+    index_tables,
+    ratios,
+    variance_floor,
+)
 from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.types import FloatArray, OutputsNQ
 
@@ -45,6 +52,7 @@ def gpc(
     resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> Indices:
     """Indices of a polynomial chaos surrogate fitted by least squares.
 
@@ -60,6 +68,7 @@ def gpc(
         resamples: Bootstrap resamples for the intervals, which hold the error of sampling, not that of the surrogate.
         confidence_level: Of the intervals.
         seed: Of the resampling.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their rows.
 
     Returns:
         Indices of the surrogate; a status of level `error` when it explains less than 90 % of an output's variance,
@@ -83,7 +92,7 @@ def gpc(
     """
     check_resampling(resamples, confidence_level)
     options = chaos or ChaosOptions()
-    coordinates, sample = _independent_rows(design, values, outputs)
+    coordinates, sample, n_dropped = _independent_rows(design, values, outputs, on_failure)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
     fits, chosen, tried = _choose(
         bases, candidate_sets(bases, options, sample_room(len(sample), "gpc")), coordinates, sample
@@ -118,7 +127,11 @@ def gpc(
         confidence_level=confidence_level,
         seed=seed,
         surrogate=info,
-        status=_messages(design, tables["defined"], tables["mean"], info, outputs),
+        status=(
+            *_messages(design, tables["defined"], tables["mean"], info, outputs),
+            *([dropped_message(n_dropped, n_dropped + len(sample), "rows")] if n_dropped else []),
+        ),
+        n_dropped=n_dropped,
         **tables,
     )
 
@@ -131,14 +144,20 @@ def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArra
 
 
 def _independent_rows(
-    design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]
-) -> tuple[FloatArray, OutputsNQ]:
-    sample = check_values(design, values, outputs)
+    design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
+) -> tuple[FloatArray, OutputsNQ, int]:
+    """Coordinates and values of the independent rows whose runs did not fail, and how many were left out."""
+    sample, finite = finite_rows(design, values, outputs, on_failure)
     unit = design.rows(0, design.n_rows).unit
     if isinstance(design, PickFreezeDesign):
         kept = np.arange(design.n_rows) % design.rows_per_block < 2
-        unit, sample = unit[kept], sample[kept]
-    return design.inputs.coordinates(unit), sample
+        unit, sample, finite = unit[kept], sample[kept], finite[kept]
+    left = int(finite.sum())
+    if 2 * left < len(finite):
+        raise NumericalError(f"{len(finite) - left} of {len(finite)} runs failed; indices of the rest say little")
+    if left < len(finite):
+        unit, sample = unit[finite], sample[finite]
+    return design.inputs.coordinates(unit), sample, len(finite) - left
 
 
 def _choose(
