@@ -254,7 +254,8 @@ class Space:
         """Maps points of the unit cube (n, n_varying) to physical values (n, n_parameters)."""
         unit = self._checked(unit_np, self.n_varying, "unit")
         if self.correlation is not None:
-            normal = stats.norm.ppf(np.clip(unit, _EDGE, 1 - _EDGE)) @ self._cholesky.T
+            # not by BLAS, whose last bit of a row depends on how many rows there are
+            normal = np.einsum("nj,ij->ni", stats.norm.ppf(np.clip(unit, _EDGE, 1 - _EDGE)), self._cholesky)
             unit = stats.norm.cdf(normal)
         theta = np.tile(self.nominal, (len(unit), 1))
         for column, index in enumerate(self.varying):

@@ -1,7 +1,7 @@
 """Designs: which points are evaluated, streamed in bounded memory and the same for any chunking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -200,43 +200,58 @@ class PickFreezeDesign:
         theta = self.inputs.space.to_physical(unit.reshape(-1, self.inputs.n_unit)[:, self.inputs.shift_columns])
         return unit, theta.reshape(last - first, 2, self.inputs.space.n_parameters)
 
+    def cells(self, first: int, last: int, low: int, high: int) -> DesignRows:
+        """Rows low ≤ k < high of each of the blocks [first, last), block by block: a part of the design cut both ways.
+
+        Example:
+            >>> from shiftgauge.estimate.reference import ISHIGAMI
+            >>> design = PickFreezeDesign(inputs=Inputs(space=ISHIGAMI.space), n_base=4)
+            >>> len(design.cells(0, 4, 0, 2))  # A and B of all blocks
+            8
+        """
+        inputs, n = self.inputs, (last - first) * (high - low)
+        base, physical = self.base(first, last)
+        unit = np.empty((last - first, high - low, inputs.n_inputs))
+        unit[..., inputs.n_unit :] = 0.5
+        self._fill(base, self._unit_columns, low, unit[..., : inputs.n_unit])
+        flat = unit.reshape(n, inputs.n_inputs)
+        if inputs.space.correlation is None:
+            theta = np.empty((last - first, high - low, inputs.space.n_parameters))
+            self._fill(physical, self.theta_columns, low, theta)
+            theta = theta.reshape(n, inputs.space.n_parameters)
+        else:
+            theta = inputs.space.to_physical(flat[:, inputs.shift_columns])
+        stream = np.repeat(2 * np.arange(first, last, dtype=np.int64), high - low)
+        if inputs.repeat:
+            stream += np.tile(self._repeat_from_b[low:high], last - first)
+        return DesignRows(unit=flat, image=inputs.image_index(flat), theta=theta, stream=stream)
+
     def rows(self, start: int, stop: int) -> DesignRows:
         """Rows [start, stop), the same whatever was asked before; memory grows with stop - start alone."""
         _check_span(start, stop, self.n_rows)
-        inputs, first, last = self.inputs, start // self.rows_per_block, -(-stop // self.rows_per_block)
-        base, physical = self.base(first, max(first, last))
-        unit = np.empty((stop - start, inputs.n_inputs))
-        unit[:, inputs.n_unit :] = 0.5
-        self._spread(base, self._unit_columns, start, unit[:, : inputs.n_unit])
-        if inputs.space.correlation is None:
-            theta = np.empty((stop - start, inputs.space.n_parameters))
-            self._spread(physical, self._theta_columns, start, theta)
-        else:
-            theta = inputs.space.to_physical(unit[:, inputs.shift_columns])
-        stream = np.repeat(2 * np.arange(first, max(first, last), dtype=np.int64), self.rows_per_block)
-        if inputs.repeat:
-            stream.reshape(-1, self.rows_per_block)[:] += self._repeat_from_b
-        stream = stream[start - first * self.rows_per_block :][: stop - start]
-        return DesignRows(unit=unit, image=inputs.image_index(unit), theta=theta, stream=stream)
+        width, parts, row = self.rows_per_block, [], start
+        while row < stop or not parts:
+            block, low = divmod(row, width)
+            high = min(width, low + stop - row)
+            count = max(1, (stop - row) // width) if low == 0 else 1
+            parts.append(self.cells(block, block + count if high > low else block, low, high))
+            row += count * (high - low)
+        if len(parts) == 1:
+            return parts[0]
+        return DesignRows(
+            **{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(DesignRows)}
+        )
 
-    def _spread(self, base_n2m: FloatArray, columns: Sequence[Columns], start: int, out: FloatArray) -> None:
-        """Writes the rows from `start` on (n, m), given A and B of their blocks and the columns of each group."""
-        d, row, block = self.n_groups, start, 0
-        while row < start + len(out):
-            low = row % self.rows_per_block
-            left = start + len(out) - row
-            high = min(self.rows_per_block, low + left)
-            count = max(1, left // self.rows_per_block) if low == 0 else 1
-            base = base_n2m[block : block + count]
-            piece = out[row - start : row - start + count * (high - low)].reshape(count, high - low, -1)
-            piece[:] = base[:, :1]
-            piece[:, max(0, 2 + d - low) :] = base[:, 1:]
-            if low <= 1 < high:
-                piece[:, 1 - low] = base[:, 1]
-            for k in range(max(low, 2), high):
-                half, i = divmod(k - 2, d)
-                piece[:, k - low, columns[i]] = base[:, 1 - half, columns[i]]
-            row, block = row + count * (high - low), block + count
+    def _fill(self, base_n2m: FloatArray, columns: Sequence[Columns], low: int, out_nkm: FloatArray) -> None:
+        """Writes the rows from the `low`-th on of some blocks, given their A and B and the columns of each group."""
+        d, high = self.n_groups, low + out_nkm.shape[1]
+        out_nkm[:] = base_n2m[:, :1]
+        out_nkm[:, max(0, 2 + d - low) :] = base_n2m[:, 1:]
+        if low <= 1 < high:
+            out_nkm[:, 1 - low] = base_n2m[:, 1]
+        for k in range(max(low, 2), high):
+            half, i = divmod(k - 2, d)
+            out_nkm[:, k - low, columns[i]] = base_n2m[:, 1 - half, columns[i]]
 
     @cached_property
     def _unit_columns(self) -> list[Columns]:
@@ -244,7 +259,8 @@ class PickFreezeDesign:
         return [_as_slice([c for c in columns if c < n]) for columns in self.group_columns.values()]
 
     @cached_property
-    def _theta_columns(self) -> list[Columns]:
+    def theta_columns(self) -> list[Columns]:
+        """Columns of the physical values that belong to each group."""
         shift, varying = self.inputs.shift_columns, self.inputs.space.varying
         return [
             _as_slice([varying[c - shift.start] for c in columns if shift.start <= c < shift.stop])
