@@ -130,6 +130,11 @@ class BlockProjection:
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
         return {"blocks": shapes, "directions": self.directions, "pooled": self.pooled}
 
+    @property
+    def text(self) -> str:
+        """The blocks and what is kept of them, in a few words."""
+        return f"{', '.join(self.shapes)} on {self.directions} directions{' after pooling' if self.pooled else ''}"
+
 
 class _Held:
     """Directions in memory, shared by the threads."""

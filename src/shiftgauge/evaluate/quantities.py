@@ -26,7 +26,7 @@ from shiftgauge.types import OutputKind, OutputsNQ
 STANDARD: Final = ("probability", "margin", "cross_entropy", "correct")
 """The quantities that every evaluation records."""
 PREDICTED: Final = -1
-"""Column of the predicted class's index."""
+"""Column of the predicted class's index in what `measure` gives."""
 
 _TINY: Final = 1e-30
 

@@ -98,9 +98,9 @@ def image_arrays(
     Args:
         source: The images.
         class_names: The classifier's classes.
-        clean: Values at rest (n_images, Q + 1), the predicted class last.
+        clean: Values at rest (n_images, Q + 1 or more), the predicted class after the quantities.
         image_n: Image of each row (N,).
-        values_nq: Values of each row (N, Q + 1).
+        values_nq: Values of each row (N, Q + 1 or more).
         quantities: Names of the Q columns.
     """
     n, width = len(source), len(quantities)
@@ -114,7 +114,7 @@ def image_arrays(
     return xr.Dataset(
         {
             "image_label": ("image", texts(class_names[k] for k in source.labels)),
-            "image_predicted": ("image", texts(class_names[int(k)] for k in clean[:, -1])),
+            "image_predicted": ("image", texts(class_names[int(k)] for k in clean[:, width])),
             "image_clean": (("quantity", "image"), clean[:, :width].T),
             "image_mean": (("quantity", "image"), mean),
             "image_std": (("quantity", "image"), spread),

@@ -94,9 +94,9 @@ class Estimates:
 
 
 def per_row(setup: Setup, values_nq: OutputsNQ) -> np.ndarray:
-    """Values as (design row, image of the row, quantity), without the predicted class."""
-    each = len(setup.rows.chosen or (0,))
-    return values_nq[:, :-1].reshape(-1, each, values_nq.shape[1] - 1)
+    """Values as (design row, image of the row, quantity), without the predicted class and the blocks."""
+    each, width = len(setup.rows.chosen or (0,)), len(setup.evaluator.quantities)
+    return values_nq[:, :width].reshape(-1, each, width)
 
 
 def independent_rows(setup: Setup) -> np.ndarray:

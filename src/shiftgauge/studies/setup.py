@@ -17,8 +17,9 @@ from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.evaluate.evaluator import Evaluator, Points
-from shiftgauge.evaluate.options import ShiftOptions
+from shiftgauge.evaluate.options import BlockOptions, ShiftOptions
 from shiftgauge.evaluate.origins import code_origin, library_origin
+from shiftgauge.evaluate.projection import block_projection
 from shiftgauge.evaluate.quantities import quantity_names
 from shiftgauge.evaluate.store import Origin, origin
 from shiftgauge.shifts.pipeline import ShiftPipeline
@@ -108,7 +109,7 @@ class Setup:
     @cached_property
     def origins(self) -> dict[str, Origin]:
         """Content hashes of all that decides the values of the evaluation."""
-        classifier, source = self.evaluator.classifier, self.source
+        classifier, source, blocks = self.evaluator.classifier, self.source, self.evaluator.blocks
         design = self.rows.design.describe()
         if design["method"] != "lhs":  # sequences are nested: more rows keep the old ones
             design = {key: value for key, value in design.items() if key not in ("n", "n_base")}
@@ -124,6 +125,7 @@ class Setup:
             "design": origin({**design, "chosen": chosen}, _design_text(design, chosen)),
             "seed": origin(self.seed, str(self.seed)),
             "quantities": origin(list(self.evaluator.quantities), ", ".join(self.evaluator.quantities)),
+            **({} if blocks is None else {"blocks": origin(blocks.describe(), blocks.text)}),
             "code": code_origin(),
             "libraries": library_origin(),
         }
@@ -142,6 +144,7 @@ def prepare(
     classes: Sequence[str],
     quantity_of_interest: str,
     seed: int,
+    blocks: BlockOptions | None = None,
 ) -> Setup:
     """Checks everything that can be checked without evaluating, then one batch of two, and returns the setup.
 
@@ -178,6 +181,7 @@ def prepare(
         nominal=space.nominal.tolist(),
         classes=tuple(classes),
         native=options.resolution == "native",
+        blocks=None if blocks is None else block_projection(classifier, blocks, seed),
     )
     _try_out(evaluator, source, rows)
     return Setup(
@@ -283,7 +287,7 @@ def _try_out(evaluator: Evaluator, source: ImageDataset, rows: Rows) -> None:
         )
     _check_images(source, evaluator.classifier)
     evaluator.outputs(evaluator.at_rest().part(0, 1), Execution(batch_size=1))
-    evaluator.outputs(rows.points(0, min(rows.n_rows, _TRIED)), Execution(batch_size=_TRIED))
+    evaluator.values(rows.points(0, min(rows.n_rows, _TRIED)), Execution(batch_size=_TRIED))
 
 
 def _check_images(source: ImageDataset, classifier: Classifier) -> None:
