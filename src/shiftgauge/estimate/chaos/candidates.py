@@ -9,16 +9,18 @@ import numpy as np
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.chaos.basis import Basis, TableBasis, input_bases
-from shiftgauge.estimate.chaos.index_set import IndexSet, tensor, total_degree, total_degree_size, with_levels
+from shiftgauge.estimate.chaos.grid import FULL, SPARSE, Grid, set_label
+from shiftgauge.estimate.chaos.index_set import IndexSet, tensor, total_degree, with_levels
+from shiftgauge.estimate.chaos.sparse import SOLVERS, Solver, most_terms
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.types import FloatArray
 
 TermKind: TypeAlias = Literal["total", "tensor", "hyperbolic"]
-_DEGREES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)
-_Q_NORMS: Final = (1.0, 0.7, 0.5)
-_IMAGE_DEGREES: Final = (-1, 0, 1, 2, 3, 4)
 _PATIENCE: Final = 3
 _CHOSEN_TERMS: Final = 500
+_PICKED_FROM: Final = 1000
+_PER_POINT: Final = 10
+_NUMBERS: Final = 8_000_000
 FIXED_TERMS: Final = 3000
 """Most terms of a set whose degree is given: its matrices then stay below 100 MB each."""
 FEW_IMAGES: Final = 30
@@ -37,9 +39,14 @@ class ChaosOptions:
         interaction_order: Most inputs that meet in one term. Default: any number.
         image_degree: Highest degree of the shift terms that meet the image's features, -1 for no features. Default
             None: chosen.
-        max_terms: Most terms of any set that is tried. Default None: 500 where sets are chosen, 3000 for the set
-            that a `degree` fixes.
+        max_terms: Most terms of any set that is tried. Default None: 500 where sets are chosen, 1000 where sparse fits
+            pick from them, 3000 for the set that a `degree` fixes.
         max_features: Most image features; more are reduced to their leading principal components.
+        solver: How `gpc` fits. `least_squares`: all terms of the set. `omp`: orthogonal matching pursuit picks at most
+            a third as many terms as there are points, from sets that may be larger than the sample. `lars`: the same
+            in the order of least-angle regression. `auto`: least squares for a set that `degree` fixes; else least
+            squares and `omp`, below 100 points `lars` too, compete by corrected leave-one-out error (with more than 16
+            outputs least squares alone, which serves all of them at once). `assisted` always takes least squares.
 
     Raises:
         ConfigError: An unknown kind or a number outside its range.
@@ -52,8 +59,10 @@ class ChaosOptions:
     image_degree: int | None = None
     max_terms: int | None = None
     max_features: int = 40
+    solver: Solver = "auto"
 
     def __post_init__(self) -> None:
+        require_in("solver", self.solver, SOLVERS)
         require_in("set of terms", self.terms, ("total", "tensor", "hyperbolic"))
         require_range("q_norm", self.q_norm, 0.05, 1.0)
         if self.max_terms is not None:
@@ -73,8 +82,13 @@ class ChaosOptions:
 
     @property
     def limit(self) -> int:
-        """Most terms of a set under these options."""
+        """Most terms of a set that is fitted in full under these options."""
         return self.max_terms or (_CHOSEN_TERMS if self.degree is None else FIXED_TERMS)
+
+    @property
+    def picks(self) -> bool:
+        """Whether terms are picked from every set, so that no set is fitted in full."""
+        return self.solver in ("omp", "lars")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,14 +103,15 @@ class Candidate:
 class FamilySearch:
     """Ends the search in a family of sets once its larger ones are worse for every output."""
 
-    def __init__(self, n_outputs: int) -> None:
+    def __init__(self, n_outputs: int, patience: int = _PATIENCE) -> None:
+        self._patience: Final = patience
         self._best: dict[str, FloatArray] = {}
         self._idle: dict[str, int] = {}
         self._nothing: Final = np.full(n_outputs, np.inf)
 
     def goes_on(self, family: str) -> bool:
         """Whether the next larger set of the family is worth a try."""
-        return self._idle.get(family, 0) < _PATIENCE
+        return self._idle.get(family, 0) < self._patience
 
     def record(self, family: str, error_q: FloatArray | None) -> None:
         """Notes the error of each output with the family's latest set; None when it could not be fitted."""
@@ -108,13 +123,17 @@ class FamilySearch:
         self._best[family] = np.minimum(best, error_q)
 
 
-def candidate_sets(bases: Sequence[Basis], options: ChaosOptions, room: int) -> list[Candidate]:
+def candidate_sets(
+    bases: Sequence[Basis], options: ChaosOptions, room: int, *, grid: Grid | None = None, limit: int | None = None
+) -> list[Candidate]:
     """All sets that are tried, smallest first.
 
     Args:
         bases: One per input.
         options: The wishes; with a `degree` there is one shift set.
         room: Most terms the sample can carry when the set is chosen freely.
+        grid: What is tried where the options leave it free. Default: `Grid()`, any interaction order.
+        limit: Most terms of a set. Default: that of the options.
 
     Returns:
         At least one candidate; the smallest holds the constant alone when nothing else fits.
@@ -124,21 +143,45 @@ def candidate_sets(bases: Sequence[Basis], options: ChaosOptions, room: int) -> 
     """
     columns = [i for i, b in enumerate(bases) if b.is_polynomial]
     tables = [i for i, b in enumerate(bases) if not b.is_polynomial and b.n_functions > 1]
-    room = min(room, options.limit)
-    shift_sets = _fixed(bases, columns, options) if options.degree is not None else _free(bases, columns, options, room)
+    grid, limit = grid or Grid(), limit or options.limit
+    room = min(room, limit)
+    free = options.degree is None
+    shift_sets = _free(bases, columns, options, room, grid) if free else _fixed(bases, columns, options)
     found: dict[bytes, Candidate] = {}
     for label, family, compact in shift_sets:
         full = np.zeros((len(compact), len(bases)), np.int64)
         full[:, columns] = compact
-        for candidate in _with_image(label, family, full, bases, tables, options, room):
+        for candidate in _with_image(label, family, full, bases, tables, options, room, grid):
             found.setdefault(candidate.indices.tobytes(), candidate)
     ordered = sorted(found.values(), key=lambda c: len(c.indices))
-    if len(ordered[0].indices) > options.limit:
+    if len(ordered[0].indices) > limit:
         raise ConfigError(
             f"the set of terms `{ordered[0].label}` has {len(ordered[0].indices)} terms, more than `max_terms` "
-            f"({options.limit}); lower `degree`, `interaction_order` or `image_degree`, or leave `degree` out"
+            f"({limit}); lower `degree`, `interaction_order` or `image_degree`, or leave `degree` out"
         )
-    return [candidate for candidate in ordered if len(candidate.indices) <= options.limit]
+    return [candidate for candidate in ordered if len(candidate.indices) <= limit]
+
+
+def sparse_sets(bases: Sequence[Basis], options: ChaosOptions, n: int) -> list[Candidate]:
+    """The sets from which sparse fits to n points pick their terms, smallest first; they may hold more terms than n.
+
+    Terms times points stay below 8 million where the sets are chosen freely, which bounds memory.
+
+    Raises:
+        ConfigError: As `candidate_sets`.
+    """
+    free = options.degree is None
+    limit = options.max_terms or (_PICKED_FROM if free else FIXED_TERMS)
+    return candidate_sets(bases, options, max(2, min(_PER_POINT * n, _NUMBERS // n)), grid=SPARSE, limit=limit)
+
+
+def full_sets(bases: Sequence[Basis], options: ChaosOptions, n: int) -> list[Candidate]:
+    """The sets that `gpc` fits in full to n points, smallest first.
+
+    Raises:
+        ConfigError: As `candidate_sets`.
+    """
+    return candidate_sets(bases, options, sample_room(n, "gpc"), grid=FULL)
 
 
 def check_chaos(
@@ -161,7 +204,7 @@ def check_chaos(
         estimator: `assisted` or `gpc`; `pick_freeze` has no surrogate, so nothing is checked.
 
     Returns:
-        Terms of the largest set that would be tried; 0 without a surrogate.
+        Terms of the largest fit that would be tried; 0 without a surrogate.
 
     Raises:
         ConfigError: A degree that does not fit the inputs, or more terms than `max_terms`.
@@ -180,7 +223,10 @@ def check_chaos(
         shown = (inputs.n_images if inputs.n_images <= FEW_IMAGES else 0) if n_features is None else n_features
         functions = 1 + min(shown, inputs.n_images - 1, options.max_features)
         bases[0] = TableBasis(table=np.ones((1, functions)))
-    sizes = [len(c.indices) for c in candidate_sets(bases, options, sample_room(n_rows, estimator))]
+    if estimator == "gpc" and options.picks:
+        return min(len(sparse_sets(bases, options, n_rows)[-1].indices), most_terms(n_rows))
+    full = estimator == "gpc" and full_sets(bases, options, n_rows)
+    sizes = [len(c.indices) for c in full or candidate_sets(bases, options, sample_room(n_rows, estimator))]
     if sizes[0] >= n_rows:
         raise NumericalError(
             f"{sizes[0]} terms need more than {sizes[0]} points, got {n_rows}; lower the degree or draw more"
@@ -201,13 +247,14 @@ def _with_image(
     tables: Sequence[int],
     options: ChaosOptions,
     room: int,
+    grid: Grid,
 ) -> list[Candidate]:
     if not tables:
         return [Candidate(label=label, indices=full, family=family)]
     column = tables[0]
     levels = bases[column].n_functions - 1
     highest = int(full.sum(axis=1).max())
-    degrees = _IMAGE_DEGREES if options.image_degree is None else (min(options.image_degree, highest),)
+    degrees = grid.image_degrees if options.image_degree is None else (min(options.image_degree, highest),)
     out = []
     for q in degrees:
         low = int((full.sum(axis=1) <= q).sum())
@@ -234,29 +281,15 @@ def _fixed(bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions
     q = options.q_norm if options.terms == "hyperbolic" else 1.0
     order = options.interaction_order
     indices = total_degree(len(columns), p, q_norm=q, interaction_order=order, limits=limits)
-    return [(_label(p, q), "fixed", indices)]
+    return [(set_label(p, q), "fixed", indices)]
 
 
 def _free(
-    bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions, room: int
+    bases: Sequence[Basis], columns: Sequence[int], options: ChaosOptions, room: int, grid: Grid
 ) -> list[tuple[str, str, IndexSet]]:
-    limits = [bases[i].n_functions - 1 for i in columns]
-    norms = _Q_NORMS if options.terms == "total" else (options.q_norm,)
-    found: list[tuple[str, str, IndexSet]] = []
-    for q in norms:
-        for p in _DEGREES:
-            if q == 1.0 and options.interaction_order is None and total_degree_size(len(columns), p) > 4 * room:
-                break
-            order = options.interaction_order
-            try:
-                indices = total_degree(len(columns), p, q_norm=q, interaction_order=order, limits=limits)
-            except ConfigError:  # more terms than any sample here can carry
-                break
-            if len(indices) > room:
-                break
-            found.append((_label(p, q), f"q-norm {q:g}", indices))
-    return found or [("constant", "constant", np.zeros((1, len(columns)), np.int64))]
-
-
-def _label(degree: int, q_norm: float) -> str:
-    return f"total degree {degree}" if q_norm == 1.0 else f"degree {degree}, q-norm {q_norm:g}"
+    return grid.sets(
+        [bases[i].n_functions - 1 for i in columns],
+        room,
+        q_norm=None if options.terms == "total" else options.q_norm,
+        interaction_order=options.interaction_order,
+    )

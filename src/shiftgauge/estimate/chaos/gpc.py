@@ -1,34 +1,28 @@
 """Polynomial chaos by regression: indices of the surrogate, which are those of the function only when it fits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.chaos.basis import Basis, input_bases
-from shiftgauge.estimate.chaos.candidates import (
-    FEW_IMAGES,
-    Candidate,
-    ChaosOptions,
-    FamilySearch,
-    candidate_sets,
-    sample_room,
-)
+from shiftgauge.estimate.chaos.candidates import FEW_IMAGES, ChaosOptions
 from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
-from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
+from shiftgauge.estimate.chaos.indices import component_matrix, group_support
+from shiftgauge.estimate.chaos.intervals import chaos_tables, chaos_weights
+from shiftgauge.estimate.chaos.search import TermChoice, choose_terms
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
-from shiftgauge.estimate.chaos.validation import cross_fitted_q2
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.moments import MomentLayout, OnFailure, finite_rows
-from shiftgauge.estimate.resampling import check_resampling, multinomial_weights, percentile_interval
+from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import (
     constant_messages,
     correlated_message,
     dropped_message,
     index_tables,
-    ratios,
     variance_floor,
 )
 from shiftgauge.estimate.threads import bounded_threads
@@ -36,10 +30,6 @@ from shiftgauge.types import FloatArray, OutputsNQ
 
 GOOD_Q2: Final = 0.9
 """Share of the variance that a surrogate must explain before its indices stand for those of the function."""
-_SCORE_GROUPS: Final = 512
-_EXACT: Final = 1e-12
-_NEAR: Final = 2.0
-"""Sets whose error is within this factor of the best could have been chosen on part of the points."""
 
 
 def gpc(
@@ -94,28 +84,29 @@ def gpc(
     options = chaos or ChaosOptions()
     coordinates, sample, n_dropped = _independent_rows(design, values, outputs, on_failure)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
-    fits, chosen, tried = _choose(
-        bases, candidate_sets(bases, options, sample_room(len(sample), "gpc")), coordinates, sample
-    )
+    search = choose_terms(bases, options, coordinates, sample)
     groups = design.group_columns if isinstance(design, PickFreezeDesign) else _alone(design.inputs.names)
     layout = MomentLayout(d=len(groups), second_order=True)
+    weights = chaos_weights(len(sample), resamples, seed)
     found: dict[str, FloatArray] = {}
-    weights = multinomial_weights(min(len(sample), _SCORE_GROUPS), resamples, seed)
-    flops = 2.0 * weights.size * max(len(c.indices) for c, _ in fits) * len(outputs)
-    with bounded_threads(flops):
-        for number, (candidate, fit) in enumerate(fits):
-            which = np.flatnonzero(chosen == number)
-            if not len(which):
-                continue
-            matrix = component_matrix(group_support(candidate.indices, list(groups.values())), layout)
-            part = _indices_of(fit, matrix, layout, sample, which, weights, confidence_level)
-            for key, value in part.items():
-                found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[which] = value
+    parts: list[tuple[TermChoice, LeastSquares]] = []
+    for choice in search.choices:
+        part = sample[:, choice.outputs]
+        flops = 2.0 * len(choice.indices) * max(len(sample) * (len(choice.indices) + part.shape[1]), weights.size)
+        with bounded_threads(flops):
+            fit = fit_terms(bases, choice.indices, coordinates, part)
+            matrix = component_matrix(group_support(choice.indices, list(groups.values())), layout)
+            tables = chaos_tables(fit, matrix, layout, part, weights, confidence_level)
+        for key, value in tables.items():
+            found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[choice.outputs] = value
+        parts.append((choice, replace(fit, terms=np.empty((0, 0)), inverse=np.empty((0, 0)))))  # bounds memory
     tables = index_tables(found, layout)
-    info = _information(design, bases, fits, chosen, outputs, len(sample), _unseen(bases, tried, coordinates, sample))
-    tables["defined"] = fits[0][1].variance > variance_floor(tables["mean"], tables["variance"])
+    unseen = search.unseen_q2(bases, coordinates, sample)
+    info = _information(design, bases, parts, outputs, len(sample), unseen)
+    varies = sample.var(axis=0) > variance_floor(tables["mean"], tables["variance"])
+    tables["defined"] = varies
     for key in (k for k in tables if k.startswith(("first", "total", "second", "closed"))):
-        tables[key][~tables["defined"]] = np.nan
+        tables[key][~varies] = np.nan
     return Indices(
         estimator="gpc",
         names=tuple(groups),
@@ -160,106 +151,24 @@ def _independent_rows(
     return design.inputs.coordinates(unit), sample, len(finite) - left
 
 
-def _choose(
-    bases: Sequence[Basis], candidates: Sequence[Candidate], coordinates: FloatArray, sample: OutputsNQ
-) -> tuple[list[tuple[Candidate, LeastSquares]], np.ndarray, list[Candidate]]:
-    """The fits that were best at some time, which of them each output takes, and all sets that came near the best."""
-    tried: list[tuple[Candidate, FloatArray]] = []
-    fits: list[tuple[Candidate, LeastSquares]] = []
-    best = np.full(sample.shape[1], np.inf)
-    chosen = np.zeros(sample.shape[1], int)
-    search = FamilySearch(sample.shape[1])
-    for candidate in candidates:
-        if not search.goes_on(candidate.family):
-            continue
-        work = len(sample) * float(len(candidate.indices)) * (len(candidate.indices) + sample.shape[1])
-        try:
-            with bounded_threads(2 * work):
-                fit = fit_terms(bases, candidate.indices, coordinates, sample)
-        except NumericalError:
-            if not fits:
-                raise
-            search.record(candidate.family, None)
-            continue
-        search.record(candidate.family, fit.corrected)
-        tried.append((candidate, fit.corrected))
-        better = fit.corrected < best
-        if not fits or better.any():
-            best[better] = fit.corrected[better]
-            chosen[better] = len(fits)
-            fits.append((candidate, fit))
-        if (best <= _EXACT * fit.variance).all():
-            break
-    return fits, chosen, [c for c, error in tried if (error <= _NEAR * best).any()]
-
-
-def _unseen(
-    bases: Sequence[Basis], tried: Sequence[Candidate], coordinates: FloatArray, sample: OutputsNQ
-) -> FloatArray | None:
-    """Q² that the choice among several sets has not flattered (Q,); None when there was no choice."""
-    if len(tried) == 1:
-        return None
-    largest = max(len(c.indices) for c in tried)
-    with bounded_threads(len(sample) * float(largest) * (largest + sample.shape[1])):
-        return cross_fitted_q2(bases, [c.indices for c in tried], coordinates, sample)
-
-
-def _indices_of(
-    fit: LeastSquares,
-    matrix: FloatArray,
-    layout: MomentLayout,
-    sample: OutputsNQ,
-    which: np.ndarray,
-    weights_rg: FloatArray,
-    level: float,
-) -> dict[str, FloatArray]:
-    centre = sample[:, which].mean(axis=0)
-    coefficients = fit.coefficients[:, which].copy()
-    coefficients[0] -= centre
-    columns = chaos_columns(coefficients, matrix)
-    floor = variance_floor(centre, columns[1])
-    out = dict(ratios(columns, layout, floor))
-    replicates = np.empty((layout.n_columns, len(which), len(weights_rg)))
-    for position, q in enumerate(which):
-        scores = _group_scores(fit, sample[:, q], int(q), weights_rg.shape[1])
-        moved = coefficients[:, position, None] + fit.inverse @ (scores @ (weights_rg.T - 1))
-        replicates[:, position] = chaos_columns(moved, matrix)
-    for key, value in ratios(replicates, layout, floor).items():
-        # resampled squares are biased upwards by as much as the estimate itself: take that out
-        shift = value.mean(axis=-1, keepdims=True) - out[key][..., None] if value.shape[-1] else 0.0
-        bias = 0.0 if key == "mean" else shift
-        out[f"{key}_interval"] = percentile_interval(value - bias, level)
-    out["mean"] = out["mean"] + centre
-    out["mean_interval"] = out["mean_interval"] + centre[:, None]
-    return out
-
-
-def _group_scores(fit: LeastSquares, y_n: FloatArray, q: int, groups: int) -> FloatArray:
-    """Σ over each run of points of φ(x_i) e_i / (1 - h_i), axes (term, run)."""
-    error = (y_n - fit.coefficients[:, q] @ fit.terms) / (1 - fit.leverages)
-    starts = np.linspace(0, len(y_n), groups, endpoint=False).astype(int)
-    return np.add.reduceat(fit.terms * error, starts, axis=1)
-
-
 def _information(
     design: PlainDesign | PickFreezeDesign,
     bases: tuple[Basis, ...],
-    fits: Sequence[tuple[Candidate, LeastSquares]],
-    chosen: np.ndarray,
+    parts: Sequence[tuple[TermChoice, LeastSquares]],
     outputs: Sequence[str],
     n_points: int,
     unseen: FloatArray | None,
 ) -> SurrogateInfo:
-    used = sorted({int(c) for c in chosen})
-    union = np.unique(np.concatenate([fits[c][0].indices for c in used]), axis=0)
+    union = np.unique(np.concatenate([choice.indices for choice, _ in parts]), axis=0)
     place = {tuple(row): k for k, row in enumerate(union.tolist())}
     coefficients = np.zeros((len(union), len(outputs)))
-    leave_one_out = np.empty(len(outputs))
-    for c in used:
-        which = np.flatnonzero(chosen == c)
-        rows = np.array([place[tuple(row)] for row in fits[c][0].indices.tolist()])
-        coefficients[rows[:, None], which] = fits[c][1].coefficients[:, which]
-        leave_one_out[which] = fits[c][1].q2[which]
+    leave_one_out, terms, labels = np.empty(len(outputs)), np.empty(len(outputs), int), [""] * len(outputs)
+    for choice, fit in parts:
+        rows = np.array([place[tuple(row)] for row in choice.indices.tolist()])
+        coefficients[rows[:, None], choice.outputs] = fit.coefficients
+        leave_one_out[choice.outputs], terms[choice.outputs] = fit.q2, len(choice.indices)
+        for q in choice.outputs.tolist():
+            labels[q] = choice.label
     model = ChaosSurrogate(
         names=design.inputs.names,
         outputs=tuple(outputs),
@@ -269,9 +178,7 @@ def _information(
         q2=leave_one_out if unseen is None else unseen,
         n_points=n_points,
     )
-    labels = tuple(fits[int(c)][0].label for c in chosen)
-    terms = np.array([len(fits[int(c)][0].indices) for c in chosen])
-    return surrogate_information(model, labels, terms, leave_one_out)
+    return surrogate_information(model, tuple(labels), terms, leave_one_out)
 
 
 def surrogate_information(
