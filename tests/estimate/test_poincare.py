@@ -26,7 +26,7 @@ BOUNDED = [
     parameter("triangular", low=-1, mode=1, high=1),
     parameter("loguniform", low=0.01, high=1),
     parameter("loguniform", low=2, high=3),
-    parameter("loguniform", low=1e-4, high=10),
+    parameter("loguniform", low=0.02, high=10),
     parameter("truncnormal", mean=0, std=1, low=-1, high=2),
     parameter("truncnormal", mean=3, std=0.5, low=-1, high=2),
     parameter("truncnormal", mean=0, std=1, low=-9, high=9),

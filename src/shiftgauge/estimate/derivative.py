@@ -1,0 +1,259 @@
+"""Derivative-based bounds on total indices: N gradients bound the effect of any number of inputs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final, Protocol
+
+import numpy as np
+
+from shiftgauge.checks import require_positive_int
+from shiftgauge.errors import ConfigError, DataError, NumericalError
+from shiftgauge.estimate.poincare import poincare_constant, stein_kernel
+from shiftgauge.estimate.points import Points
+from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
+from shiftgauge.estimate.result import Status
+from shiftgauge.estimate.sobol import constant_messages, variance_floor
+from shiftgauge.space import Space
+from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
+
+REPLICATES: Final = 16
+
+
+class GradientFunction(Protocol):
+    """A function that gives values and gradients at some points."""
+
+    def __call__(self, theta_np: ThetaNP, /) -> tuple[OutputsNQ, FloatArray]:
+        """Values (n,) or (n, Q) and derivatives by every parameter (n, P) or (n, Q, P) at physical values (n, P)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivativeBounds:
+    """Upper bounds on total indices from derivatives: bounds, not estimates of the indices.
+
+    S_Ti ≤ C_i E[(∂f/∂x_i)²] / Var f and S_Ti ≤ E[τ_i(x_i) (∂f/∂x_i)²] / Var f, with the Poincaré constant C_i and the
+    Stein kernel τ_i of the marginal. A small bound proves that an input hardly matters; a large one proves nothing.
+
+    Args:
+        names: The d inputs that vary.
+        outputs: The Q outputs.
+        n_evaluations: Number of gradients.
+        replicates: Independent replicates behind the intervals.
+        confidence_level: Of every interval.
+        seed: Of the points.
+        defined: Whether the output varies (Q,).
+        mean: (Q,).
+        variance: (Q,).
+        constant: C_i in the square of the input's unit (d,); infinite for lognormal and discrete inputs.
+        gradient_mean: E[∂f/∂x_i] (Q, d).
+        gradient_square: ν_i = E[(∂f/∂x_i)²] (Q, d); NaN for discrete inputs.
+        poincare_bound: C_i ν_i / Var f (Q, d), with interval (Q, d, 2).
+        stein_bound: E[τ_i (∂f/∂x_i)²] / Var f (Q, d), with interval (Q, d, 2); sharp where f is nearly linear.
+        status: What to know about the result.
+    """
+
+    names: tuple[str, ...]
+    outputs: tuple[str, ...]
+    n_evaluations: int
+    replicates: int
+    confidence_level: float
+    seed: int
+    defined: np.ndarray
+    mean: FloatArray
+    variance: FloatArray
+    constant: FloatArray
+    gradient_mean: FloatArray
+    gradient_square: FloatArray
+    poincare_bound: FloatArray
+    poincare_bound_interval: FloatArray
+    stein_bound: FloatArray
+    stein_bound_interval: FloatArray
+    status: tuple[Status, ...] = ()
+
+    @property
+    def bound(self) -> FloatArray:
+        """The smaller of the two bounds (Q, d); infinite where nothing is known."""
+        return np.minimum(self.poincare_bound, self.stein_bound)
+
+    @property
+    def limit(self) -> FloatArray:
+        """The smaller of the two upper ends of the intervals (Q, d): what the total index stays below."""
+        return np.minimum(self.poincare_bound_interval[..., 1], self.stein_bound_interval[..., 1])
+
+
+def derivative_bounds(
+    gradient: GradientFunction,
+    space: Space,
+    *,
+    outputs: Sequence[str],
+    n: int = 1024,
+    method: str = "sobol",
+    replicates: int = REPLICATES,
+    confidence_level: float = 0.95,
+    seed: int = 0,
+) -> DerivativeBounds:
+    """Upper bounds on all total indices from n gradients, however many inputs there are.
+
+    Points are made, evaluated and summed in chunks; what is kept is 3 numbers for each output, input and replicate.
+
+    Args:
+        gradient: Values and gradients at rows of physical values; called with a few hundred rows at a time.
+        space: Independent inputs; for discrete ones the bound is infinite, as they have no derivative.
+        outputs: Names of the Q outputs.
+        n: Number of gradients, ≥ 2 × `replicates`.
+        method: As in `unit_design`.
+        replicates: Independent replicates that give the intervals, ≥ 4.
+        confidence_level: Of the intervals (Student's t over the replicates).
+        seed: Whole number ≥ 0.
+
+    Returns:
+        Both bounds for every output and input.
+
+    Raises:
+        ConfigError: Correlated inputs, for which there is no such bound, or a number outside its range.
+        DataError: The function returns other shapes than it should.
+        NumericalError: A value or derivative is NaN or infinite.
+
+    Example:
+        >>> from shiftgauge.estimate.reference import linear_gaussian
+        >>> def gradient(x): return x @ [1.0, 2.0, 3.0], np.tile([1.0, 2.0, 3.0], (len(x), 1))
+        >>> found = derivative_bounds(gradient, linear_gaussian().space, outputs=["y"], n=4096)
+        >>> found.bound.round(2).tolist()  # equal to the indices, as the function is linear
+        [[0.07, 0.29, 0.64]]
+
+    References:
+        Sobol', I. M., Kucherenko, S. (2009). Derivative based global sensitivity measures and their link with global
+            sensitivity indices. doi:10.1016/j.matcom.2009.01.023
+        Lamboni, M., Iooss, B., Popelin, A.-L., Gamboa, F. (2013). Derivative-based global sensitivity measures: general
+            links with Sobol' indices and numerical tests. doi:10.1016/j.matcom.2013.02.002
+        Roustant, O., Barthe, F., Iooss, B. (2017). Poincaré inequalities on intervals. doi:10.1214/17-EJS1310
+    """
+    check_resampling(0, confidence_level)
+    require_positive_int("replicates", replicates, low=4)
+    require_positive_int("n", n, low=2 * replicates)
+    if space.correlation is not None:
+        raise ConfigError("derivative-based bounds need independent inputs; drop `correlation` from the space")
+    sums = _Sums(space, tuple(outputs), Grouping(n, replicates))
+    points = Points(n, space.n_varying, method, seed, replicates)
+    for span in sums.grouping.chunks(8 * len(outputs) * space.n_parameters):
+        theta = space.to_physical(points.take(span.start, span.stop))
+        values, slopes = gradient(theta)
+        sums.add(theta, values, slopes, span.start)
+    return _result(sums, confidence_level, seed)
+
+
+class _Sums:
+    """Sums over replicates, so that memory does not grow with the number of gradients."""
+
+    def __init__(self, space: Space, outputs: tuple[str, ...], grouping: Grouping) -> None:
+        self.space, self.outputs, self.grouping = space, outputs, grouping
+        self.smooth = [j for j, i in enumerate(space.varying) if space.parameters[i].levels is None]
+        found: dict[str, list[int]] = {}
+        for j in self.smooth:  # inputs with the same marginal share one call
+            parameter = space.parameters[space.varying[j]]
+            found.setdefault(f"{parameter.distribution} {dict(parameter.options)}", []).append(j)
+        self.alike = list(found.values())
+        q, d, g = len(outputs), space.n_varying, grouping.n_groups
+        self.centre, self.started = np.zeros(q), False
+        self.values = np.zeros((2, q, g))
+        self.slopes = np.zeros((3, q, d, g))
+
+    def add(self, theta: ThetaNP, values: OutputsNQ, slopes: FloatArray, start: int) -> None:
+        """Adds a chunk of rows."""
+        f, g = self._checked(len(theta), values, slopes)
+        if not self.started:
+            self.centre, self.started = f.mean(axis=0), True
+        f = f - self.centre
+        self.grouping.add(self.values[0], f.T, start)
+        self.grouping.add(self.values[1], f.T**2, start)
+        weight = np.zeros((self.space.n_varying, len(theta)))
+        for kept in self.alike:
+            columns = [self.space.varying[j] for j in kept]
+            weight[kept] = stein_kernel(self.space.parameters[columns[0]], theta[:, columns]).T
+        for q in range(len(self.outputs)):
+            slope = np.zeros(weight.shape)
+            slope[self.smooth] = g[:, q, [self.space.varying[j] for j in self.smooth]].T
+            self.grouping.add(self.slopes[0, q], slope, start)
+            slope *= slope
+            self.grouping.add(self.slopes[1, q], slope, start)
+            slope *= weight
+            self.grouping.add(self.slopes[2, q], slope, start)
+
+    def _checked(self, n: int, values: OutputsNQ, slopes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        f, g = np.asarray(values, float), np.asarray(slopes)
+        f = f[:, None] if f.ndim == 1 else f
+        g = g[:, None, :] if g.ndim == 2 else g
+        q, p = len(self.outputs), self.space.n_parameters
+        if f.shape != (n, q):
+            raise DataError(f"the function must return {n} × {q} values for {q} named output(s), got {f.shape}")
+        if g.shape != (n, q, p):
+            raise DataError(f"the function must return gradients of shape ({n}, {q}, {p}), got {g.shape}")
+        columns = [self.space.varying[j] for j in self.smooth]
+        if not np.isfinite(f).all() or not np.isfinite(g[:, :, columns]).all():
+            raise NumericalError("a value or derivative is NaN or infinite; bounds need a function that is smooth")
+        return f, g
+
+
+def _result(sums: _Sums, level: float, seed: int) -> DerivativeBounds:
+    grouping, space = sums.grouping, sums.space
+    counts, n = grouping.counts, grouping.n
+    resampling = Resampling.of(grouping, 1, seed)
+    parameters = [space.parameters[i] for i in space.varying]
+    constant = np.array([poincare_constant(p) if p.levels is None else inf for p in parameters])
+    mean, square = sums.values.sum(axis=-1) / n
+    variance = (square - mean**2) * n / (n - 1)
+    defined = variance > variance_floor(sums.centre, square)
+    left = resampling.means(sums.values, counts)
+    left_variance = np.where(defined[:, None], left[1] - left[0] ** 2, 1.0)
+    tables = {}
+    for name, k, factor in (("poincare_bound", 1, constant), ("stein_bound", 2, np.ones(len(constant)))):
+        finite = np.where(np.isfinite(factor), factor, 1.0)[:, None]
+        point = sums.slopes[k].sum(axis=-1) / n * finite[:, 0] / np.where(defined, variance, 1.0)[:, None]
+        resampled = resampling.means(sums.slopes[k], counts) * finite / left_variance[:, None, :]
+        interval = resampling.interval(point, resampled, level)
+        unknown = ~np.isfinite(factor) | np.array([p.levels is not None for p in parameters])
+        tables[name] = _masked(point, unknown, defined)
+        tables[f"{name}_interval"] = _masked(interval, unknown, defined)
+    gradient_mean, gradient_square = (sums.slopes[k].sum(axis=-1) / n for k in (0, 1))
+    discrete = [j for j in range(len(parameters)) if j not in sums.smooth]
+    gradient_mean[:, discrete] = gradient_square[:, discrete] = np.nan
+    return DerivativeBounds(
+        names=space.varying_names,
+        outputs=sums.outputs,
+        n_evaluations=n,
+        replicates=grouping.replicates,
+        confidence_level=level,
+        seed=seed,
+        defined=defined,
+        mean=mean + sums.centre,
+        variance=np.where(defined, variance, 0.0),
+        constant=constant,
+        gradient_mean=gradient_mean,
+        gradient_square=gradient_square,
+        status=_messages(sums, defined, mean + sums.centre, discrete),
+        **tables,
+    )
+
+
+def _masked(values: FloatArray, unknown_d: np.ndarray, defined_q: np.ndarray) -> FloatArray:
+    out = np.array(values)
+    out[:, unknown_d] = inf
+    out[~defined_q] = np.nan
+    return out
+
+
+def _messages(sums: _Sums, defined: np.ndarray, mean: FloatArray, discrete: list[int]) -> tuple[Status, ...]:
+    messages = constant_messages(defined, mean, sums.outputs)
+    if discrete:
+        names = ", ".join(f"`{sums.space.varying_names[j]}`" for j in discrete)
+        text = f"{names}: discrete, so there is no derivative and no bound; judge by pick-freeze"
+        messages.append(Status(level="warning", code="no_derivative", message=text))
+    flat = [sums.outputs[q] for q in np.flatnonzero(defined & (sums.slopes[1].sum(axis=(1, 2)) == 0))]
+    if flat and sums.smooth:
+        text = (
+            f"output `{flat[0]}` varies though all its derivatives are zero: it has steps (a hard decision), "
+            "to which these bounds do not apply; use a smooth output such as a probability"
+        )
+        messages.append(Status(level="error", code="not_smooth", message=text))
+    return tuple(messages)

@@ -1,0 +1,194 @@
+"""Derivative bounds first, pick-freeze for what they leave open: Sobol' indices among thousands of inputs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from shiftgauge.checks import require_range
+from shiftgauge.errors import DataError
+from shiftgauge.estimate.derivative import DerivativeBounds, GradientFunction, derivative_bounds
+from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.pick_freeze import pick_freeze
+from shiftgauge.estimate.result import Indices, Status
+from shiftgauge.space import Space
+from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
+
+_NUMBERS: Final = 4_000_000
+"""Numbers in a chunk of rows that is evaluated at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screening:
+    """Inputs split into those that need a closer look and those that are proved to matter little together.
+
+    Args:
+        open_inputs: Inputs whose bound is too large to leave them out, by falling bound.
+        negligible: Inputs that go into one group, in their order.
+        threshold: What the total index of that group stays below, as asked.
+        limit: What it stays below as found: the sum of the members' upper confidence limits, for each output (Q,).
+        group: Name of the group.
+    """
+
+    open_inputs: tuple[str, ...]
+    negligible: tuple[str, ...]
+    threshold: float
+    limit: FloatArray
+    group: str
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]] | None:
+        """What `PickFreezeDesign` takes as `groups`; None when every input stays open."""
+        return {self.group: self.negligible} if self.negligible else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenedIndices:
+    """Bounds, what they decided, and Sobol' indices of what they left open.
+
+    Args:
+        bounds: From derivatives, for every input.
+        screening: Which inputs stayed open.
+        indices: Of each open input, and of the negligible ones as one group.
+    """
+
+    bounds: DerivativeBounds
+    screening: Screening
+    indices: Indices
+
+    @property
+    def n_evaluations(self) -> int:
+        """Gradients and values together."""
+        return self.bounds.n_evaluations + self.indices.n_evaluations
+
+    @property
+    def status(self) -> tuple[Status, ...]:
+        """What to know about bounds and indices."""
+        return (*self.bounds.status, *self.indices.status)
+
+
+def screen(bounds: DerivativeBounds, threshold: float = 0.05, *, group: str = "negligible") -> Screening:
+    """Gathers as many inputs as the bounds allow into one group of small total index.
+
+    The total index of a set of inputs is at most the sum of theirs: S_T,u ≤ Σ_{i∈u} S_Ti ≤ Σ_{i∈u} limit_i. Inputs are
+    taken in the order of their limits while the sum stays within the threshold, for every output.
+
+    Args:
+        bounds: From `derivative_bounds`.
+        threshold: Share of the variance that the group may have, in [0, 1).
+        group: Its name.
+
+    Returns:
+        The split. Nothing is assumed of inputs that stay open.
+
+    Example:
+        >>> from shiftgauge.estimate.reference import linear_gaussian
+        >>> weights = np.array([1.0, 0.01, 0.02])
+        >>> def gradient(x): return x @ weights, np.tile(weights, (len(x), 1))
+        >>> space = linear_gaussian(tuple(weights)).space
+        >>> screen(derivative_bounds(gradient, space, outputs=["y"])).negligible
+        ('x2', 'x3')
+    """
+    require_range("threshold", threshold, 0.0, 0.999, hint="0.05 leaves out inputs that have at most 5 % together")
+    limit = np.where(bounds.defined[:, None], bounds.limit, 0.0)  # what is constant depends on nothing
+    worst = limit.max(axis=0)
+    order = np.argsort(worst, kind="stable")
+    within = (np.cumsum(limit[:, order], axis=1) <= threshold).all(axis=0)
+    chosen = sorted(order[: int(within.sum())].tolist())
+    left = [i for i in order[::-1].tolist() if i not in set(chosen)]
+    return Screening(
+        open_inputs=tuple(bounds.names[i] for i in left),
+        negligible=tuple(bounds.names[i] for i in chosen),
+        threshold=threshold,
+        limit=limit[:, chosen].sum(axis=1),
+        group=group,
+    )
+
+
+def screen_then_estimate(
+    function: Callable[[ThetaNP], OutputsNQ],
+    gradient: GradientFunction,
+    space: Space,
+    *,
+    outputs: Sequence[str],
+    threshold: float = 0.05,
+    n_gradients: int = 1024,
+    n_base: int = 1024,
+    method: str = "sobol",
+    confidence_level: float = 0.95,
+    seed: int = 0,
+) -> ScreenedIndices:
+    """Sobol' indices of the inputs that derivative bounds leave open, all others picked and frozen as one.
+
+    The cost is `n_gradients` gradients and n_base · (k + 3) values for k open inputs, instead of n_base · (d + 2).
+    What is guaranteed: if f is smooth and the inputs are independent, then up to the confidence level the group's total
+    index, and so every member's, is at most the threshold. The group's own index is estimated as well, which checks it.
+
+    Args:
+        function: Physical values (n, P) → values (n, Q).
+        gradient: As in `derivative_bounds`.
+        space: Independent inputs.
+        outputs: Names of the Q outputs.
+        threshold: Share of the variance that the inputs left out may have together, in [0, 1).
+        n_gradients: Number of gradients.
+        n_base: Blocks of the pick-freeze design.
+        method: As in `unit_design`.
+        confidence_level: Of all intervals.
+        seed: Whole number ≥ 0.
+
+    Returns:
+        Bounds, split and indices.
+
+    Raises:
+        ConfigError: Correlated inputs, or a number outside its range.
+        DataError: A function that returns other shapes than it should.
+        NumericalError: A value or derivative that is not finite.
+
+    Example:
+        >>> from shiftgauge.estimate.reference import linear_gaussian
+        >>> weights = np.array([1.0, 2.0, *[0.01] * 20])
+        >>> reference = linear_gaussian(tuple(weights))
+        >>> def gradient(x): return x @ weights, np.tile(weights, (len(x), 1))
+        >>> found = screen_then_estimate(reference.function, gradient, reference.space, outputs=["y"], n_base=64)
+        >>> found.screening.open_inputs, found.indices.names, found.indices.n_evaluations
+        (('x2', 'x1'), ('x1', 'x2', 'negligible'), 320)
+
+    References:
+        Sobol', I. M., Kucherenko, S. (2009). Derivative based global sensitivity measures and their link with global
+            sensitivity indices. doi:10.1016/j.matcom.2009.01.023
+    """
+    bounds = derivative_bounds(
+        gradient,
+        space,
+        outputs=outputs,
+        n=n_gradients,
+        method=method,
+        confidence_level=confidence_level,
+        seed=seed,
+    )
+    screening = screen(bounds, threshold)
+    design = PickFreezeDesign(
+        inputs=Inputs(space=space), n_base=n_base, method=method, seed=seed, groups=screening.groups
+    )
+    values = evaluate_rows(function, design, len(outputs))
+    indices = pick_freeze(design, values, outputs=outputs, confidence_level=confidence_level, seed=seed)
+    return ScreenedIndices(bounds=bounds, screening=screening, indices=indices)
+
+
+def evaluate_rows(function: Callable[[ThetaNP], OutputsNQ], design: PickFreezeDesign, n_outputs: int) -> OutputsNQ:
+    """Values of a function at all rows of a design (n_rows, Q), chunk by chunk."""
+    values = np.empty((design.n_rows, n_outputs))
+    size = max(1, _NUMBERS // max(design.inputs.space.n_parameters, 1))
+    for start in range(0, design.n_rows, size):
+        stop = min(start + size, design.n_rows)
+        found = np.asarray(function(design.rows(start, stop).theta), float)
+        found = found[:, None] if found.ndim == 1 else found
+        if found.shape != (stop - start, n_outputs):
+            raise DataError(
+                f"the function must return {stop - start} × {n_outputs} values for {n_outputs} named output(s), "
+                f"got {found.shape}"
+            )
+        values[start:stop] = found
+    return values
