@@ -1,4 +1,4 @@
-"""Run as a script: audits in forked children, kills them with SIGKILL at random moments, resumes, compares.
+"""Run as a script: audits in forked children, kills them with SIGKILL while chunks are at work, resumes, compares.
 
 Usage: python killing.py FOLDER KILLS
 """
@@ -75,20 +75,24 @@ def child(out: Path) -> int:
     return pid
 
 
+def begun(log: Path) -> int:
+    return log.read_text().count("\n") if log.exists() else 0
+
+
 def main() -> None:
     folder, kills = Path(sys.argv[1]), int(sys.argv[2])
-    start = time.perf_counter()
     assert os.waitpid(child(folder / "whole"), 0)[1] == 0
-    whole = time.perf_counter() - start
-    rng, killed = random.Random(0), 0
+    rng, killed, log = random.Random(0), 0, folder / "cut.log"
     for _ in range(kills):
+        wanted = begun(log) + rng.randint(0, 4)
         pid = child(folder / "cut")
-        time.sleep(rng.uniform(0.05, 0.3) * whole)
+        while begun(log) < wanted and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, PAUSE))
         os.kill(pid, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     assert os.waitpid(child(folder / "cut"), 0)[1] == 0
-    begun = {name: len((folder / f"{name}.log").read_text().split()) for name in ("whole", "cut")}
-    print(json.dumps({"killed": killed, **begun}))
+    print(json.dumps({"killed": killed, "whole": begun(folder / "whole.log"), "cut": begun(log)}))
 
 
 if __name__ == "__main__":
