@@ -58,14 +58,14 @@ def evaluator(blocks=True, **options):
 def test_columns_are_products_with_the_directions():
     p = project()
     z = torch.randn(7, 6, 5, 4, generator=torch.Generator().manual_seed(0))
-    expected = z.reshape(7, -1).double().numpy() @ p.directions_of("map").astype(float)
+    expected = z.reshape(7, -1).double().numpy() @ p.directions_of("map") / np.sqrt(120)
     np.testing.assert_allclose(p.reduce("map", z).numpy(), expected, atol=1e-5)
     assert p.columns == {"map": slice(0, 8), "small": slice(8, 11), "output": slice(11, 13)}
     assert p.n_columns == 13
 
 
 def test_mean_over_directions_of_the_variance_is_the_trace_over_the_entries():
-    """E[w' S w] = tr S / D, with the standard error sqrt(2 tr S^2 / k) / D."""
+    """E[w' S w] = tr S / D, with the standard error at most sqrt(2 tr S^2 / k) / D."""
     rng = np.random.default_rng(0)
     z = rng.normal(size=(400, 5)) @ rng.normal(size=(5, 120))
     covariance = np.cov(z.T)
@@ -115,7 +115,7 @@ def test_long_maps_are_projected_tile_by_tile(monkeypatch):
     monkeypatch.setattr(module, "_TILE", 16)
     p = project()
     z = torch.randn(3, 6, 5, 4, generator=torch.Generator().manual_seed(0))
-    expected = z.reshape(3, -1).double().numpy() @ p.directions_of("map").astype(float)
+    expected = z.reshape(3, -1).double().numpy() @ p.directions_of("map") / np.sqrt(120)
     np.testing.assert_allclose(p.reduce("map", z).numpy(), expected, atol=1e-5)
     assert p.directions_of("map").shape == (120, 8)
     assert len(p._held.tiles) == 8
@@ -142,7 +142,7 @@ def test_values_without_blocks_are_the_first_columns(tmp_path):
     np.testing.assert_array_equal(found[:, -2:], raw)
     with torch.no_grad():
         hidden = torch.relu(e.classifier.module[0](e.shifted(points)))
-    expected = hidden.reshape(30, -1).double().numpy() @ e.blocks.directions_of("1").astype(float)
+    expected = hidden.reshape(30, -1).double().numpy() @ e.blocks.directions_of("1") / np.sqrt(144)
     np.testing.assert_allclose(found[:, 5:10], expected, atol=1e-5)
 
 

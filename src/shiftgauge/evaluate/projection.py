@@ -21,21 +21,19 @@ OUTPUT: Final = "output"
 """Name of the network's output among the blocks."""
 HELD_BYTES: Final = 512 << 20
 """Directions kept in memory; those beyond are drawn again for every batch."""
-_TILE: Final = 1 << 16
+_TILE: Final = 1 << 14
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockProjection:
-    r"""Projects what blocks give on k Gaussian directions each.
+    r"""Projects what blocks give on k random directions each.
 
-    For a block's output z with D entries, projection j is $y_j = D^{-1/2} \sum_a w_{ja} z_a$ with independent standard
-    normal w. Over the directions, E[w wᵀ] = I, so for every covariance matrix Σ that an index is made of (of z, of
-    E[z | x_i], of z given all but x_i) the mean of the variance of y_j is tr Σ / D: the sums over projections of the
+    For a block's output z with D entries, projection j is $y_j = D^{-1/2} \sum_a w_{ja} z_a$ with independent signs
+    w = ±1. Over the directions E[w wᵀ] = I, so for every covariance matrix Σ that an index is made of (of z, of
+    E[z | x_i], of z given all but x_i) the mean variance of y_j is tr Σ / D: the sums over projections of the
     numerators and of the variances are unbiased for those of the whole output, up to the common factor k / D. The
-    relative standard error of each is √(2 tr Σ² / k) / tr Σ. A block with at most k entries is kept as it is.
-
-    Directions depend on seed, block and entry alone: they are the same for every batch, worker and resumed run, and
-    are made when they are first used.
+    relative standard error of each is at most √(2 tr Σ² / k) / tr Σ, what Gaussian directions would have; signs do
+    without the part of the diagonal, and one byte holds each. A block with at most k entries is kept as it is.
 
     Args:
         shapes: Block → shape of its output for one image, from input to output.
@@ -48,6 +46,7 @@ class BlockProjection:
             doi:10.1214/14-EJS895
         Hutchinson, M. F. (1990). A stochastic estimator of the trace of the influence matrix.
             doi:10.1080/03610919008812866
+        Achlioptas, D. (2003). Database-friendly random projections. doi:10.1016/S0022-0000(03)00025-4
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -93,18 +92,18 @@ class BlockProjection:
             return flat.float().clone()
         total = torch.zeros(len(flat), self.directions, device=flat.device)
         for start in range(0, flat.shape[1], _TILE):
-            total += flat[:, start : start + _TILE].float() @ self._tile(name, start, flat.device)
-        return total
+            total += flat[:, start : start + _TILE].float() @ self._tile(name, start, flat.device).float()
+        return total / math.sqrt(flat.shape[1])
 
     def directions_of(self, name: str) -> np.ndarray:
-        """All directions of a block (D, k), scaled by D^(-1/2); for checks on small blocks."""
+        """All directions of a block, int8 (D, k); for checks on small blocks."""
         return np.concatenate([self._draw(name, start) for start in range(0, self.entries(name), _TILE)])
 
     def _draw(self, name: str, start: int) -> np.ndarray:
-        entries = self.entries(name)
-        rng = generator(self.seed, "directions", name, self.directions, start)
-        tile = rng.standard_normal((min(_TILE, entries - start), self.directions), np.float32)
-        return tile / np.float32(math.sqrt(entries))
+        size = min(_TILE, self.entries(name) - start) * self.directions
+        drawn = generator(self.seed, "directions", name, self.directions, start).bytes(-(-size // 8))
+        bits = np.unpackbits(np.frombuffer(drawn, np.uint8), count=size)
+        return (bits.astype(np.int8) * 2 - 1).reshape(-1, self.directions)
 
     def _tile(self, name: str, start: int, device: torch.device) -> torch.Tensor:
         held = self._held
