@@ -13,19 +13,12 @@ allows exactly its one script and one style sheet, by hash, and no connection.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import effects, gauge, images, indices, record, surface, verdict
+from shiftgauge.report.document import render
 from shiftgauge.report.embed import safe_json
 from shiftgauge.report.format import clean
 from shiftgauge.report.read import main_quantity, quantities
@@ -54,29 +47,10 @@ def render_page(result: AuditResult) -> str:
     Returns:
         One document with style, script, pictures and data inside.
     """
-    css, script = _read("page.css"), "\n".join(_read(n) for n in ("scene.js", "surface.js", "page.js"))
     context = _context(result)
     shown = context["surface"]
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            css=Markup(css),
-            script=Markup(script),
-            policy=policy(css, script),
-            surface_json=safe_json(_cleaned(shown["payload"])) if shown else "",
-            version=_version(),
-            **context,
-        )
-    )
-
-
-def policy(css: str, script: str) -> str:
-    """Returns the content security policy: nothing but this style, this script and `data:` pictures."""
-    return (
-        f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    data = safe_json(_cleaned(shown["payload"])) if shown else ""
+    return render("page.html", {"surface_json": data, **context}, scripts=("scene.js", "surface.js", "page.js"))
 
 
 def _context(result: AuditResult) -> dict[str, Any]:
@@ -103,41 +77,9 @@ def _context(result: AuditResult) -> dict[str, Any]:
     }
 
 
-def _environment() -> jinja2.Environment:
-    loader = jinja2.FunctionLoader(_read)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalize, trim_blocks=True
-    )
-    environment.filters["lines"] = _lines
-    return environment
-
-
-def _finalize(value: Any) -> Any:
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _lines(text: str) -> Markup:
-    return Markup("\n").join(clean(line) for line in text.split("\n"))
-
-
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
         return {k: _cleaned(v) for k, v in value.items()}
     return [_cleaned(v) for v in value] if isinstance(value, list) else value
-
-
-def _read(name: str) -> str:
-    return files("shiftgauge.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _version() -> str:
-    try:
-        return installed_version("shiftgauge")
-    except PackageNotFoundError:
-        return "unknown"
