@@ -1,0 +1,99 @@
+"""A sample that is given, not designed: rows of inputs with their outputs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from shiftgauge.checks import require_in
+from shiftgauge.errors import DataError, NumericalError
+from shiftgauge.estimate.result import Status
+from shiftgauge.types import FloatArray, OutputsNQ
+
+Missing: TypeAlias = Literal["error", "drop"]
+_MISSING: Final = ("error", "drop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Rows of inputs and outputs that are finite and fit together.
+
+    Args:
+        inputs: Values of the d inputs (n, d).
+        values: Values of the Q outputs (n, Q).
+        names: Of the inputs.
+        outputs: Of the outputs.
+        categorical: Positions of the inputs whose values are mere labels.
+        status: What was dropped.
+    """
+
+    inputs: FloatArray
+    values: OutputsNQ
+    names: tuple[str, ...]
+    outputs: tuple[str, ...]
+    categorical: frozenset[int]
+    status: tuple[Status, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def check_sample(
+    inputs: FloatArray,
+    values: OutputsNQ,
+    *,
+    names: Sequence[str],
+    outputs: Sequence[str],
+    categorical: Sequence[str] = (),
+    missing: str = "error",
+    least: int = 16,
+) -> Sample:
+    """Checks a given sample.
+
+    Args:
+        inputs: (n, d), numbers; categories coded as numbers.
+        values: (n, Q) or (n,).
+        names: Of the d inputs.
+        outputs: Of the Q outputs.
+        categorical: Names of inputs whose values are labels without an order.
+        missing: What to do with rows that hold NaN or infinity: `error`, or `drop` with a count and a warning.
+        least: Fewest rows.
+
+    Raises:
+        DataError: Shapes that do not match, or fewer rows than `least`.
+        NumericalError: NaN or infinity, with `missing="error"`.
+        ConfigError: An unknown name or option.
+
+    Example:
+        >>> sample = check_sample(np.zeros((20, 2)), np.ones(20), names=["a", "b"], outputs=["y"], categorical=["b"])
+        >>> len(sample), sorted(sample.categorical)
+        (20, [1])
+    """
+    require_in("missing", missing, _MISSING)
+    x, y = np.asarray(inputs, float), np.asarray(values, float)
+    y = y[:, None] if y.ndim == 1 else y
+    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
+        raise DataError(f"a sample needs inputs (n, d) and values (n, Q) with equal n, got {x.shape} and {y.shape}")
+    if x.shape[1] != len(names) or y.shape[1] != len(outputs):
+        raise DataError(
+            f"{len(names)} inputs and {len(outputs)} outputs are named, but there are {x.shape[1]} and {y.shape[1]}"
+        )
+    good = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    bad, status = int((~good).sum()), ()
+    if bad and missing == "error":
+        row = int(np.flatnonzero(~good)[0])
+        raise NumericalError(
+            f'{bad} row(s) hold NaN or infinity, the first is row {row}; `missing="drop"` leaves them out'
+        )
+    if bad:
+        text = (
+            f"{bad} of {len(x)} rows hold NaN or infinity and were left out; the rest describes them only "
+            "if they are missing by chance"
+        )
+        status = (Status(level="warning", code="rows_dropped", message=text),)
+        x, y = x[good], y[good]
+    if len(x) < least:
+        raise DataError(f"a sample of at least {least} rows is needed, got {len(x)}")
+    labels = frozenset(list(names).index(require_in("input", name, names)) for name in categorical)
+    return Sample(inputs=x, values=y, names=tuple(names), outputs=tuple(outputs), categorical=labels, status=status)
