@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +15,12 @@ import xarray as xr
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import StoreError
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.stopping import Stopping
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.ray import RayExecutor
-from shiftgauge.evaluate.executors.task import Executor
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.evaluate.origins import library_versions
-from shiftgauge.evaluate.progress import progress_bar
-from shiftgauge.evaluate.run import Plan, disagreement, evaluate, make_plan
+from shiftgauge.evaluate.run import disagreement
 from shiftgauge.evaluate.store import Store
 from shiftgauge.random import check_seed
 from shiftgauge.report.figures import write_figures
@@ -34,21 +32,10 @@ from shiftgauge.studies import arrays as tables
 from shiftgauge.studies import effects
 from shiftgauge.studies.convert import as_classifier, as_source
 from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
+from shiftgauge.studies.growth import Evaluated, curve_arrays, ending_facts, evaluate_rounds
 from shiftgauge.studies.pictures import affected, strips, thumbs
-from shiftgauge.studies.setup import AtRest, Estimator, Setup, as_space, device_of, model_name, prepare
+from shiftgauge.studies.setup import Estimator, Setup, as_space, device_of, model_name, prepare
 from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates, withhold_gauge
-from shiftgauge.types import OutputsNQ
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Evaluated:
-    """What the evaluation gave, before any estimate."""
-
-    plan: Plan
-    values: OutputsNQ
-    clean: OutputsNQ
-    seconds: float
-    rows_computed: int
 
 
 def audit(
@@ -60,6 +47,8 @@ def audit(
     estimator: Estimator = "assisted",
     n_base: int = 512,
     second_order: bool = True,
+    tolerance: float | None = None,
+    budget: int | None = None,
     degree: int | None = None,
     chaos: ChaosOptions | None = None,
     resamples: int = 1000,
@@ -93,8 +82,14 @@ def audit(
         shifts: How shifts are applied; default: the preset's way, or `ShiftOptions()`.
         estimator: `assisted` (pick-freeze sharpened by a chaos surrogate), `pick_freeze`, or `gpc`
             (surrogate alone on n_base points).
-        n_base: Base samples, best a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`.
+        n_base: Base samples, best a power of two; the cost is n_base · (2d + 2) evaluations, n_base for `gpc`. With a
+            tolerance or a budget, base samples of the first round.
         second_order: Estimate the share of each pair as well; without it the cost is n_base · (d + 2).
+        tolerance: Double the base samples until the interval of every first and total index of the quantity of interest
+            has a half-width within this, in (0, 1); for `gpc` the surrogate must besides leave no more than this share
+            of the variance unexplained.
+        budget: Most evaluations; the next doubling is not begun when it would exceed them. Default with a tolerance:
+            six doublings. Alone: double as often as the budget allows.
         degree: Largest degree of the surrogate; default chosen by cross-validation.
         chaos: All options of the surrogate's terms, instead of `degree`.
         resamples: Bootstrap resamples behind the intervals of `gpc`; those of the other estimators come from
@@ -146,6 +141,7 @@ def audit(
     require_range("confidence_level", confidence_level, 0.5, 0.999)
     options = shifts or _options_of(space)
     full_space = as_space(space)
+    stopping = Stopping(tolerance=tolerance, budget=budget)
     limits = check_gates(gates, full_space.varying_names)
     classifier = as_classifier(model, trust=trust)
     source = as_source(data, classifier)
@@ -167,15 +163,19 @@ def audit(
     terms = chaos or ChaosOptions(degree=degree)
     estimates = Estimates(resamples=resamples, confidence_level=confidence_level, chaos=terms)
     estimates.check(setup)
+    stopping.limit(setup.rows.n_rows)
     with ExitStack() as stack:
         folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
         store = stack.enter_context(Store(folder, setup.origins))
-        found = _evaluate(setup, store, chosen, executor, progress)
-        arrays = _arrays(setup, found, estimates, quantity_of_interest)
-        facts = _facts(setup, estimates, quantity_of_interest)
+        found = evaluate_rounds(
+            setup, store, chosen, executor, progress, estimates, stopping=stopping, quantity=quantity_of_interest
+        )
+        setup = found.setup
+        arrays = _arrays(found, estimates, quantity_of_interest)
+        facts = _facts(setup, estimates, quantity_of_interest) | ending_facts(found.convergence)
         arrays.attrs |= facts | {"title": title or f"Audit of {facts['model_name']}", "data_name": data_name}
-        config = record or _record(setup, estimates, n_base, limits)
-        result = _result(setup, found, arrays, limits, config, started)
+        config = record or _record(setup, estimates, stopping, n_base, limits)
+        result = _result(found, arrays, limits, config, started)
         if out is not None:
             write_run(result, Path(out))
     return result
@@ -202,28 +202,10 @@ def _options_of(space: object) -> ShiftOptions:
     return ShiftOptions(fill=preset.fill, fill_value=preset.fill_value, order=preset.order)  # type: ignore[arg-type]
 
 
-def _evaluate(
-    setup: Setup, store: Store, options: ExecutionOptions, executor: Executor, progress: bool | None
-) -> _Evaluated:
-    plan = make_plan(setup.evaluator, setup.rows, options, store)
-    computed: list[int] = []
-    start = time.perf_counter()
-    with progress_bar("images at rest", wanted=progress) as advance:
-        clean = evaluate(
-            setup.evaluator, AtRest(evaluator=setup.evaluator), plan, store, section="rest", advance=advance
-        )
-    with progress_bar("shifted images", wanted=progress) as advance:
-        values = evaluate(
-            setup.evaluator, setup.rows, plan, store, executor=executor, advance=advance, on_chunk=computed.append
-        )
-    seconds = time.perf_counter() - start
-    return _Evaluated(plan=plan, values=values, clean=clean, seconds=seconds, rows_computed=sum(computed))
-
-
-def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset:
+def _arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset:
+    setup, indices = found.setup, found.convergence.indices
     evaluator, source, space = setup.evaluator, setup.source, setup.space
     class_names, names = evaluator.classifier.class_names, evaluator.quantities
-    indices = estimates.indices(setup, found.values, found.clean)
     theta, image, values = drawn(setup, found.values)
     every_image = image_of_rows(setup)
     column = names.index(quantity)
@@ -233,6 +215,7 @@ def _arrays(setup: Setup, found: _Evaluated, estimates: Estimates, quantity: str
     merged = xr.merge(
         [
             tables.index_arrays(indices),
+            curve_arrays(found.convergence),
             tables.shift_arrays(space),
             tables.image_arrays(source, class_names, found.clean, every_image, found.values, names),
             tables.sample_arrays(space, theta, image, values, names),
@@ -263,23 +246,26 @@ def _facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
     }
 
 
-def _record(setup: Setup, estimates: Estimates, n_base: int, limits: Mapping[str, float]) -> dict[str, Any]:
+def _record(
+    setup: Setup, estimates: Estimates, stopping: Stopping, n_base: int, limits: Mapping[str, float]
+) -> dict[str, Any]:
+    estimate = {"estimator": setup.estimator, "n_base": n_base, **asdict(stopping), **asdict(estimates)}
     return {
         "model": dict(setup.evaluator.classifier.description),
         "shifts": {**setup.space.to_dict(), **setup.pipeline.describe(), "resolution": setup.options.resolution},
-        "estimate": {"estimator": setup.estimator, "n_base": n_base, **asdict(estimates), "seed": setup.seed},
+        "estimate": estimate | {"seed": setup.seed},
         "gates": dict(limits),
     }
 
 
 def _result(
-    setup: Setup,
-    found: _Evaluated,
+    found: Evaluated,
     arrays: xr.Dataset,
     limits: Mapping[str, float],
     config: Mapping[str, Any],
     started: datetime,
 ) -> AuditResult:
+    setup = found.setup
     skipped = [list(item) for item in setup.source.skipped]
     rows, seconds = setup.rows.n_rows, found.seconds
     provenance = {
