@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -35,6 +35,19 @@ class DesignRows:
 
     def __len__(self) -> int:
         return len(self.unit)
+
+
+class NamedRows(Protocol):
+    """Any design, as far as its values are checked: how many rows it has, and what to call each."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of evaluations."""
+        ...
+
+    def row_name(self, row: int) -> str:
+        """Where a row stands in the design, for messages."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import numpy as np
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import DataError, NumericalError
-from shiftgauge.estimate.designs import FEWEST, PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.designs import FEWEST, PickFreezeDesign
+from shiftgauge.estimate.inputs import NamedRows
 from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.types import FloatArray, OutputsNQ
 
@@ -262,13 +263,13 @@ def variance_components(
     return found
 
 
-def check_values(design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
+def check_values(design: NamedRows, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
     """Returns the values as float64 (n_rows, Q) when they fit the design and are finite."""
     return finite_rows(design, values, outputs, "raise")[0]
 
 
 def finite_rows(
-    design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
+    design: NamedRows, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
 ) -> tuple[OutputsNQ, np.ndarray]:
     """The values as float64 (n_rows, Q) when they fit the design, and which rows are finite, bool (n_rows,).
 
