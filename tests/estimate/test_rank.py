@@ -145,7 +145,7 @@ def test_rows_with_gaps_are_refused_or_dropped():
     x[9, 1] = np.inf
     with pytest.raises(NumericalError, match=r"2 row\(s\) hold NaN or infinity, the first is row 7"):
         indices(x, y)
-    found = indices(x, y, missing="drop")
+    found = indices(x, y, on_failure="drop")
     assert found.n_evaluations == 298
     assert "2 of 300 rows" in found.status[0].message
     kept = np.delete(np.arange(300), [7, 9])
@@ -162,5 +162,5 @@ def test_wrong_arguments_are_refused():
         rank_indices(x, y, names=["a"], outputs=["y"])
     with pytest.raises(ConfigError, match="input"):
         indices(x, y, categorical=["x9"])
-    with pytest.raises(ConfigError, match="missing"):
-        indices(x, y, missing="ignore")
+    with pytest.raises(ConfigError, match="on_failure"):
+        indices(x, y, on_failure="ignore")

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import norm
 
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.sample import Sample, check_sample
@@ -57,7 +58,7 @@ def rank_indices(
     names: Sequence[str],
     outputs: Sequence[str],
     categorical: Sequence[str] = (),
-    missing: str = "error",
+    on_failure: OnFailure = "raise",
     confidence_level: float = 0.95,
     seed: int = 0,
 ) -> RankIndices:
@@ -83,7 +84,7 @@ def rank_indices(
         names: Of the inputs.
         outputs: Of the outputs.
         categorical: Names of inputs whose values are labels without an order.
-        missing: `error`, or `drop` rows with NaN with a warning.
+        on_failure: `raise` an error on rows with NaN or infinity, or `drop` them with a warning.
         confidence_level: Of the intervals.
         seed: Of the order of equal values.
 
@@ -110,7 +111,7 @@ def rank_indices(
         Chatterjee, S. (2021). A new coefficient of correlation. doi:10.1080/01621459.2020.1758115
     """
     check_resampling(0, confidence_level)
-    sample = check_sample(inputs, values, names=names, outputs=outputs, categorical=categorical, missing=missing)
+    sample = check_sample(inputs, values, names=names, outputs=outputs, categorical=categorical, on_failure=on_failure)
     n, q = sample.values.shape
     mean = sample.values.mean(axis=0)
     variance = sample.values.var(axis=0, ddof=1)

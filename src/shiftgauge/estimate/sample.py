@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import DataError, NumericalError
+from shiftgauge.estimate.moments import ON_FAILURE, OnFailure
 from shiftgauge.estimate.result import Status
 from shiftgauge.types import FloatArray, OutputsNQ
-
-Missing: TypeAlias = Literal["error", "drop"]
-_MISSING: Final = ("error", "drop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +43,7 @@ def check_sample(
     names: Sequence[str],
     outputs: Sequence[str],
     categorical: Sequence[str] = (),
-    missing: str = "error",
+    on_failure: OnFailure = "raise",
     least: int = 16,
 ) -> Sample:
     """Checks a given sample.
@@ -57,12 +54,12 @@ def check_sample(
         names: Of the d inputs.
         outputs: Of the Q outputs.
         categorical: Names of inputs whose values are labels without an order.
-        missing: What to do with rows that hold NaN or infinity: `error`, or `drop` with a count and a warning.
+        on_failure: What becomes of rows that hold NaN or infinity: `raise` an error, or `drop` them with a warning.
         least: Fewest rows.
 
     Raises:
         DataError: Shapes that do not match, or fewer rows than `least`.
-        NumericalError: NaN or infinity, with `missing="error"`.
+        NumericalError: NaN or infinity, with `on_failure="raise"`.
         ConfigError: An unknown name or option.
 
     Example:
@@ -70,7 +67,7 @@ def check_sample(
         >>> len(sample), sorted(sample.categorical)
         (20, [1])
     """
-    require_in("missing", missing, _MISSING)
+    require_in("on_failure", on_failure, ON_FAILURE)
     x, y = np.asarray(inputs, float), np.asarray(values, float)
     y = y[:, None] if y.ndim == 1 else y
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
@@ -81,10 +78,10 @@ def check_sample(
         )
     good = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     bad, status = int((~good).sum()), ()
-    if bad and missing == "error":
+    if bad and on_failure == "raise":
         row = int(np.flatnonzero(~good)[0])
         raise NumericalError(
-            f'{bad} row(s) hold NaN or infinity, the first is row {row}; `missing="drop"` leaves them out'
+            f'{bad} row(s) hold NaN or infinity, the first is row {row}; on_failure="drop" leaves them out'
         )
     if bad:
         text = (
