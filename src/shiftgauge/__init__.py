@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from shiftgauge.infer import space_from_table
     from shiftgauge.models.load import load_model
     from shiftgauge.results.audit import AuditResult
+    from shiftgauge.results.table import TableAuditResult
     from shiftgauge.shifts.pipeline import ShiftPipeline
     from shiftgauge.space import Parameter, Space
     from shiftgauge.studies.audit import audit
+    from shiftgauge.studies.reduction import Reduction
+    from shiftgauge.studies.table_audit import audit_table
+    from shiftgauge.studies.table_measure import TableEstimate
 
 __version__ = "0.1.0"
 
@@ -29,11 +33,15 @@ _HOMES = {
     "AuditResult": "shiftgauge.results.audit",
     "ExecutionOptions": "shiftgauge.evaluate.options",
     "Parameter": "shiftgauge.space",
+    "Reduction": "shiftgauge.studies.reduction",
     "ShiftOptions": "shiftgauge.evaluate.options",
     "ShiftPipeline": "shiftgauge.shifts.pipeline",
     "ShiftgaugeError": "shiftgauge.errors",
     "Space": "shiftgauge.space",
+    "TableAuditResult": "shiftgauge.results.table",
+    "TableEstimate": "shiftgauge.studies.table_measure",
     "audit": "shiftgauge.studies.audit",
+    "audit_table": "shiftgauge.studies.table_audit",
     "load_data": "shiftgauge.data.load",
     "load_model": "shiftgauge.models.load",
     "sensitivity": "shiftgauge.estimate.convergence",
@@ -44,12 +52,16 @@ __all__ = [
     "AuditResult",
     "ExecutionOptions",
     "Parameter",
+    "Reduction",
     "ShiftOptions",
     "ShiftPipeline",
     "ShiftgaugeError",
     "Space",
+    "TableAuditResult",
+    "TableEstimate",
     "__version__",
     "audit",
+    "audit_table",
     "load_data",
     "load_model",
     "sensitivity",

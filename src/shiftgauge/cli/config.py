@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import models_json_schema
 
 from shiftgauge.cli.estimate_section import EstimateSection
 from shiftgauge.cli.section import Auto, Section, Share
+from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.shifts.limits import FIELD_OF_VIEW_DEG, Fill, Interpolation
 
 
@@ -244,9 +246,11 @@ DATA_KINDS = ("folder", "manifest", "npz", "demo")
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema as JSON schema (draft 2020-12), for editors."""
-    schema = Config.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "shiftgauge configuration"}
+    """The schema of both kinds of configuration, of images and of a table, as JSON schema (draft 2020-12)."""
+    _, schema = models_json_schema([(Config, "validation"), (TableConfig, "validation")])
+    either = [{"$ref": f"#/$defs/{model.__name__}"} for model in (Config, TableConfig)]
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "shiftgauge configuration", "anyOf": either, **schema}
 
 
 def _exactly_one(section: Section, kinds: tuple[str, ...]) -> None:

@@ -6,27 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from shiftgauge.checks import nearest
 from shiftgauge.cli.config import Config
+from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.cli.yaml_file import Steps, YamlText, dotted, parse_yaml, read_yaml
 from shiftgauge.errors import ConfigError, SpaceError
 
+_Schema = TypeVar("_Schema", bound=BaseModel)
+
 
 @dataclass(frozen=True, kw_only=True)
-class LoadedConfig:
-    """A checked configuration and where it came from.
+class LoadedFile:
+    """A configuration file: where it is, and where each key stands.
 
     Args:
-        config: The values.
         path: The file; relative paths in it start from its folder.
         text: Where each key stands, for later messages.
     """
 
-    config: Config
     path: Path
     text: YamlText
 
@@ -48,8 +49,30 @@ class LoadedConfig:
         return self.folder / Path(path).expanduser()
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
-    """Reads and checks a configuration.
+@dataclass(frozen=True, kw_only=True)
+class LoadedConfig(LoadedFile):
+    """A checked configuration of an audit of images.
+
+    Args:
+        config: The values.
+    """
+
+    config: Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedTable(LoadedFile):
+    """A checked configuration of an audit of a tabular model.
+
+    Args:
+        config: The values.
+    """
+
+    config: TableConfig
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | LoadedTable:
+    """Reads and checks a configuration; one whose section `data` has the key `table` is that of a tabular model.
 
     Args:
         path: The YAML file.
@@ -65,19 +88,21 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     values = text.values
     for entry in overrides:
         values = with_override(values, entry)
-    return LoadedConfig(config=checked(values, text), path=path, text=text)
+    if isinstance(values.get("data"), Mapping) and "table" in values["data"]:
+        return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text)
+    return LoadedConfig(config=checked(values, text, Config), path=path, text=text)
 
 
-def checked(values: Mapping[str, Any], text: YamlText) -> Config:
-    """Checks plain values against the schema.
+def checked(values: Mapping[str, Any], text: YamlText, schema: type[_Schema]) -> _Schema:
+    """Checks plain values against a schema.
 
     Raises:
         ConfigError: The first thing that is wrong, and how many more there are.
     """
     try:
-        return Config.model_validate(values)
+        return schema.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, values, text)) from error
+        raise ConfigError(_explain(error, values, text, schema)) from error
 
 
 def with_override(values: Mapping[str, Any], entry: str) -> dict[str, Any]:
@@ -108,7 +133,7 @@ def _replaced(values: Mapping[str, Any], steps: list[str], value: Any, entry: st
     return {**values, first: _replaced(below or {}, rest, value, entry)}
 
 
-def _explain(error: ValidationError, values: Mapping[str, Any], text: YamlText) -> str:
+def _explain(error: ValidationError, values: Mapping[str, Any], text: YamlText, schema: type[BaseModel]) -> str:
     """One line for the first problem; alternatives of one value (a number or `auto`) are told together."""
     problems: dict[tuple[str | int, ...], list[Mapping[str, Any]]] = {}
     for item in error.errors(include_url=False):
@@ -120,17 +145,17 @@ def _explain(error: ValidationError, values: Mapping[str, Any], text: YamlText) 
     tail = f" (and {more} more problem{'s' if more > 1 else ''})" if more else ""
     in_file = _value(text.values, steps) == _value(values, steps)
     place = text.place(steps) if in_file else "--set"
-    return f"{place}: {_sentence(steps, problems[steps])}{tail}"
+    return f"{place}: {_sentence(steps, problems[steps], schema)}{tail}"
 
 
 def _is_below(steps: tuple[str | int, ...], other: tuple[str | int, ...]) -> bool:
     return len(steps) > len(other) and steps[: len(other)] == other
 
 
-def _sentence(steps: tuple[str | int, ...], items: list[Mapping[str, Any]]) -> str:
+def _sentence(steps: tuple[str | int, ...], items: list[Mapping[str, Any]], schema: type[BaseModel]) -> str:
     name, first = dotted(steps), items[0]
     if first["type"] == "extra_forbidden":
-        allowed = _keys_at(steps[:-1])
+        allowed = _keys_at(steps[:-1], schema)
         guess = nearest(str(steps[-1]), allowed)
         hint = f"did you mean `{guess}`?" if guess else f"allowed are {', '.join(allowed)}"
         return f"unknown key `{name}`; {hint}"
@@ -220,9 +245,9 @@ def _value(values: Any, steps: Steps) -> Any:
     return values
 
 
-def _keys_at(steps: Sequence[str | int]) -> list[str]:
+def _keys_at(steps: Sequence[str | int], schema: type[BaseModel]) -> list[str]:
     """The keys that the schema allows below a path."""
-    section: type[BaseModel] = Config
+    section = schema
     for step in steps:
         annotation = section.model_fields[str(step)].annotation
         models = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]

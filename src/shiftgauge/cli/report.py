@@ -23,20 +23,16 @@ def report_command(
     Neither the model nor the images are needed, and a run from another machine will do.
     """
     with exit_codes(debug=debug):
-        from shiftgauge.report.figures import write_figures
-        from shiftgauge.report.page import write_page
-        from shiftgauge.results.audit import AuditResult
+        from shiftgauge.report.kinds import open_run
 
-        result = AuditResult.from_disk(run)
-        page = write_page(result, out if out is not None else run / "report.html")
+        opened = open_run(run)
+        page = opened.write_page(out if out is not None else run / "report.html")
         if out is None:
-            write_figures(result, run / "figures")
+            opened.write_figures(run / "figures")
         if not quiet:
             from rich.console import Console
 
-            from shiftgauge.report.terminal import summary
-
-            Console(highlight=False).print(summary(result))
+            Console(highlight=False).print(opened.summary())
             typer.echo(f"page: {page}")
         if open_page:
             show_page(page)

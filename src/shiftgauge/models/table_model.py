@@ -163,12 +163,14 @@ def output_names(n_raw: int, form: OutputForm, classes: Sequence[str] | None) ->
 
     Example:
         >>> output_names(2, "logits", ("no", "yes")), output_names(1, "values", None)
-        (('yes',), ('output',))
+        (('probability[yes]',), ('output',))
     """
     single = n_raw == 1 and form != "values"
     if classes is not None and len(classes) != (2 if single and len(classes) == 2 else n_raw):
         raise ModelError(f"the model gives {n_raw} outputs, but {len(classes)} classes are named; name one for each")
     names = tuple(classes) if classes is not None else tuple(f"output {k}" for k in range(n_raw))
+    if classes is not None and form != "values":
+        names = tuple(f"probability[{name}]" for name in classes)
     if n_raw == 1:
         return (names[-1],) if classes is not None else ("output",)
     return names[1:] if form != "values" and n_raw == 2 else names

@@ -34,6 +34,7 @@ from shiftgauge.report.figure_surface import plot_surface
 from shiftgauge.report.format import fixed, input_label, quantity_label, with_unit
 from shiftgauge.report.read import (
     Estimate,
+    Shown,
     components,
     estimate,
     named_quantity,
@@ -48,7 +49,7 @@ DPI: Final = 160
 """Resolution of the png files."""
 
 
-def plot_indices(result: AuditResult, quantity: str | None = None) -> Figure:
+def plot_indices(result: Shown, quantity: str | None = None) -> Figure:
     """Returns first and total indices, ranked, with their intervals.
 
     Args:
@@ -76,7 +77,7 @@ def plot_indices(result: AuditResult, quantity: str | None = None) -> Figure:
     return figure
 
 
-def plot_interactions(result: AuditResult, quantity: str | None = None) -> Figure:
+def plot_interactions(result: Shown, quantity: str | None = None) -> Figure:
     """Returns the heat map of what pairs of inputs do only together."""
     data, name = result.arrays, _name(result, quantity)
     kind = "total_interaction" if "total_interaction" in data else "second_order"
@@ -248,11 +249,11 @@ def _effect(axes: Axes, result: AuditResult, quantity: str, k: int) -> None:
         axes.axvline(nominal, color=SOFT, lw=0.8, ls="--")
 
 
-def _name(result: AuditResult, quantity: str | None) -> str:
+def _name(result: Shown, quantity: str | None) -> str:
     return named_quantity(result, quantity).name
 
 
-def _warned(result: AuditResult, quantity: str, title: str) -> str:
+def _warned(result: Shown, quantity: str, title: str) -> str:
     found = named_quantity(result, quantity)
     if not found.factual:
         return f"{title}\n(poor surrogate, Q² = {fixed(found.share, 2)}: not the classifier's)"

@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import xarray as xr
 
 from shiftgauge.checks import require_in
 from shiftgauge.report.format import clean, number, quantity_label
-from shiftgauge.results.audit import AuditResult, is_factual
+from shiftgauge.results.audit import is_factual
 from shiftgauge.results.status import TRUSTED_SHARE
 
 QUANTITY_LIMIT: Final = 12
 """Most quantities shown on one page; the files hold all of them."""
 _ROUNDING: Final = 1e-9
+
+
+class Shown(Protocol):
+    """A result of any kind with named arrays: what pages, figures and summaries are made from."""
+
+    @property
+    def arrays(self) -> xr.Dataset:
+        """Named arrays with the axes `quantity` and `input`."""
+        ...
+
+    @property
+    def quantity_of_interest(self) -> str:
+        """The quantity that the verdict is about."""
+        ...
+
+    @property
+    def confidence_level(self) -> float:
+        """Level of every interval."""
+        ...
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What was asked."""
+        ...
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What it was made from."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +127,7 @@ def shift_units(data: xr.Dataset) -> dict[str, str]:
     return dict(zip(names, strings(data, "shift_unit") or [""] * len(names), strict=True))
 
 
-def quantities(result: AuditResult) -> list[Quantity]:
+def quantities(result: Shown) -> list[Quantity]:
     """Returns the quantities to show, the one of interest first, at most `QUANTITY_LIMIT`."""
     data = result.arrays
     names = strings(data, "quantity")
@@ -107,12 +136,12 @@ def quantities(result: AuditResult) -> list[Quantity]:
     return [_quantity(result, name, i) for i, name in enumerate(names)]
 
 
-def main_quantity(result: AuditResult) -> Quantity:
+def main_quantity(result: Shown) -> Quantity:
     """Returns the quantity that the verdict is about."""
     return quantities(result)[0]
 
 
-def named_quantity(result: AuditResult, name: str | None) -> Quantity:
+def named_quantity(result: Shown, name: str | None) -> Quantity:
     """Returns any quantity of the result by name, shown on the page or not; None means the one of interest.
 
     Raises:
@@ -155,7 +184,7 @@ def gauge_words(data: xr.Dataset, quantity: str) -> tuple[str, str]:
     return count, verdict
 
 
-def _quantity(result: AuditResult, name: str, position: int) -> Quantity:
+def _quantity(result: Shown, name: str, position: int) -> Quantity:
     data = result.arrays
     share = float(pick(data, "surrogate_share", quantity=name)) if "surrogate_share" in data else math.nan
     flag = bool(pick(data, "surrogate_trusted", quantity=name)) if "surrogate_trusted" in data else True

@@ -27,8 +27,10 @@ from shiftgauge.report.read import (
 )
 from shiftgauge.results.audit import AuditResult
 
-_STYLE: Final = {"info": "green", "caution": "yellow", "alarm": "bold red"}
-_TAG: Final = {"info": "note", "caution": "CAUTION", "alarm": "ALARM"}
+STYLE: Final = {"info": "green", "caution": "yellow", "alarm": "bold red"}
+"""Styles of the levels of messages."""
+TAG: Final = {"info": "note", "caution": "CAUTION", "alarm": "ALARM"}
+"""Words for the levels of messages."""
 _NAME: Final = 28
 """Most characters of a name in a table."""
 
@@ -51,7 +53,7 @@ def summary(result: AuditResult, page: str | Path | None = None) -> RenderableTy
         parts += [*_gauge(result, quantity), Text("")]
     parts += [*_indices(result, quantity), Text(""), _cost(result)]
     if page is not None:
-        parts.append(_line(("Page: ", "bold"), (clean(page), "")))
+        parts.append(line(("Page: ", "bold"), (clean(page), "")))
     return Group(*parts)
 
 
@@ -59,14 +61,14 @@ def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     level = result.level if quantity.factual else "alarm"
     lines: list[RenderableType] = []
     if not quantity.factual:
-        lines.append(_line(("ALARM: ", _STYLE["alarm"]), (alarm_text(quantity), _STYLE["alarm"])))
-    lines.append(_line((clean(result.headline), "bold")))
-    lines.append(_line((f"{TRUST[level]}.", _STYLE[level])))
-    lines += [_hanging(_TAG[m.level], _STYLE[m.level], m.text) for m in result.messages]
-    lines.append(_line((measured_text(result), "dim")))
+        lines.append(line(("ALARM: ", STYLE["alarm"]), (alarm_text(quantity), STYLE["alarm"])))
+    lines.append(line((clean(result.headline), "bold")))
+    lines.append(line((f"{TRUST[level]}.", STYLE[level])))
+    lines += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
+    lines.append(line((measured_text(result), "dim")))
     if quantity.share == quantity.share:
         verb = "explains" if quantity.trusted else "explains only"
-        lines.append(_line((f"A smooth surrogate {verb} {percent(quantity.share)} of the variance (Q²).", "dim")))
+        lines.append(line((f"A smooth surrogate {verb} {percent(quantity.share)} of the variance (Q²).", "dim")))
     return lines
 
 
@@ -74,17 +76,17 @@ def _gates(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     if not result.gates:
         return []
     note = "" if quantity.factual else " (judged on the surrogate: not established)"
-    lines: list[RenderableType] = [_line((f"Gates{note}", "bold"))]
+    lines: list[RenderableType] = [line((f"Gates{note}", "bold"))]
     for gate in result.gates:
         word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
-        lines.append(_hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
+        lines.append(hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
     return [*lines, Text("")]
 
 
 def _gauge(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     data = result.arrays
     title = f"Gauge R&R: {shorten(quantity.label, 50)}{'' if quantity.factual else ' (surrogate only)'}"
-    table = _table("Source")
+    table = plain_table("Source")
     for name in ("Contribution", "95 %" if result.confidence_level == 0.95 else "interval", "Study variation"):
         table.add_column(name, justify="right", no_wrap=True)
     for k, (label, level) in enumerate(components(data)):
@@ -98,15 +100,15 @@ def _gauge(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     if quantity.factual and (count or verdict):
         caption = "; ".join(f"{k}: {v}" for k, v in (("distinct categories", count), ("verdict", verdict)) if v)
         table.caption = Text(caption, style="dim")
-    return [_line((title, "bold")), table]
+    return [line((title, "bold")), table]
 
 
 def _indices(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     data = result.arrays
     if is_constant(data, quantity.name):
-        return [_line(("Indices: undefined, because the output never changed.", "bold"))]
+        return [line(("Indices: undefined, because the output never changed.", "bold"))]
     note = "" if quantity.factual else " OF THE SURROGATE, not facts"
-    table = _table("Input")
+    table = plain_table("Input")
     for name in ("First", "interval", "Total", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
     for key in ranked(data, quantity.name, strings(data, "input")):
@@ -114,7 +116,7 @@ def _indices(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
             estimate(data, kind, quantity=quantity.name, input=key) for kind in ("first_order", "total_order")
         )
         table.add_row(Text(shorten(input_label(key), _NAME - 6)), *_cells(first), *_cells(total))
-    return [_line((f"Sensitivity indices{note}: {shorten(quantity.label, 50)}", "bold")), table]
+    return [line((f"Sensitivity indices{note}: {shorten(quantity.label, 50)}", "bold")), table]
 
 
 def _cells(value: Estimate) -> tuple[Text, Text]:
@@ -132,20 +134,23 @@ def _cost(result: AuditResult) -> Text:
         parts.append(f"{facts['Images per second']} images/s")
     if "Run as" in facts:
         parts.append(clean(facts["Run as"]))
-    return _line(("Cost: ", "bold"), (", ".join(parts), ""))
+    return line(("Cost: ", "bold"), (", ".join(parts), ""))
 
 
-def _table(first: str) -> Table:
+def plain_table(first: str) -> Table:
+    """Returns an empty table whose first column holds names."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, caption_justify="left", pad_edge=False)
     table.add_column(first, overflow="fold")
     return table
 
 
-def _line(*parts: tuple[str, str]) -> Text:
+def line(*parts: tuple[str, str]) -> Text:
+    """Returns text from (text, style) pairs, each cleaned."""
     return Text.assemble(*(Text(clean(text), style=style) for text, style in parts))
 
 
-def _hanging(tag: str, style: str, text: str) -> RenderableType:
+def hanging(tag: str, style: str, text: str) -> RenderableType:
+    """Returns a tag with a text that hangs beside it."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=7, no_wrap=True)
     grid.add_column(overflow="fold")

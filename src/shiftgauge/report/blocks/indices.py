@@ -8,11 +8,10 @@ from typing import Any
 
 from shiftgauge.report.blocks.bars import axis_for, bar
 from shiftgauge.report.format import fixed, input_label, interval
-from shiftgauge.report.read import Estimate, Quantity, estimate, is_constant, ranked, strings
-from shiftgauge.results.audit import AuditResult
+from shiftgauge.report.read import Estimate, Quantity, Shown, estimate, is_constant, ranked, strings
 
 
-def build(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any]:
+def build(result: Shown, quantities: Sequence[Quantity]) -> dict[str, Any]:
     """Returns the index table of each quantity and, with several chosen images, their own tables."""
     return {
         "tables": [{"quantity": q, **_table(result, q)} for q in quantities],
@@ -22,7 +21,7 @@ def build(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any]
     }
 
 
-def build_interactions(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any] | None:
+def build_interactions(result: Shown, quantities: Sequence[Quantity]) -> dict[str, Any] | None:
     """Returns the heat map of pairs for each quantity, or None with fewer than two inputs."""
     data = result.arrays
     if len(strings(data, "input")) < 2 or not {"total_interaction", "second_order"} & set(map(str, data.data_vars)):
@@ -35,7 +34,7 @@ def text_of(value: Estimate) -> dict[str, str]:
     return {"value": fixed(value.value), "interval": interval(value.low, value.high)}
 
 
-def _table(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
+def _table(result: Shown, quantity: Quantity) -> dict[str, Any]:
     data = result.arrays
     rows = []
     for name in ranked(data, quantity.name, strings(data, "input")):
@@ -58,7 +57,7 @@ def _table(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
     }
 
 
-def _per_image(result: AuditResult, quantity: Quantity) -> list[dict[str, Any]]:
+def _per_image(result: Shown, quantity: Quantity) -> list[dict[str, Any]]:
     data, images = result.arrays, []
     for k, image in enumerate(strings(data, "chosen")):
         rows = []
@@ -87,7 +86,7 @@ def _per_image(result: AuditResult, quantity: Quantity) -> list[dict[str, Any]]:
     return images
 
 
-def _map(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
+def _map(result: Shown, quantity: Quantity) -> dict[str, Any]:
     data = result.arrays
     names = strings(data, "input")
     kind = "total_interaction" if "total_interaction" in data else "second_order"

@@ -9,7 +9,7 @@ from typing import Any
 
 from shiftgauge.report.blocks.bars import Axis, bar
 from shiftgauge.report.format import duration, fixed, input_label, number, percent, with_unit
-from shiftgauge.report.read import Estimate, Quantity, estimate, pick, strings
+from shiftgauge.report.read import Estimate, Quantity, Shown, estimate, pick, strings
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.status import TRUSTED_SHARE
 
@@ -71,7 +71,7 @@ def build_cost(result: AuditResult) -> dict[str, Any]:
     return {"facts": [f for f in facts if f[1] not in ("–", "")], "trial": trial}
 
 
-def build_provenance(result: AuditResult) -> dict[str, Any]:
+def build_provenance(result: Shown) -> dict[str, Any]:
     """Returns hashes, versions, run facts, skipped files and the configuration as text."""
     found = result.provenance
     run = [(k, found.get(k)) for k in ("started", "finished", "device", "seed")]

@@ -1,0 +1,73 @@
+"""From a run folder of any kind to what shows it: page, figures and summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from shiftgauge.errors import StoreError
+from shiftgauge.results.run_folder import kind_of_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedRun:
+    """A run that was read, and how it is shown.
+
+    Args:
+        result: The result.
+        write_page: Writes its page to a path, which it returns.
+        write_figures: Writes its figures into a folder.
+        summary: Gives what a terminal shows.
+    """
+
+    result: Any
+    write_page: Callable[[Path], Path]
+    write_figures: Callable[[Path], list[Path]]
+    summary: Callable[[], RenderableType]
+
+
+def open_run(folder: Path) -> OpenedRun:
+    """Reads a run folder of any kind; neither the model nor the data are needed.
+
+    Raises:
+        StoreError: No finished run there, a damaged one, or one of a kind that this version does not know.
+    """
+    kind = kind_of_run(folder)
+    openers = {"audit": _audit, "table_audit": _table_audit}
+    if kind not in openers:
+        raise StoreError(f"{folder} holds a run of the kind `{kind}`; this version shows {', '.join(openers)}")
+    return openers[kind](folder)
+
+
+def _audit(folder: Path) -> OpenedRun:
+    from shiftgauge.report.figures import write_figures
+    from shiftgauge.report.page import write_page
+    from shiftgauge.report.terminal import summary
+    from shiftgauge.results.audit import AuditResult
+
+    found = AuditResult.from_disk(folder)
+    return _opened(found, write_page, write_figures, summary)
+
+
+def _table_audit(folder: Path) -> OpenedRun:
+    from shiftgauge.report.table_figures import write_table_figures
+    from shiftgauge.report.table_page import write_table_page
+    from shiftgauge.report.table_terminal import table_summary
+    from shiftgauge.results.table import TableAuditResult
+
+    found = TableAuditResult.from_disk(folder)
+    return _opened(found, write_table_page, write_table_figures, table_summary)
+
+
+def _opened(result: Any, page: Any, figures: Any, summary: Any) -> OpenedRun:
+    return OpenedRun(
+        result=result,
+        write_page=partial(page, result),
+        write_figures=partial(figures, result),
+        summary=partial(summary, result),
+    )

@@ -1,0 +1,71 @@
+"""The audit of a tabular model in a terminal: verdict, trust, gates, indices, retraining, cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from shiftgauge.report.blocks.table import build_reduction, build_table_cost
+from shiftgauge.report.blocks.verdict import TRUST
+from shiftgauge.report.format import clean, fixed, input_label, interval, shorten
+from shiftgauge.report.read import Estimate, estimate, is_constant, main_quantity, ranked, strings
+from shiftgauge.report.table_page import measured_sentence
+from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.results.table import TableAuditResult
+
+_NAME: Final = 24
+
+
+def table_summary(result: TableAuditResult) -> RenderableType:
+    """Returns what a terminal shows after the audit of a tabular model; readable at 80 columns without colour."""
+    level = result.level
+    parts: list[RenderableType] = [
+        Text(""),
+        line((clean(result.headline), "bold")),
+        line((f"{TRUST[level]}.", STYLE[level])),
+    ]
+    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
+    parts += [line((measured_sentence(result), "dim")), Text("")]
+    if result.gates:
+        parts.append(line(("Gates", "bold")))
+        for gate in result.gates:
+            word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
+            parts.append(hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
+        parts.append(Text(""))
+    parts += [*_indices(result), Text(""), *_reduction(result)]
+    facts = dict(build_table_cost(result)["facts"])
+    cost = f"{facts['Evaluations of the model']} evaluations, {facts['Time']}"
+    return Group(*parts, line(("Cost: ", "bold"), (cost, "")))
+
+
+def _indices(result: TableAuditResult) -> list[RenderableType]:
+    data, quantity = result.arrays, main_quantity(result)
+    if is_constant(data, quantity.name):
+        return [line(("Indices: undefined, because the output never changed.", "bold"))]
+    table = plain_table("Input")
+    for name in ("First", "interval", "Total", "interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for key in ranked(data, quantity.name, strings(data, "input")):
+        where = {"quantity": quantity.name, "input": key}
+        first, total = (estimate(data, kind, **where) for kind in ("first_order", "total_order"))
+        table.add_row(Text(shorten(input_label(key), _NAME)), *_cells(first), *_cells(total))
+    return [line((f"Sensitivity indices: {shorten(quantity.label, 50)}", "bold")), table]
+
+
+def _reduction(result: TableAuditResult) -> list[RenderableType]:
+    found = build_reduction(result)
+    if found is None:
+        return []
+    table: Table = plain_table("Trained on")
+    for name in ("Accuracy", "range"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found["rows"]:
+        table.add_row(Text(row["label"]), Text(row["mean"]), Text(row["range"], style="dim"))
+    return [line((found["caption"], "bold")), table, Text("")]
+
+
+def _cells(value: Estimate) -> tuple[Text, Text]:
+    return Text(fixed(value.value)), Text(interval(value.low, value.high), style="dim")

@@ -1,0 +1,144 @@
+"""What the audit of a tabular model knows of its table: rows, columns, classes, and how well the model does on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from shiftgauge.data.load import load_data
+from shiftgauge.data.table import TableDataset, read_table
+from shiftgauge.errors import DataError
+from shiftgauge.infer import Rule, space_from_table
+from shiftgauge.models.table_model import TableModel
+from shiftgauge.space import Space
+from shiftgauge.types import OutputsNQ
+
+RULES: Final = {
+    "range": "between the smallest and the largest value of its column",
+    "quantiles": "between two quantiles of its column",
+    "nonzero": "between the smallest value that is not zero and the largest value of its column",
+}
+
+
+def as_table(data: Any) -> TableDataset:
+    """Returns a table of numbers.
+
+    Args:
+        data: A `TableDataset`; a pandas frame of feature columns; an array (n, P); (features, labels); a mapping of
+            `read_table`'s arguments; or the path of a CSV or Parquet file of feature columns alone.
+
+    Raises:
+        DataError: It is none of these, or cannot be read.
+
+    Example:
+        >>> as_table(np.ones((3, 2))).feature_names
+        ('x1', 'x2')
+    """
+    if isinstance(data, TableDataset):
+        return data
+    if isinstance(data, tuple):
+        if len(data) != 2:
+            raise DataError(f"data as a tuple is (features, labels), got {len(data)} entries")
+        return _labelled(as_table(data[0]), data[1])
+    if isinstance(data, Mapping):
+        found = load_data({"kind": "table", **data})
+        if not isinstance(found, TableDataset):
+            raise DataError(f"the audit of a table needs data of the kind `table`, got {type(found).__name__}")
+        return found
+    if isinstance(data, (str, Path)):
+        return read_table(data, label_column=None)
+    if isinstance(data, pd.DataFrame):
+        return _unlabelled(data.to_numpy(), tuple(str(c) for c in data.columns))
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        return _unlabelled(data, tuple(f"x{k + 1}" for k in range(data.shape[1])))
+    raise DataError(f"data must be a table of numbers (n, P), got {type(data).__name__}")
+
+
+def _unlabelled(values: np.ndarray, names: tuple[str, ...]) -> TableDataset:
+    try:
+        numbers = np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise DataError("the table holds cells that are no numbers; leave those columns out or code them") from error
+    if not numbers.size or not np.isfinite(numbers).all():
+        raise DataError("the table is empty, or holds NaN or infinity; fill or remove those rows")
+    return TableDataset(values=numbers, feature_names=names, labels=np.zeros(len(numbers), np.int64), class_names=())
+
+
+def _labelled(table: TableDataset, labels: Any) -> TableDataset:
+    names, codes = np.unique(np.asarray(labels), return_inverse=True)
+    if codes.shape != (len(table),):
+        raise DataError(f"there must be one label for each of the {len(table)} rows, got {codes.shape}")
+    return TableDataset(
+        values=table.values,
+        feature_names=table.feature_names,
+        labels=codes,
+        class_names=tuple(str(n) for n in names),
+    )
+
+
+def infer_space(table: TableDataset, rule: Rule, quantiles: tuple[float, float]) -> Space:
+    """The space that the columns of a table span under a rule."""
+    columns = {name: table.values[:, k] for k, name in enumerate(table.feature_names)}
+    return space_from_table(columns, rule=rule, quantiles=quantiles)
+
+
+def rule_text(rule: str | None, quantiles: tuple[float, float]) -> str:
+    """One sentence that says where the space is from."""
+    if rule is None:
+        return "The ranges and distributions were given."
+    text = f"Every input is uniform {RULES[rule]}, independently of the others"
+    return f"{text} ({quantiles[0]:g} and {quantiles[1]:g})." if rule == "quantiles" else f"{text}."
+
+
+def feature_arrays(table: TableDataset, space: Space) -> xr.Dataset:
+    """What is known of every column: its distribution in words, and mean, spread, extremes and zeros of the data."""
+    values = table.values
+    return xr.Dataset(
+        {
+            "feature_text": ("feature", [space[n].describe() for n in table.feature_names]),
+            "feature_varies": ("feature", [int(not space[n].is_fixed) for n in table.feature_names]),
+            "feature_mean": ("feature", values.mean(axis=0)),
+            "feature_std": ("feature", values.std(axis=0)),
+            "feature_low": ("feature", values.min(axis=0)),
+            "feature_low_nonzero": ("feature", [float(c[c != 0].min()) if (c != 0).any() else 0.0 for c in values.T]),
+            "feature_high": ("feature", values.max(axis=0)),
+            "feature_zeros": ("feature", (values == 0).mean(axis=0)),
+        },
+        {"feature": list(table.feature_names)},
+    )
+
+
+def strongest_correlation(table: TableDataset) -> tuple[float, str, str]:
+    """The largest Spearman correlation between two columns in magnitude, with their names; NaN below two columns."""
+    moving = np.flatnonzero(table.values.std(axis=0) > 0)
+    if len(moving) < 2 or len(table) < 3:
+        return float("nan"), "", ""
+    ranks = pd.DataFrame(table.values[:, moving]).rank().to_numpy()
+    matrix = np.corrcoef(ranks.T)
+    np.fill_diagonal(matrix, 0.0)
+    i, j = np.unravel_index(int(np.abs(matrix).argmax()), matrix.shape)
+    return float(matrix[i, j]), table.feature_names[moving[i]], table.feature_names[moving[j]]
+
+
+def accuracy(model: TableModel, table: TableDataset, values_nq: OutputsNQ) -> float:
+    """Share of the rows whose class the model names; NaN where outputs and classes cannot be matched.
+
+    One output in [0, 1] is the probability of the second class in sorted order, or of the class that bears its name;
+    several outputs are matched by name, else by number.
+    """
+    classes = table.class_names
+    outputs = tuple(n[12:-1] if n.startswith("probability[") else n for n in model.outputs)
+    if len(classes) < 2:
+        return float("nan")
+    if len(outputs) == 1 and len(classes) == 2 and values_nq.min() >= 0 and values_nq.max() <= 1:
+        positive = classes.index(outputs[0]) if outputs[0] in classes else 1
+        return float(((values_nq[:, 0] >= 0.5) == (table.labels == positive)).mean())
+    if len(outputs) == len(classes) and set(outputs) == set(classes):
+        named = np.array([classes.index(name) for name in outputs])
+        return float((named[values_nq.argmax(axis=1)] == table.labels).mean())
+    return float("nan")
