@@ -58,23 +58,42 @@ def evaluator(blocks=True, **options):
 def test_columns_are_products_with_the_directions():
     p = project()
     z = torch.randn(7, 6, 5, 4, generator=torch.Generator().manual_seed(0))
-    expected = z.reshape(7, -1).double().numpy() @ p.directions_of("map") / np.sqrt(120)
+    expected = z.reshape(7, -1).double().numpy() @ p.directions_of("map")
     np.testing.assert_allclose(p.reduce("map", z).numpy(), expected, atol=1e-5)
     assert p.columns == {"map": slice(0, 8), "small": slice(8, 11), "output": slice(11, 13)}
     assert p.n_columns == 13
 
 
-def test_mean_over_directions_of_the_variance_is_the_trace_over_the_entries():
-    """E[w' S w] = tr S / D, with the standard error at most sqrt(2 tr S^2 / k) / D."""
+@pytest.mark.parametrize("sparse_from", [1 << 14, 1])
+def test_mean_over_directions_of_the_variance_is_the_trace_over_the_entries(sparse_from, monkeypatch):
+    """E[w' S w] = tr S / D, with the standard error at most sqrt(2 tr S^2 / k) / D: checked over 200 seeds."""
+    monkeypatch.setattr(module, "SPARSE_FROM", sparse_from)
     rng = np.random.default_rng(0)
     z = rng.normal(size=(400, 5)) @ rng.normal(size=(5, 120))
     covariance = np.cov(z.T)
-    p = project(directions=100, shapes={"map": (6, 5, 4)})
-    y = p.reduce("map", torch.from_numpy(z.reshape(400, 6, 5, 4))).double().numpy()
     truth = np.trace(covariance) / 120
-    error = np.sqrt(2 * np.sum(covariance**2) / 100) / 120
-    assert abs(y.var(axis=0, ddof=1).mean() - truth) < 4 * error
-    assert error < 0.1 * truth
+    error = np.sqrt(2 * np.sum(covariance**2) / 10) / 120
+    maps = torch.from_numpy(z.reshape(400, 6, 5, 4))
+    found = []
+    for seed in range(200):
+        p = project(directions=10, shapes={"map": (6, 5, 4)}, seed=seed)
+        found.append(p.reduce("map", maps).double().numpy().var(axis=0, ddof=1).mean())
+    assert abs(np.mean(found) - truth) < 4 * error / np.sqrt(200)
+    assert np.std(found) < 1.15 * error
+    assert error > 0.1 * truth
+
+
+def test_every_entry_of_a_large_map_goes_into_one_direction(monkeypatch):
+    monkeypatch.setattr(module, "SPARSE_FROM", 100)
+    monkeypatch.setattr(module, "_TILE", 50)
+    p = project(shapes={"map": (23, 5)}, directions=8)
+    matrix = p.directions_of("map")
+    assert matrix.shape == (115, 8)
+    np.testing.assert_allclose(np.abs(matrix).sum(axis=1), np.sqrt(8 / 115))
+    z = torch.randn(3, 23, 5, generator=torch.Generator().manual_seed(0))
+    expected = z.reshape(3, -1).double().numpy() @ matrix
+    np.testing.assert_allclose(p.reduce("map", z).numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert p.is_sparse("map")
 
 
 def test_small_block_is_kept_as_it_is_and_not_as_a_view():
@@ -115,7 +134,7 @@ def test_long_maps_are_projected_tile_by_tile(monkeypatch):
     monkeypatch.setattr(module, "_TILE", 16)
     p = project()
     z = torch.randn(3, 6, 5, 4, generator=torch.Generator().manual_seed(0))
-    expected = z.reshape(3, -1).double().numpy() @ p.directions_of("map") / np.sqrt(120)
+    expected = z.reshape(3, -1).double().numpy() @ p.directions_of("map")
     np.testing.assert_allclose(p.reduce("map", z).numpy(), expected, atol=1e-5)
     assert p.directions_of("map").shape == (120, 8)
     assert len(p._held.tiles) == 8
@@ -142,7 +161,7 @@ def test_values_without_blocks_are_the_first_columns(tmp_path):
     np.testing.assert_array_equal(found[:, -2:], raw)
     with torch.no_grad():
         hidden = torch.relu(e.classifier.module[0](e.shifted(points)))
-    expected = hidden.reshape(30, -1).double().numpy() @ e.blocks.directions_of("1") / np.sqrt(144)
+    expected = hidden.reshape(30, -1).double().numpy() @ e.blocks.directions_of("1")
     np.testing.assert_allclose(found[:, 5:10], expected, atol=1e-5)
 
 

@@ -90,7 +90,7 @@ class BlockOptions:
     """
 
     names: Literal["auto"] | Sequence[str] = "auto"
-    directions: int = 32
+    directions: int = 64
     pooled: bool = False
 
     def __post_init__(self) -> None:

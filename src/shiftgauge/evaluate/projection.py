@@ -19,8 +19,10 @@ from shiftgauge.types import BlockClassifier, Classifier
 
 OUTPUT: Final = "output"
 """Name of the network's output among the blocks."""
-HELD_BYTES: Final = 512 << 20
-"""Directions kept in memory; those beyond are drawn again for every batch."""
+HELD_BYTES: Final = 256 << 20
+"""Signs kept in memory, a byte each; those beyond are drawn again for every batch."""
+SPARSE_FROM: Final = 1 << 14
+"""Entries from which on each goes into one direction alone."""
 _TILE: Final = 1 << 14
 
 
@@ -33,7 +35,13 @@ class BlockProjection:
     E[z | x_i], of z given all but x_i) the mean variance of y_j is tr Σ / D: the sums over projections of the
     numerators and of the variances are unbiased for those of the whole output, up to the common factor k / D. The
     relative standard error of each is at most √(2 tr Σ² / k) / tr Σ, what Gaussian directions would have; signs do
-    without the part of the diagonal, and one byte holds each. A block with at most k entries is kept as it is.
+    without the part of the diagonal.
+
+    From 16,384 entries on each entry goes into one direction alone, the a-th into direction a mod k, scaled up by √k:
+    the sums stay unbiased, neighbours, which are most alike, no longer meet in one direction, and a map is read once
+    and not k times (a count sketch). A block with at most k entries is kept as it is.
+
+    Signs depend on seed, block and entry alone: they are the same for every batch, worker and resumed run.
 
     Args:
         shapes: Block → shape of its output for one image, from input to output.
@@ -46,7 +54,8 @@ class BlockProjection:
             doi:10.1214/14-EJS895
         Hutchinson, M. F. (1990). A stochastic estimator of the trace of the influence matrix.
             doi:10.1080/03610919008812866
-        Achlioptas, D. (2003). Database-friendly random projections. doi:10.1016/S0022-0000(03)00025-4
+        Charikar, M., Chen, K., Farach-Colton, M. (2004). Finding frequent items in data streams.
+            doi:10.1016/S0304-3975(03)00400-6
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -90,20 +99,48 @@ class BlockProjection:
         flat = output.reshape(len(output), -1)
         if self.is_exact(name):
             return flat.float().clone()
-        total = torch.zeros(len(flat), self.directions, device=flat.device)
-        for start in range(0, flat.shape[1], _TILE):
-            total += flat[:, start : start + _TILE].float() @ self._tile(name, start, flat.device).float()
-        return total / math.sqrt(flat.shape[1])
+        n, entries, k = *flat.shape, self.directions
+        total = torch.zeros(n, k, device=flat.device)
+        sparse, step = self.is_sparse(name), self._step
+        for start in range(0, entries, step):
+            part = flat[:, start : start + step].float()
+            signs = self._tile(name, start, flat.device).float()
+            if not sparse:
+                total += part @ signs
+                continue
+            part = part * signs
+            whole = part.shape[1] // k * k
+            total += part[:, :whole].reshape(n, -1, k).sum(dim=1)
+            total[:, : part.shape[1] - whole] += part[:, whole:]
+        return total * math.sqrt((k if sparse else 1) / entries)
+
+    def is_sparse(self, name: str) -> bool:
+        """Whether each entry of the block goes into one direction alone."""
+        return self.entries(name) >= SPARSE_FROM
 
     def directions_of(self, name: str) -> np.ndarray:
-        """All directions of a block, int8 (D, k); for checks on small blocks."""
-        return np.concatenate([self._draw(name, start) for start in range(0, self.entries(name), _TILE)])
+        """All directions of a block as one matrix (D, k), so that `reduce` is z @ it; for checks on small blocks."""
+        entries, k = self.entries(name), self.directions
+        signs = np.concatenate([self._draw(name, start) for start in range(0, entries, self._step)]).astype(float)
+        if not self.is_sparse(name):
+            return signs / math.sqrt(entries)
+        matrix = np.zeros((entries, k))
+        matrix[np.arange(entries), np.arange(entries) % k] = signs * math.sqrt(k / entries)
+        return matrix
+
+    @property
+    def _step(self) -> int:
+        """Entries of one tile, a multiple of k."""
+        return max(1, _TILE // self.directions) * self.directions
 
     def _draw(self, name: str, start: int) -> np.ndarray:
-        size = min(_TILE, self.entries(name) - start) * self.directions
+        """Signs of the entries from `start` on, as far as one tile goes: int8 (n,), or (n, k)."""
+        n = min(self._step, self.entries(name) - start)
+        shape = (n,) if self.is_sparse(name) else (n, self.directions)
+        size = math.prod(shape)
         drawn = generator(self.seed, "directions", name, self.directions, start).bytes(-(-size // 8))
         bits = np.unpackbits(np.frombuffer(drawn, np.uint8), count=size)
-        return (bits.astype(np.int8) * 2 - 1).reshape(-1, self.directions)
+        return (bits.astype(np.int8) * 2 - 1).reshape(shape)
 
     def _tile(self, name: str, start: int, device: torch.device) -> torch.Tensor:
         held = self._held
