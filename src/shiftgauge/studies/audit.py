@@ -18,7 +18,7 @@ from shiftgauge.estimate.chaos.candidates import ChaosOptions
 from shiftgauge.estimate.stopping import Stopping
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.ray import RayExecutor
-from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions, block_options
 from shiftgauge.evaluate.origins import library_versions
 from shiftgauge.evaluate.run import disagreement
 from shiftgauge.evaluate.store import Store
@@ -31,6 +31,7 @@ from shiftgauge.space import Space
 from shiftgauge.studies import arrays as tables
 from shiftgauge.studies import effects
 from shiftgauge.studies.convert import as_classifier, as_source
+from shiftgauge.studies.depth import block_arrays, execution_with_blocks
 from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
 from shiftgauge.studies.growth import Evaluated, curve_arrays, ending_facts, evaluate_rounds
 from shiftgauge.studies.pictures import affected, strips, thumbs
@@ -56,6 +57,7 @@ def audit(
     images: Literal["population"] | Sequence[str] = "population",
     quantity_of_interest: str = "probability",
     classes: Sequence[str] = (),
+    blocks: str | Sequence[str] | BlockOptions = "none",
     seed: int = 0,
     out: str | Path | None = None,
     execution: ExecutionOptions | None = None,
@@ -99,6 +101,8 @@ def audit(
             mean over these images, and each image has its own as well.
         quantity_of_interest: `probability`, `margin`, `cross_entropy`, `correct` or `probability[NAME]`.
         classes: Further classes whose probability is recorded.
+        blocks: `auto`, module paths or `BlockOptions`: aggregated indices of what these blocks of a torch network
+            give, beside those of its output, from the same evaluations; a few per cent of time each.
         seed: Decides the design, the noise and the bootstrap; whole number ≥ 0.
         out: Run folder. An unfinished run there goes on; a run made from something else is refused.
         execution: Batch size, precision and layout; what is left open is chosen by a measured trial.
@@ -143,6 +147,8 @@ def audit(
     full_space = as_space(space)
     stopping = Stopping(tolerance=tolerance, budget=budget)
     limits = check_gates(gates, full_space.varying_names)
+    wanted = block_options(blocks)
+    chosen = execution_with_blocks(execution or ExecutionOptions(), wanted, estimator)
     classifier = as_classifier(model, trust=trust)
     source = as_source(data, classifier)
     setup = prepare(
@@ -157,8 +163,8 @@ def audit(
         classes=classes,
         quantity_of_interest=quantity_of_interest,
         seed=check_seed(seed),
+        blocks=wanted,
     )
-    chosen = execution or ExecutionOptions()
     executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
     terms = chaos or ChaosOptions(degree=degree)
     estimates = Estimates(resamples=resamples, confidence_level=confidence_level, chaos=terms)
@@ -222,6 +228,7 @@ def _arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset
             effects.gauge_arrays(indices, setup),
             effects.effect_arrays(indices, setup, found.values),
             estimates.per_image(setup, found.values),
+            block_arrays(setup, estimates, found.values),
             strips(evaluator, space, found.plan.execution, list(dict.fromkeys(middle))),
             thumbs(evaluator, setup.rows.points, moved, clean, quantity),
         ],
