@@ -14,6 +14,7 @@ References:
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -144,10 +145,16 @@ def normalise(name: str, distribution: str, options: Options) -> dict[str, Any]:
 
 def freeze(distribution: str, options: Options) -> Any:
     """Returns the scipy.stats frozen distribution of a continuous kind, from normalised options."""
-    frozen = KINDS[distribution].build(dict(options))
+    return _frozen(distribution, tuple(options.items()))
+
+
+@lru_cache(maxsize=4096)
+def _frozen(distribution: str, items: tuple[tuple[str, float], ...]) -> Any:
+    options = dict(items)
+    frozen = KINDS[distribution].build(options)
     variance = float(frozen.var())
     if not math.isfinite(variance) or variance <= 0:
-        raise SpaceError(f"{distribution} with {dict(options)} has no finite, positive variance; choose other options")
+        raise SpaceError(f"{distribution} with {options} has no finite, positive variance; choose other options")
     return frozen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -61,8 +62,13 @@ class Parameter:
             not isinstance(self.nominal, (int, float)) or isinstance(self.nominal, bool) or np.isnan(self.nominal)
         ):
             raise SpaceError(f"`{self.name}`: `nominal` must be a number, got {self.nominal!r}")
-        if not self.is_fixed and self.levels is None:
-            _ = self.frozen
+        if not self.is_fixed and self.levels is None and not self._is_plainly_uniform:
+            _ = self.frozen  # refuses a marginal without a finite, positive variance
+
+    @property
+    def _is_plainly_uniform(self) -> bool:
+        """Whether the marginal needs no scipy object, which takes a millisecond to make: much for 3,000 inputs."""
+        return self.distribution == "uniform" and 0 < (self.options["high"] - self.options["low"]) ** 2 < np.inf
 
     @property
     def nominal_value(self) -> float:
@@ -213,7 +219,7 @@ class Space:
     def __init__(self, parameters: Sequence[Parameter], correlation: np.ndarray | None = None) -> None:
         self.parameters: Final = tuple(parameters)
         self.names: Final = tuple(p.name for p in self.parameters)
-        twice = {name for name in self.names if self.names.count(name) > 1}
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise SpaceError(f"parameter `{sorted(twice)[0]}` is given twice; names must differ")
         self.varying: Final = tuple(i for i, p in enumerate(self.parameters) if not p.is_fixed)
@@ -257,10 +263,24 @@ class Space:
             # not by BLAS, whose last bit of a row depends on how many rows there are
             normal = np.einsum("nj,ij->ni", stats.norm.ppf(np.clip(unit, _EDGE, 1 - _EDGE)), self._cholesky)
             unit = stats.norm.cdf(normal)
-        theta = np.tile(self.nominal, (len(unit), 1))
-        for column, index in enumerate(self.varying):
+        theta = np.empty((len(unit), self.n_parameters))
+        rest, (columns, places, low, width) = self._uniform
+        theta[:, places] = low + width * unit[:, columns]
+        for column, index in rest:
             theta[:, index] = self.parameters[index].ppf(unit[:, column])
+        for index in set(range(self.n_parameters)) - set(self.varying):
+            theta[:, index] = self.parameters[index].nominal_value
         return theta
+
+    @cached_property
+    def _uniform(self) -> tuple[list[tuple[int, int]], tuple[np.ndarray, np.ndarray, FloatArray, FloatArray]]:
+        """The varying parameters that are not uniform as (column, place), and columns, places, limits of the others."""
+        pairs = list(enumerate(self.varying))
+        known = [(c, i, self.parameters[i].options) for c, i in pairs if self.parameters[i].distribution == "uniform"]
+        rest = [(c, i) for c, i in pairs if self.parameters[i].distribution != "uniform"]
+        low = np.array([o["low"] for _, _, o in known])
+        width = np.array([o["high"] - o["low"] for _, _, o in known])
+        return rest, (np.array([c for c, _, _ in known], int), np.array([i for _, i, _ in known], int), low, width)
 
     def to_unit(self, theta_np: ThetaNP) -> UnitNP:
         """Maps physical values (n, n_parameters) back to the unit cube (n, n_varying)."""
