@@ -12,6 +12,7 @@ from shiftgauge.estimate.analysis import ESTIMATORS, Estimator, analyse
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
@@ -46,6 +47,7 @@ def sensitivity(
     resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
     chunk: int | None = None,
     progress: Progress | None = None,
 ) -> Convergence:
@@ -53,10 +55,10 @@ def sensitivity(
 
     S_i = Var E[f | x_i] / Var f,  S_Ti = E Var[f | all but x_i] / Var f. With a tolerance or a budget the design is
     doubled, keeping what was evaluated, until every interval of first and total order of every output that varies has
-    a half-width within the tolerance, or until the next doubling would exceed the budget. For `gpc` the surrogate
-    must besides leave no more than the tolerance of the variance unexplained, on points that had no part in it.
-    Intervals of pairs are given, but do not decide: they belong to many more numbers, and what pairs add to an input
-    is in its total index.
+    a half-width within the tolerance (see `Stopping`), or until the next doubling would exceed the budget. For `gpc`
+    the surrogate must besides leave no more than the tolerance of the variance unexplained, on points that had no part
+    in it. Intervals of pairs are given, but do not decide: they belong to many more numbers, and what pairs add to an
+    input is in its total index.
 
     Args:
         function: Physical values of all parameters (n, P) → values (n,) or (n, Q). It must treat each row by itself.
@@ -76,6 +78,8 @@ def sensitivity(
         resamples: Bootstrap resamples, where the design has no replicates.
         confidence_level: Of every interval, in [0.5, 0.999].
         seed: Decides the design and the bootstrap.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole blocks, with a
+            count and a warning.
         chunk: Most rows that the function is given at once. Default: what four million numbers hold.
         progress: Called after every chunk with (round, evaluations done, evaluations the round ends with).
 
@@ -85,7 +89,7 @@ def sensitivity(
     Raises:
         ConfigError: An option outside its range, a Latin hypercube that should grow, a budget below the first round.
         DataError: The function returned another shape than promised.
-        NumericalError: It returned NaN or infinite values; the message names the row.
+        NumericalError: It returned NaN or infinite values and `on_failure` is `raise`; the message names the row.
 
     Example:
         >>> import numpy as np
@@ -99,8 +103,6 @@ def sensitivity(
 
     References:
         Saltelli, A. et al. (2010). Variance based sensitivity analysis of model output. doi:10.1016/j.cpc.2009.09.018
-        Hickernell, F. J. et al. (2013). Guaranteed conservative fixed width confidence intervals via Monte Carlo
-            sampling. doi:10.1007/978-3-642-41095-6_5
     """
     require_in("estimator", estimator, ESTIMATORS)
     check_resampling(resamples, confidence_level)
@@ -124,6 +126,7 @@ def sensitivity(
             resamples=resamples,
             confidence_level=confidence_level,
             seed=seed,
+            on_failure=on_failure,
         )
 
     if stopping.wanted:

@@ -1,16 +1,15 @@
-"""When a growing design is large enough: one driver that doubles it, and the curve of what each size gave."""
+"""When a growing design is large enough, and the driver that doubles it until then."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Final, Literal, Self, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import ConfigError, NumericalError
+from shiftgauge.estimate.curve import CurvePoint, largest
 from shiftgauge.estimate.result import Indices
-from shiftgauge.types import FloatArray
 
 Reason: TypeAlias = Literal["tolerance", "budget", "fixed"]
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
@@ -18,74 +17,21 @@ DOUBLINGS: Final = 6
 """Doublings of the first round that a tolerance without a budget allows: intervals at least eight times narrower."""
 FEWEST_BASE: Final = 32
 """Smallest number of blocks (or points) that a curve shows: two for each of 16 replicates."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurvePoint:
-    """What one size of the design gave, for Q outputs and d inputs.
-
-    Args:
-        n_base: Number of blocks (points, for a surrogate alone).
-        evaluations: What they cost.
-        defined: Whether each output varied (Q,).
-        first_order: (Q, d), with interval (Q, d, 2).
-        total_order: (Q, d), with interval (Q, d, 2).
-        unexplained: 1 - Q² on points left out, for a surrogate alone (Q,); else None.
-    """
-
-    n_base: int
-    evaluations: int
-    defined: np.ndarray
-    first_order: FloatArray
-    first_order_interval: FloatArray
-    total_order: FloatArray
-    total_order_interval: FloatArray
-    unexplained: FloatArray | None = None
-
-    @classmethod
-    def of(cls, indices: Indices, cost: int = 1) -> Self:
-        """The point that these indices make.
-
-        Args:
-            indices: Of one size of the design.
-            cost: Evaluations for each row of the design.
-        """
-        alone = indices.estimator == "gpc" and indices.surrogate is not None
-        return cls(
-            n_base=indices.n_base,
-            evaluations=indices.n_evaluations * cost,
-            defined=np.asarray(indices.defined, bool),
-            first_order=indices.first_order,
-            first_order_interval=indices.first_order_interval,
-            total_order=indices.total_order,
-            total_order_interval=indices.total_order_interval,
-            unexplained=1 - indices.surrogate.q2 if alone and indices.surrogate is not None else None,
-        )
-
-    @cached_property
-    def half_width(self) -> FloatArray:
-        """Half the width of the widest interval of each output (Q,); NaN where an output did not vary."""
-        both = np.concatenate([self.first_order_interval, self.total_order_interval], axis=1)
-        half = (both[..., 1] - both[..., 0]) / 2
-        widest = np.where(np.isnan(half), np.inf, half).max(axis=1, initial=0.0)
-        return np.where(self.defined, widest, np.nan)
-
-    @cached_property
-    def error(self) -> FloatArray:
-        """What is held against the tolerance (Q,): the half-width, or the unexplained share where that is larger."""
-        if self.unexplained is None:
-            return self.half_width
-        return np.where(self.defined, np.fmax(self.half_width, self.unexplained), np.nan)
-
-    @property
-    def largest(self) -> float:
-        """Largest half-width over all outputs; NaN when none varied."""
-        return largest(self.half_width)
+FEWEST_TO_STOP: Final = 64
+"""Blocks (or points) below which narrow intervals are not believed."""
+CARRIERS: Final = 32
+"""Points that must carry an output's variance before its narrow intervals are believed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stopping:
     """When to stop doubling a design.
+
+    To look at intervals again and again and stop when they are narrow favours the looks at which they came out too
+    narrow. With intervals from independent replicates, the widest of which must be narrow, this costs nothing that can
+    be measured (coverage at the stop 93 % to 96 %, as at any fixed size) once the variance rests on enough points:
+    hence at least 64 blocks, and at least 32 points that carry it. Without the latter a rare event that was met only
+    two or three times looks sure: all its resamples agree.
 
     Args:
         tolerance: Half-width that the interval of every first and total index must reach, in (0, 1); for a surrogate
@@ -143,11 +89,13 @@ class Stopping:
             curve: All points so far.
             deciding: Positions of the outputs that decide; default all.
         """
-        if self.tolerance is None or not curve:
+        if self.tolerance is None or not curve or curve[-1].n_base < FEWEST_TO_STOP:
             return False
-        error = curve[-1].error if deciding is None else curve[-1].error[list(deciding)]
-        known = error[~np.isnan(error)]
-        return bool(len(known)) and bool((known <= self.tolerance).all())
+        last = curve[-1]
+        some = np.arange(len(last.error)) if deciding is None else np.asarray(deciding, int)
+        some = some[last.defined[some]]
+        narrow = (last.error[some] <= self.tolerance) & (last.carriers[some] >= CARRIERS)
+        return bool(len(some)) and bool(narrow.all())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +143,8 @@ class Convergence:
                 found += f", more than the tolerance of ±{self.tolerance:g}"
             elif error > self.tolerance:
                 found += f", but the surrogate leaves {error:.1%} of the variance unexplained"
+            else:
+                found += ", but rests on too few points to be relied on"
         return f"The budget of {self.budget:,} evaluations ended the run after {spent}: {found}."
 
 
@@ -221,6 +171,10 @@ def grow(
 
     Returns:
         The last indices with the curve and the reason.
+
+    References:
+        Hickernell, F. J. et al. (2013). Guaranteed conservative fixed width confidence intervals via Monte Carlo
+            sampling. doi:10.1007/978-3-642-41095-6_5
 
     Raises:
         ConfigError: The budget does not reach for the first round.
@@ -273,11 +227,6 @@ def look_back(
     return Convergence(indices=indices, curve=tuple(curve), reason="fixed", deciding=indices.outputs)
 
 
-def with_reason(found: Convergence, deciding: Sequence[str]) -> Convergence:
-    """The same, told for some outputs alone."""
-    return replace(found, deciding=tuple(deciding))
-
-
 def plus_minus(half_width: float) -> str:
     """A half-width for running text.
 
@@ -286,9 +235,3 @@ def plus_minus(half_width: float) -> str:
         ('±0.012', 'below ±0.001')
     """
     return "below ±0.001" if half_width < 5e-4 else f"±{half_width:.3f}"
-
-
-def largest(values: FloatArray) -> float:
-    """The largest value that is known; NaN when none is."""
-    known = values[~np.isnan(values)]
-    return float(known.max()) if len(known) else float("nan")
