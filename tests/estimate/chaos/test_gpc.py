@@ -88,7 +88,8 @@ def test_intervals_cover_the_truth_under_noise():
     for seed in range(100):
         design = PlainDesign(inputs=Inputs(space=reference.space), n=200, method="random", seed=seed)
         y = reference.function(design.rows(0, 200).theta) + 0.5 * np.random.default_rng(seed).normal(size=200)
-        found = gpc(design, y[:, None], outputs=["y"], chaos=ChaosOptions(degree=3), resamples=200, seed=seed)
+        options = ChaosOptions(degree=3)
+        found = gpc(design, y[:, None], outputs=["y"], chaos=options, resamples=200, seed=seed, residual="noise")
         low, high = np.moveaxis(
             np.concatenate([found.first_order_interval[0, :2], found.total_order_interval[0]]), 1, 0
         )

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from shiftgauge.checks import require_in
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.chaos.basis import Basis, input_bases
 from shiftgauge.estimate.chaos.candidates import FEW_IMAGES, ChaosOptions
 from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
 from shiftgauge.estimate.chaos.indices import component_matrix, group_support
-from shiftgauge.estimate.chaos.intervals import chaos_tables, chaos_weights
+from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual, chaos_tables, chaos_weights
 from shiftgauge.estimate.chaos.search import TermChoice, choose_terms
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
@@ -43,10 +44,16 @@ def gpc(
     confidence_level: float = 0.95,
     seed: int = 0,
     on_failure: OnFailure = "raise",
+    residual: Residual = "misfit",
 ) -> Indices:
-    """Indices of a polynomial chaos surrogate fitted by least squares.
+    """Indices of a polynomial chaos surrogate fitted by least squares, in full or to terms picked one after another.
 
     With g = Σ c_α φ_α orthonormal, S_u = Σ c_α² over the terms that depend on exactly the inputs u, over Σ c_α².
+
+    The intervals hold for the indices of f where g explains at least 90 % of its variance, with points drawn at random
+    (those of a Sobol' sequence estimate better, so that the intervals are rather wide). They take in the bootstrap of
+    the coefficients, that terms were chosen on the sample, and that the unexplained share may belong to any input.
+    Where g equals f the interval has no width.
 
     Args:
         design: What was evaluated; of a pick-freeze design the independent rows A and B are used.
@@ -55,10 +62,12 @@ def gpc(
         chaos: Which terms; by default chosen for each output by the corrected leave-one-out error.
         image_features: Numbers per image (n_images, k) in which the surrogate may follow the image. Default: one
             indicator per image when there are at most 30, else none.
-        resamples: Bootstrap resamples for the intervals, which hold the error of sampling, not that of the surrogate.
+        resamples: Bootstrap resamples for the intervals.
         confidence_level: Of the intervals.
         seed: Of the resampling.
         on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their rows.
+        residual: What the surrogate leaves over: `misfit`, a part of f that some inputs cause (any deterministic
+            function), or `noise` that none of them causes, so that the indices are those of the mean of f.
 
     Returns:
         Indices of the surrogate; a status of level `error` when it explains less than 90 % of an output's variance,
@@ -81,32 +90,32 @@ def gpc(
         Sudret, B. (2008). Global sensitivity analysis using polynomial chaos. doi:10.1016/j.ress.2007.04.002
     """
     check_resampling(resamples, confidence_level)
+    require_in("residual", residual, RESIDUALS)
     options = chaos or ChaosOptions()
-    coordinates, sample, n_dropped = _independent_rows(design, values, outputs, on_failure)
+    coordinates, sample, n_dropped = independent_rows(design, values, outputs, on_failure)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
     search = choose_terms(bases, options, coordinates, sample)
+    unseen = search.unseen_q2(bases, coordinates, sample)
     groups = design.group_columns if isinstance(design, PickFreezeDesign) else _alone(design.inputs.names)
     layout = MomentLayout(d=len(groups), second_order=True)
     weights = chaos_weights(len(sample), resamples, seed)
     found: dict[str, FloatArray] = {}
     parts: list[tuple[TermChoice, LeastSquares]] = []
     for choice in search.choices:
-        part = sample[:, choice.outputs]
-        flops = 2.0 * len(choice.indices) * max(len(sample) * (len(choice.indices) + part.shape[1]), weights.size)
-        with bounded_threads(flops):
+        part, terms = sample[:, choice.outputs], len(choice.indices)
+        with bounded_threads(2.0 * terms * max(len(sample) * (terms + part.shape[1]), weights.size)):
             fit = fit_terms(bases, choice.indices, coordinates, part)
+            q2 = fit.q2 if unseen is None else unseen[choice.outputs]
+            error = ChaosError.of(weights, q2=q2, leave_one_out=fit.q2, residual=residual, level=confidence_level)
             matrix = component_matrix(group_support(choice.indices, list(groups.values())), layout)
-            tables = chaos_tables(fit, matrix, layout, part, weights, confidence_level)
+            tables = chaos_tables(fit, matrix, layout, part, error)
         for key, value in tables.items():
             found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[choice.outputs] = value
         parts.append((choice, replace(fit, terms=np.empty((0, 0)), inverse=np.empty((0, 0)))))  # bounds memory
     tables = index_tables(found, layout)
-    unseen = search.unseen_q2(bases, coordinates, sample)
     info = _information(design, bases, parts, outputs, len(sample), unseen)
     varies = sample.var(axis=0) > variance_floor(tables["mean"], tables["variance"])
-    tables["defined"] = varies
-    for key in (k for k in tables if k.startswith(("first", "total", "second", "closed"))):
-        tables[key][~varies] = np.nan
+    _blank(tables, varies)
     return Indices(
         estimator="gpc",
         names=tuple(groups),
@@ -127,6 +136,12 @@ def gpc(
     )
 
 
+def _blank(tables: dict[str, Any], varies_q: np.ndarray) -> None:
+    tables["defined"] = varies_q
+    for key in (k for k in tables if k.startswith(("first", "total", "second", "closed"))):
+        tables[key][~varies_q] = np.nan
+
+
 def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArray | None) -> FloatArray | None:
     """The given image features, or one indicator per image when there are few images."""
     if features is None and 1 < design.inputs.n_images <= FEW_IMAGES:
@@ -134,7 +149,7 @@ def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArra
     return features
 
 
-def _independent_rows(
+def independent_rows(
     design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
 ) -> tuple[FloatArray, OutputsNQ, int]:
     """Coordinates and values of the independent rows whose runs did not fail, and how many were left out."""
