@@ -100,6 +100,8 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
         shifts=shift_options(loaded, parts.space),
         estimator=estimate.estimator,
         n_base=estimate.n_base,
+        tolerance=estimate.tolerance,
+        budget=estimate.budget,
         second_order=estimate.second_order,
         chaos=chaos_options(loaded),
         resamples=estimate.resamples,

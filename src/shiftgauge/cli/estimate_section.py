@@ -56,7 +56,17 @@ class EstimateSection(Section):
     n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
         default=512,
         description="Base samples, best a power of two, at least 32 for assisted; there are n_base × (2 × inputs + 2) "
-        "evaluations.",
+        "evaluations. With a tolerance or a budget, those of the first round.",
+    )
+    tolerance: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Double n_base until the intervals of all first and total indices of `quantity` are ± this narrow, "
+        "such as 0.02; left out, n_base is what is run.",
+    )
+    budget: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Most evaluations; the next doubling is not begun beyond it. Default with a tolerance: 64 times the "
+        "first round.",
     )
     second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
     degree: Annotated[int, Field(ge=1, le=30)] | Auto = Field(

@@ -144,6 +144,8 @@ _SHIFT_LINES = [
 _ESTIMATE_LINES = [
     "estimate:",
     "  n_base: 512  # a power of two; evaluations = n_base × (2 × inputs + 2)",
+    "  # tolerance: 0.02  # double n_base until every index of the quantity is known to ±0.02 …",
+    "  # budget: 100000   # … or the next doubling would take more evaluations than this",
     "  quantity: probability  # of the true class; or margin, cross_entropy, correct, probability[class]",
     "  seed: 0",
     "",
