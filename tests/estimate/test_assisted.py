@@ -3,8 +3,9 @@ import pytest
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.analysis import analyse
-from shiftgauge.estimate.assisted import FoldProducts, assisted
+from shiftgauge.estimate.assisted import assisted
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.control import FoldProducts
 from shiftgauge.estimate.crossfit import fold_of_block
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
@@ -50,7 +51,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(reference, method):
     hits = []
     for seed in range(150):
         design, y = sample(reference, 256, method=method, seed=seed)
-        found = assisted(design, y, outputs=["y"], resamples=300, seed=seed, chaos=SMALL)
+        found = assisted(design, y, outputs=["y"], resamples=300, seed=seed, chaos=SMALL, surrogate="chaos")
         interval, exact = flat(found, "_interval"), truth(reference)
         hits.append((interval[:, 0] - 1e-12 <= exact) & (exact <= interval[:, 1] + 1e-12))
     assert 0.92 <= np.mean(hits) <= 0.98

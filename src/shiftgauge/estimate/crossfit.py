@@ -50,13 +50,65 @@ class CrossFit:
     def predict_left_out(self, design: PickFreezeDesign) -> OutputsNQ:
         """Values at every row of the design from the surrogate of its own fold, which never saw its block."""
         out = np.empty((design.n_rows, self.full.shape[1]))
-        live = np.flatnonzero((self.folds != 0).any(axis=(0, 2)) | (np.arange(len(self.indices)) == 0))
-        coefficients = np.ascontiguousarray(self.folds[:, live])
-        for start, fold_n, phi in _pieces(design, self.bases, self.indices[live], len(self.folds)):
-            for k in range(len(self.folds)):
-                rows = np.flatnonzero(fold_n == k)
-                out[start + rows] = phi[:, rows].T @ coefficients[k]
+        for piece in trend_pieces(design, self, np.arange(self.full.shape[1])):
+            out[piece.rows] = piece.own()
         return out
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrendPiece:
+    """Some consecutive rows of a design and the polynomial's terms there.
+
+    Args:
+        rows: Which rows.
+        coordinates: As `Inputs.coordinates` gives them (n, d).
+        fold: Of each row (n,).
+        terms: Values of the terms (P, n).
+        coefficients: Of each fold (K, P, q).
+    """
+
+    rows: slice
+    coordinates: FloatArray
+    fold: np.ndarray
+    terms: FloatArray
+    coefficients: FloatArray
+
+    def own(self) -> OutputsNQ:
+        """Value of each row from the surrogate of its own fold (n, q)."""
+        out = np.empty((len(self.fold), self.coefficients.shape[-1]))
+        for k, c in enumerate(self.coefficients):
+            rows = np.flatnonzero(self.fold == k)
+            out[rows] = self.terms[:, rows].T @ c
+        return out
+
+    def all(self) -> FloatArray:
+        """Values from the surrogates of all folds (q, K, n)."""
+        return np.stack([c.T @ self.terms for c in self.coefficients], axis=1)
+
+
+def trend_pieces(
+    design: PickFreezeDesign, fit: CrossFit, outputs: np.ndarray, grouping: Grouping | None = None
+) -> Iterator[TrendPiece]:
+    """Runs through the rows of a design in pieces of whole blocks.
+
+    Args:
+        design: Any with the inputs of the one that was fitted.
+        fit: The surrogates.
+        outputs: Which outputs (q,).
+        grouping: Of the design's blocks, which decides their folds. Default: the design's own.
+    """
+    n_folds = len(fit.folds)
+    chosen = fit.folds[..., outputs]
+    live = np.flatnonzero((chosen != 0).any(axis=(0, 2)) | (np.arange(len(fit.indices)) == 0))
+    coefficients = np.ascontiguousarray(chosen[:, live])
+    for start, fold_n, phi, coordinates in _pieces(design, fit.bases, fit.indices[live], n_folds, grouping):
+        yield TrendPiece(
+            rows=slice(start, start + len(fold_n)),
+            coordinates=coordinates,
+            fold=fold_n,
+            terms=phi,
+            coefficients=coefficients,
+        )
 
 
 def fold_of_block(block_n: np.ndarray, grouping: Grouping, n_folds: int) -> np.ndarray:
@@ -142,7 +194,7 @@ def _fold_sums(
         square=np.zeros((n_folds, q)),
         count=np.zeros(n_folds),
     )
-    for start, fold_n, phi in _pieces(design, bases, union, n_folds):
+    for start, fold_n, phi, _ in _pieces(design, bases, union, n_folds):
         if kept is not None:
             block = np.arange(start, start + len(fold_n)) // design.rows_per_block
             fold_n = np.where(kept[block], fold_n, -1)
@@ -157,14 +209,21 @@ def _fold_sums(
 
 
 def _pieces(
-    design: PickFreezeDesign, bases: Sequence[Basis], indices: IndexSet, n_folds: int
-) -> Iterator[tuple[int, np.ndarray, FloatArray]]:
-    size = max(design.rows_per_block, min(_CHUNK, 16_000_000 // max(1, len(indices))))
+    design: PickFreezeDesign,
+    bases: Sequence[Basis],
+    indices: IndexSet,
+    n_folds: int,
+    grouping: Grouping | None = None,
+) -> Iterator[tuple[int, np.ndarray, FloatArray, FloatArray]]:
+    """First row, folds (n,), terms (P, n) and coordinates (n, d) of pieces of whole blocks."""
+    blocks = max(1, min(_CHUNK, 16_000_000 // max(1, len(indices))) // design.rows_per_block)
+    size = blocks * design.rows_per_block
     for start in range(0, design.n_rows, size):
         stop = min(start + size, design.n_rows)
         coordinates = design.inputs.coordinates(design.rows(start, stop).unit)
-        fold_n = fold_of_block(np.arange(start, stop) // design.rows_per_block, design.grouping, n_folds)
-        yield start, fold_n, vandermonde(bases, indices, coordinates)
+        block = np.arange(start, stop) // design.rows_per_block
+        fold_n = fold_of_block(block, grouping or design.grouping, n_folds)
+        yield start, fold_n, vandermonde(bases, indices, coordinates), coordinates
 
 
 class _Choice:

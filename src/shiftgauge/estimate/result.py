@@ -46,6 +46,10 @@ class SurrogateInfo:
         model: The surrogate fitted to all rows.
         leave_one_out: The same share by leaving out one point at a time, with the set of terms chosen on all points, so
             a little optimistic (Q,); None where it was not computed.
+        residual: What was added to the polynomial of each output to sharpen its indices: `none`, `gp` (Gaussian
+            process) or `trees` (boosted trees); empty where nothing could be. It is in none of the numbers above.
+        assisted_q2: Share that polynomial and addition explain together, on folds left out (Q,); None where there is
+            no addition to speak of.
     """
 
     q2: FloatArray
@@ -57,6 +61,8 @@ class SurrogateInfo:
     second_order: FloatArray
     model: "ChaosSurrogate" = field(repr=False, compare=False)
     leave_one_out: FloatArray | None = None
+    residual: tuple[str, ...] = ()
+    assisted_q2: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
