@@ -23,6 +23,7 @@ from shiftgauge.estimate.sobol import (
     constant_messages,
     correlated_message,
     dropped_message,
+    fixed_messages,
     index_tables,
     variance_floor,
 )
@@ -236,7 +237,7 @@ def _messages(
             )
     if design.inputs.space.correlation is not None:
         messages.append(correlated_message(design.inputs.names))
-    return tuple(messages)
+    return (*messages, *fixed_messages(design.inputs.space))
 
 
 def _alone(names: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 
-from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.errors import ConfigError, DataError, StoreError
 from shiftgauge.estimate.chaos.basis import Basis, bases_from_arrays, bases_to_arrays
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support, subset_variances
 from shiftgauge.estimate.chaos.vandermonde import vandermonde
 from shiftgauge.estimate.moments import MomentLayout
 from shiftgauge.estimate.sobol import pair_matrix
+from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.files import write_atomic
 from shiftgauge.types import FloatArray
 
 _CHUNK: Final = 4096
@@ -67,9 +72,10 @@ class ChaosSurrogate:
         if points.ndim != 2 or points.shape[1] != len(self.names):
             raise DataError(f"points must have {len(self.names)} columns ({', '.join(self.names)}), got {points.shape}")
         out = np.empty((len(points), self.coefficients.shape[1]))
-        for start in range(0, len(points), _CHUNK):
-            span = slice(start, start + _CHUNK)
-            out[span] = vandermonde(self.bases, self.indices, points[span]).T @ self.coefficients
+        with bounded_threads(2.0 * min(len(points), _CHUNK) * self.coefficients.size):
+            for start in range(0, len(points), _CHUNK):
+                span = slice(start, start + _CHUNK)
+                out[span] = vandermonde(self.bases, self.indices, points[span]).T @ self.coefficients
         return out
 
     def conditional_mean(self, columns: Sequence[int], values: FloatArray) -> FloatArray:
@@ -156,6 +162,50 @@ class ChaosSurrogate:
             "n_points": np.array(self.n_points),
             **bases_to_arrays(self.bases),
         }
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the surrogate to a NumPy archive, whole or not at all; the name ends in `.npz`.
+
+        Args:
+            path: The file; a missing `.npz` is added.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        target = Path(path)
+        target = target if target.suffix == ".npz" else target.with_name(target.name + ".npz")
+        content = BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **self.to_arrays())
+        return write_atomic(target, content.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ChaosSurrogate":
+        """Reads what `save` wrote; nothing in the file is executed.
+
+        Raises:
+            StoreError: The file cannot be read.
+            DataError: It holds no surrogate.
+
+        Example:
+            >>> import tempfile
+            >>> from shiftgauge.estimate.chaos.basis import legendre
+            >>> g = ChaosSurrogate(names=("a",), outputs=("y",), bases=(legendre(0, 1),), indices=np.array([[0], [1]]),
+            ...                    coefficients=np.ones((2, 1)), q2=np.ones(1), n_points=9)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     again = ChaosSurrogate.load(g.save(f"{folder}/g.npz"))
+            >>> bool(again.predict(np.ones((1, 1))) == g.predict(np.ones((1, 1))))
+            True
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls.from_arrays(arrays)
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+        except (BadZipFile, KeyError, ValueError, EOFError, TypeError) as error:
+            raise DataError(f"{path} holds no surrogate; give a file that `ChaosSurrogate.save` wrote") from error
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "ChaosSurrogate":
