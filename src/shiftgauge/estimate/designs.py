@@ -103,8 +103,9 @@ class PickFreezeDesign:
         second_order: Add the BA rows, which second and closed indices of pairs need.
         method: As in `points.unit_design`.
         seed: Whole number ≥ 0.
-        groups: Group name → names of the inputs that are picked and frozen together. Inputs
-            that stand in no group are a group of their own. Default: every input alone.
+        groups: Group name → names of the inputs that are picked and frozen together. The first index of a group is
+            the closed index of that set of inputs. Inputs that stand in no group are a group of their own; members
+            that are fixed have no part. Default: every input alone.
         replicates: Independent replicates R of `sobol`, `halton` or `lhs`, 1 or ≥ 4; points of `random` are all
             independent, and have none.
 
@@ -120,6 +121,16 @@ class PickFreezeDesign:
         >>> a, b, first, second = design.rows(0, 4).unit
         >>> bool(first[0] == b[0] and first[1] == a[1])
         True
+
+        The closed index of two inputs of three, all that they explain alone and together:
+
+        >>> from shiftgauge.estimate.pick_freeze import pick_freeze
+        >>> from shiftgauge.estimate.reference import ISHIGAMI
+        >>> design = PickFreezeDesign(inputs=Inputs(space=ISHIGAMI.space), n_base=512, groups={"set": ["x1", "x3"]})
+        >>> y = ISHIGAMI.function(design.rows(0, design.n_rows).theta)
+        >>> found = pick_freeze(design, y, outputs=["y"])
+        >>> found.names, found.first_order[0].round(1).tolist()
+        (('set', 'x2'), [0.6, 0.4])
 
     References:
         Saltelli, A. et al. (2010). Variance based sensitivity analysis of model output. doi:10.1016/j.cpc.2009.09.018
@@ -158,6 +169,8 @@ class PickFreezeDesign:
         owner: dict[str, str] = {}
         for group, members in (self.groups or {}).items():
             for member in members:
+                if member in self.inputs.space.names and member not in names:
+                    continue  # fixed
                 require_in("input", member, names)
                 if member in owner:
                     raise ConfigError(f"input `{member}` stands in two groups, `{owner[member]}` and `{group}`")

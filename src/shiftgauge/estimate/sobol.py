@@ -9,6 +9,7 @@ from shiftgauge.estimate.moments import MomentLayout, MomentSource, mean_error, 
 from shiftgauge.estimate.resampling import Resampling, check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray
 
 _REPLICATES: Final = 8_000_000
@@ -158,7 +159,7 @@ def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence
         messages.append(_unbalanced_message(source.design.n_base))
     if source.design.inputs.space.correlation is not None:
         messages.append(correlated_message(source.design.names))
-    return messages
+    return [*messages, *fixed_messages(source.design.inputs.space)]
 
 
 def _unbalanced_message(n_base: int) -> Status:
@@ -197,6 +198,21 @@ def constant_messages(defined_q: np.ndarray, mean_q: FloatArray, outputs: Sequen
             ),
         )
         for q in np.flatnonzero(~np.asarray(defined_q, bool)).tolist()
+    ]
+
+
+def fixed_messages(space: Space) -> list[Status]:
+    """The message that goes with parameters of one value: no division by a spread that is not there."""
+    fixed = [name for name in space.names if name not in space.varying_names]
+    if not fixed:
+        return []
+    named = ", ".join(f"`{name}`" for name in fixed[:5]) + (f" and {len(fixed) - 5} more" if len(fixed) > 5 else "")
+    return [
+        Status(
+            level="info",
+            code="fixed_inputs",
+            message=f"not varied, so their indices are exactly 0: {named}",
+        )
     ]
 
 
