@@ -18,6 +18,7 @@ from shiftgauge.cli.init import init_command
 from shiftgauge.cli.report import report_command
 from shiftgauge.cli.schema import schema_command
 from shiftgauge.cli.shifts import shifts_command
+from shiftgauge.cli.study import study_app
 
 app = typer.Typer(
     name="shiftgauge",
@@ -52,6 +53,7 @@ app.command("report")(report_command)
 app.command("shifts")(shifts_command)
 app.command("init")(init_command)
 app.command("schema")(schema_command)
+app.add_typer(study_app, name="study")
 
 
 def run() -> None:

@@ -229,7 +229,7 @@ def _of_onnx(spec: TableModelSpec, sample: FloatArray, device: torch.device) -> 
             raise ModelError(f"onnxruntime fails on rows of the shape {array.shape}: {one_line(error)}") from error
 
     def predict(rows: FloatArray) -> Any:
-        return run_in_fixed_batches(call, torch.as_tensor(scale(rows)), size if isinstance(size, int) else None)
+        return run_in_fixed_batches(call, torch.tensor(scale(rows)), size if isinstance(size, int) else None)
 
     return _built(spec, predict, sample, hash_onnx(file), facts)
 

@@ -82,7 +82,8 @@ def forward_of(network: ScaledNetwork, fixed_batch: int | None) -> Callable[[Flo
 
     def predict(rows: FloatArray) -> torch.Tensor:
         with torch.inference_mode():
-            given = torch.as_tensor(rows).to(device=network.mean.device, dtype=network.kind)
+            plain = np.float64 if network.kind == torch.float64 else np.float32
+            given = torch.from_numpy(np.array(rows, plain)).to(network.mean.device)
             return run_in_fixed_batches(network, given, fixed_batch)
 
     return predict

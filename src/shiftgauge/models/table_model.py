@@ -101,7 +101,7 @@ class TableModel:
         n, p, q = len(rows), rows.shape[1], len(self.outputs)
         first, after = np.zeros((n, q, p)), np.zeros((n if second else 0, q, p, p))
         with evaluation_mode(module), torch.enable_grad():
-            x = torch.as_tensor(rows, dtype=dtype_of(module), device=device_of_module(module)).requires_grad_()
+            x = torch.tensor(rows, dtype=dtype_of(module), device=device_of_module(module)).requires_grad_()
             try:
                 outputs = _shaped_tensor(module(x), self.form)
                 for k in range(q):

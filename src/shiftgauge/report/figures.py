@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks.effects import value_range
+from shiftgauge.report.figure_curves import plot_convergence
 from shiftgauge.report.figure_style import (
     FIRST,
     SOFT,
@@ -209,6 +210,8 @@ def write_figures(result: AuditResult, folder: str | Path) -> list[Path]:
     ]
     if data.sizes["input"] > 1 and {"total_interaction", "second_order"} & set(map(str, data.data_vars)):
         drawings["interactions"] = plot_interactions
+    if data.sizes.get("n_base", 0) > 1:
+        drawings["convergence"] = plot_convergence
     drawings |= {name: draw for needed, name, draw in candidates if needed in data}
     written: list[Path] = []
     for name, draw in drawings.items():

@@ -38,7 +38,7 @@ def open_run(folder: Path) -> OpenedRun:
         StoreError: No finished run there, a damaged one, or one of a kind that this version does not know.
     """
     kind = kind_of_run(folder)
-    openers = {"audit": _audit, "table_audit": _table_audit}
+    openers = {"audit": _audit, "table_audit": _table_audit, "study": _study}
     if kind not in openers:
         raise StoreError(f"{folder} holds a run of the kind `{kind}`; this version shows {', '.join(openers)}")
     return openers[kind](folder)
@@ -62,6 +62,18 @@ def _table_audit(folder: Path) -> OpenedRun:
 
     found = TableAuditResult.from_disk(folder)
     return _opened(found, write_table_page, write_table_figures, table_summary)
+
+
+def _study(folder: Path) -> OpenedRun:
+    from shiftgauge.report.diabetes_figures import write_study_figures
+    from shiftgauge.report.diabetes_page import write_study_page
+    from shiftgauge.report.diabetes_terminal import study_summary
+    from shiftgauge.results.study import StudyResult
+
+    found = StudyResult.from_disk(folder)
+    if found.study != "diabetes":
+        raise StoreError(f"{folder} holds the study `{found.study}`, which this version cannot show")
+    return _opened(found, write_study_page, write_study_figures, study_summary)
 
 
 def _opened(result: Any, page: Any, figures: Any, summary: Any) -> OpenedRun:

@@ -18,6 +18,7 @@ from typing import Any
 
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import effects, gauge, images, indices, record, surface, verdict
+from shiftgauge.report.blocks.curves import build_curves
 from shiftgauge.report.document import render
 from shiftgauge.report.embed import safe_json
 from shiftgauge.report.format import clean
@@ -67,6 +68,7 @@ def _context(result: AuditResult) -> dict[str, Any]:
         "gauge": gauge.build(result, shown),
         "indices": indices.build(result, shown),
         "interactions": indices.build_interactions(result, shown),
+        "curves": build_curves(result, shown),
         "effects": effects.build(result, shown),
         "surface": surface.build(result, shown),
         "strips": images.build_strips(result),

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from shiftgauge.files import write_atomic
-from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, grid_figure, long_text, tidy, whiskers
+from shiftgauge.report.figure_curves import plot_convergence
+from shiftgauge.report.figure_style import FIRST, SOFT, figure_style, long_text, tidy, whiskers
 from shiftgauge.report.figures import figure_bytes, plot_indices, plot_interactions
 from shiftgauge.report.format import input_label
-from shiftgauge.report.read import Estimate, Shown, named_quantity, pick, ranked, strings
+from shiftgauge.report.read import Estimate, named_quantity, pick, strings
 from shiftgauge.results.table import TableAuditResult
-
-_KINDS: Final = (("first_order", FIRST, "first"), ("total_order", TOTAL, "total"))
-
-
-def plot_convergence(result: Shown, quantity: str | None = None, columns: int = 4) -> Figure:
-    """Returns first and total indices against N with their bands, one panel for each input."""
-    data, name = result.arrays, named_quantity(result, quantity).name
-    inputs, sizes = ranked(data, name, strings(data, "input")), np.asarray(data["n_base"].values, float)
-    with figure_style():
-        figure, panels = grid_figure(len(inputs), columns, (2.5, 2.1))
-        for axes, key in zip(panels, inputs, strict=True):
-            for kind, colour, label in _KINDS:
-                where = {"quantity": name, "input": key}
-                value, bounds = pick(data, f"curve_{kind}", **where), pick(data, f"curve_{kind}_interval", **where)
-                axes.fill_between(sizes, bounds[:, 0], bounds[:, 1], color=colour, alpha=0.2, lw=0)
-                axes.plot(sizes, value, color=colour, lw=1.4, marker="o", ms=2.4, label=label)
-            axes.set_xscale("log", base=2)
-            axes.xaxis.set_major_locator(FixedLocator(sizes[::-1][:: max(-(-(len(sizes) - 1) // 3), 1)].tolist()))
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-            axes.set_title(long_text(input_label(key), 26), loc="left", fontsize=9)
-            axes.grid(visible=True, color="#d9dee6", lw=0.6)
-        if panels:
-            panels[0].legend(frameon=False, fontsize=7)
-        figure.supxlabel("base samples N", fontsize=9)
-    return figure
 
 
 def plot_derivatives(result: TableAuditResult, quantity: str | None = None) -> Figure:

@@ -51,7 +51,7 @@ def measured_sentence(result: TableAuditResult) -> str:
     """Returns one sentence: which model, which table, how it was measured."""
     at = result.arrays.attrs
     what = f"{clean(at.get('model_name', 'the model'))} on {clean(at.get('data_name', 'the table'))}"
-    rows, inputs = number(float(at.get("n_rows", 0)), 9), result.arrays.sizes["input"]
+    rows, inputs = f"{int(at.get('n_rows', 0)):,}", result.arrays.sizes["input"]
     level = percent(result.confidence_level, 0)
     return f"{what}. {rows} rows, {inputs} inputs that vary; pick-freeze Monte Carlo; {level} intervals."
 

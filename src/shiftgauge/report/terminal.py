@@ -66,6 +66,8 @@ def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     lines.append(line((f"{TRUST[level]}.", STYLE[level])))
     lines += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
     lines.append(line((measured_text(result), "dim")))
+    if result.arrays.attrs.get("reason"):
+        lines.append(line((clean(result.arrays.attrs["reason"]), "dim")))
     if quantity.share == quantity.share:
         verb = "explains" if quantity.trusted else "explains only"
         lines.append(line((f"A smooth surrogate {verb} {percent(quantity.share)} of the variance (Q²).", "dim")))

@@ -15,6 +15,9 @@ from shiftgauge.report.svg import element, line_path, scale, ticks
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340.0, 196.0, 44.0, 330.0, 8.0, 158.0
 _KINDS: Final = (("total_order", "total"), ("first_order", "first"))
+LOWEST: Final = -0.25
+HIGHEST: Final = 1.25
+"""Range that is drawn: an interval that reaches beyond it says no more than one that ends there."""
 _LEAST: Final = 0.02
 """Smallest height of a panel, so that noise does not fill it."""
 
@@ -41,7 +44,7 @@ def _panel(result: Shown, quantity: str, name: str, sizes: Sequence[int]) -> dic
     curves = {kind: pick(data, f"curve_{kind}", **where) for kind, _ in _KINDS}
     bands = {kind: pick(data, f"curve_{kind}_interval", **where) for kind, _ in _KINDS}
     known = np.concatenate([v.ravel() for v in (*curves.values(), *bands.values())])
-    known = known[np.isfinite(known)]
+    known = np.clip(known[np.isfinite(known)], LOWEST, HIGHEST)
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     marks = ticks(min(low, 0.0) if low < 0.3 * high else low, max(high, _LEAST), 4)
     across = np.log2(sizes)
@@ -50,7 +53,7 @@ def _panel(result: Shown, quantity: str, name: str, sizes: Sequence[int]) -> dic
         return scale(value, float(across[0]), float(across[-1]), _LEFT, _RIGHT)
 
     def y_of(value: Any) -> np.ndarray:
-        return scale(value, marks[0], marks[-1], _BOTTOM, _TOP)
+        return scale(np.clip(value, marks[0], marks[-1]), marks[0], marks[-1], _BOTTOM, _TOP)
 
     parts = [_axes(marks, y_of, sizes, x_of)]
     for kind, colour in _KINDS:

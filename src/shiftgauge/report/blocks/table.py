@@ -115,9 +115,9 @@ def build_table_cost(result: TableAuditResult) -> dict[str, Any]:
     """Returns evaluations, time and rate."""
     cost = result.cost
     facts = [
-        ("Evaluations of the model", number(float(cost["evaluations"]), 9)),
+        ("Evaluations of the model", f"{int(cost['evaluations']):,}"),
         ("Time", duration(float(cost["seconds"]))),
-        ("Rows per second", number(float(cost["rows_per_second"]), 9)),
+        ("Rows per second", f"{int(cost['rows_per_second']):,}"),
     ]
     how = (
         "What design, evaluation and estimates took. Nothing is stored on the way: after an interruption the same "

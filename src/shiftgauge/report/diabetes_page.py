@@ -1,0 +1,125 @@
+"""The diabetes study as one self-contained page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from shiftgauge.files import write_atomic
+from shiftgauge.report.blocks import diabetes, indices, record
+from shiftgauge.report.blocks.curves import build_curves
+from shiftgauge.report.document import render
+from shiftgauge.report.format import clean, fixed, percent
+from shiftgauge.report.read import estimate, main_quantity, quantities
+from shiftgauge.results.status import worst_level
+from shiftgauge.results.study import StudyResult
+
+_SECTIONS: Final = (
+    ("verdict", "Outcome"),
+    ("findings", "Claims"),
+    ("network", "The network"),
+    ("indices", "Figure 1: indices"),
+    ("interactions", "Figure 2: pairs"),
+    ("convergence", "Figure 4: convergence"),
+    ("hidden", "Figure 3: hidden layer"),
+    ("retraining", "Fewer features"),
+    ("ranges", "Other ranges"),
+    ("seeds", "Other seeds"),
+    ("components", "Components"),
+    ("cost", "Cost"),
+    ("provenance", "Provenance"),
+)
+
+
+def write_study_page(result: StudyResult, path: str | Path) -> Path:
+    """Writes the page of the study and returns its path.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    return write_atomic(path, render_study_page(result).encode("utf-8"))
+
+
+def render_study_page(result: StudyResult) -> str:
+    """Returns the page of the study as HTML."""
+    shown = quantities(result)
+    context: dict[str, Any] = {
+        "title": clean(result.arrays.attrs.get("title") or "Diabetes study"),
+        "quantities": shown,
+        "several": False,
+        "notes": {q.key: "" for q in shown},
+        "sections": _SECTIONS,
+        "verdict": _outcome(result),
+        "findings": result.findings,
+        "network": diabetes.build_network(result),
+        "indices": indices.build(result, shown),
+        "interactions": indices.build_interactions(result, shown),
+        "curves": build_curves(result, shown),
+        "widths": diabetes.build_widths(result),
+        "hidden": diabetes.build_hidden(result),
+        "retraining": diabetes.build_retraining(result),
+        "ranges": diabetes.build_ranges(result),
+        "seeds": diabetes.build_seeds(result),
+        "components": diabetes.build_components(result),
+        "cost": diabetes.build_study_cost(result),
+        "provenance": record.build_provenance(result),
+    }
+    return render("diabetes.html", context, scripts=("page.js",))
+
+
+def study_sentence(result: StudyResult) -> str:
+    """Returns one sentence: which network, which table, how it was measured."""
+    at = result.arrays.attrs
+    level = percent(result.confidence_level, 0)
+    return (
+        f"{clean(at['network_name'])} on {clean(at['data_name'])}, {int(at['n_rows'])} rows. "
+        f"{int(result.cost['evaluations']):,} evaluations from {int(at['replicates'])} independent scrambled sequences; "
+        f"{level} intervals."
+    )
+
+
+def _outcome(result: StudyResult) -> dict[str, Any]:
+    return {
+        "headline": result.headline,
+        "level": worst_level(result.messages),
+        "messages": result.messages,
+        "measured": study_sentence(result),
+        "figures": _figures(result),
+    }
+
+
+def _figures(result: StudyResult) -> list[dict[str, str]]:
+    data, quantity = result.arrays, main_quantity(result)
+    glucose = estimate(data, "total_order", quantity=quantity.name, input="Glucose")
+    accuracy = float(data["accuracy"].sel(part="test"))
+    rule = float(data["majority"].sel(part="test"))
+    last = data["training_accuracy"].sel(training="trailing 4", part="test").values
+    share = float(data["component_share"].sel(rows="positives").sum())
+    return [
+        {
+            "title": "Total index of Glucose",
+            "value": fixed(glucose.value),
+            "text": f"± {fixed((glucose.high - glucose.low) / 2, 4)}, the largest of the eight features",
+            "tone": "",
+        },
+        {
+            "title": "Test accuracy",
+            "value": percent(accuracy),
+            "text": f"published 82.5 %; the majority rule reaches {percent(rule)}",
+            "tone": "",
+        },
+        {
+            "title": "Trailing features alone",
+            "value": percent(float(last.mean())),
+            "text": f"mean over {len(last)} seeds: no gain over the majority rule"
+            if last.mean() <= rule + 0.01
+            else f"mean over {len(last)} seeds",
+            "tone": "bad" if last.mean() <= rule + 0.01 else "",
+        },
+        {
+            "title": "Four components",
+            "value": percent(share),
+            "text": "of the variance of the positive patients; published “more than 70 %”",
+            "tone": "",
+        },
+    ]

@@ -1,0 +1,137 @@
+"""The result of a published study done again: what was measured, and where it agrees with the publication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pandas as pd
+import xarray as xr
+
+from shiftgauge.errors import StoreError
+from shiftgauge.results.audit import index_table
+from shiftgauge.results.run_folder import read_run_folder, unreadable, write_run_folder
+from shiftgauge.results.schema import check_record
+from shiftgauge.results.status import Message
+
+KIND: Final = "study"
+Agreement = Literal["agrees", "partly", "differs"]
+AGREEMENTS: Final[tuple[Agreement, ...]] = ("agrees", "partly", "differs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One claim of the publication beside what was measured.
+
+    Args:
+        topic: What it is about, in a few words.
+        published: What the publication says.
+        measured: What was found.
+        agreement: `agrees`, `partly` (the number, but not the reading, or the other way round) or `differs`.
+        why: Why, in a sentence or two; empty where there is nothing to explain.
+    """
+
+    topic: str
+    published: str
+    measured: str
+    agreement: Agreement
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """What a study found.
+
+    Args:
+        study: Name of the study, such as `diabetes`.
+        config: What was asked, plain values.
+        provenance: Content hashes, versions, times.
+        cost: Evaluations and seconds of each part.
+        headline: The outcome in plain sentences.
+        findings: Claims of the publication beside what was measured.
+        arrays: xarray data set of everything measured.
+        messages: What to know before relying on it.
+    """
+
+    study: str
+    config: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    headline: str
+    findings: tuple[Finding, ...]
+    arrays: xr.Dataset
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def quantity_of_interest(self) -> str:
+        """The output that the indices are about."""
+        return str(self.arrays.attrs["quantity_of_interest"])
+
+    @property
+    def confidence_level(self) -> float:
+        """Level of every interval in the result."""
+        return float(self.arrays.attrs["confidence_level"])
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The indices as a long table: quantity, kind, input, input_2, estimate, low, high."""
+        return index_table(self.arrays)
+
+    def report(self, path: str | Path) -> Path:
+        """Writes the page of this result as one self-contained HTML file and returns its path."""
+        return import_module(f"shiftgauge.report.{self.study}_page").write_study_page(self, path)
+
+    def to_disk(self, folder: str | Path) -> Path:
+        """Writes `results.nc`, `indices.csv`, `findings.csv` and, last, `run.json`; returns the folder.
+
+        Raises:
+            StoreError: The folder cannot be written to.
+        """
+        findings = [asdict(f) for f in self.findings]
+        record = {
+            "study": self.study,
+            "headline": self.headline,
+            "messages": [asdict(m) for m in self.messages],
+            "gates": [],
+            "findings": findings,
+            "config": self.config,
+            "provenance": self.provenance,
+            "cost": self.cost,
+        }
+        columns = ["topic", "published", "measured", "agreement", "why"]
+        tables = {
+            "indices.csv": self.to_dataframe().to_csv(index=False),
+            "findings.csv": pd.DataFrame(findings, columns=columns).to_csv(index=False),
+        }
+        return write_run_folder(folder, kind=KIND, record=record, arrays=self.arrays, tables=tables)
+
+    @classmethod
+    def from_disk(cls, folder: str | Path) -> StudyResult:
+        """Reads a run folder; neither weights nor data are needed.
+
+        Raises:
+            StoreError: No finished study there, a damaged file, or a newer schema version.
+        """
+        record, arrays = read_run_folder(folder, KIND)
+        try:
+            messages, _ = check_record(record)
+            findings = tuple(Finding(**f) for f in record["findings"])
+            if any(f.agreement not in AGREEMENTS for f in findings):
+                raise StoreError(f"run.json: a finding's agreement must be one of {', '.join(AGREEMENTS)}")
+            for name in ("quantity_of_interest", "confidence_level"):
+                if name not in arrays.attrs:
+                    raise StoreError(f"results.nc holds no study: the attribute `{name}` is missing")
+            return cls(
+                study=record["study"],
+                config=record["config"],
+                provenance=record["provenance"],
+                cost=record["cost"],
+                headline=record["headline"],
+                findings=findings,
+                arrays=arrays,
+                messages=messages,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable(Path(folder), error) from error
