@@ -107,7 +107,14 @@ def gpc(
         with bounded_threads(2.0 * terms * max(len(sample) * (terms + part.shape[1]), weights.size)):
             fit = fit_terms(bases, choice.indices, coordinates, part)
             q2 = fit.q2 if unseen is None else unseen[choice.outputs]
-            error = ChaosError.of(weights, q2=q2, leave_one_out=fit.q2, residual=residual, level=confidence_level)
+            error = ChaosError.of(
+                weights,
+                q2=q2,
+                leave_one_out=fit.q2,
+                residual=residual,
+                picked=choice.picked,
+                level=confidence_level,
+            )
             matrix = component_matrix(group_support(choice.indices, list(groups.values())), layout)
             tables = chaos_tables(fit, matrix, layout, part, error)
         for key, value in tables.items():

@@ -41,6 +41,9 @@ class ChaosError:
         weights: How often each run of points counts in each resample (R, G).
         inflation: Factor on the variance of the residuals: the cross-fitted error over the leave-one-out error, because
             the residuals of terms that were chosen on the sample are too small (Q,).
+        left_out: Whether residuals are taken as at points left out, e/(1 - h): for noise, and where terms were picked,
+            since leverages then understate how far g follows the sample. Else e/√(1 - h), because the unexplained
+            share is entered on its own (coverage of 95 % intervals: .96, against .98 to .99 with e/(1 - h)).
         unexplained: Share of the variance that may belong to any input (Q,); 0 where the residual is noise.
         level: Confidence level.
     """
@@ -48,6 +51,7 @@ class ChaosError:
     weights: FloatArray
     inflation: FloatArray
     unexplained: FloatArray
+    left_out: bool
     level: float
 
     @classmethod
@@ -58,13 +62,14 @@ class ChaosError:
         q2: FloatArray,
         leave_one_out: FloatArray,
         residual: str,
+        picked: bool,
         level: float,
     ) -> Self:
         """From what is known of a fit.
 
         Example:
             >>> error = ChaosError.of(chaos_weights(64, 10, 0), q2=np.array([0.9]), leave_one_out=np.array([0.95]),
-            ...                       residual="misfit", level=0.95)
+            ...                       residual="misfit", picked=False, level=0.95)
             >>> error.inflation.round(6).tolist(), error.unexplained.round(6).tolist()
             ([2.0], [0.1])
         """
@@ -74,17 +79,20 @@ class ChaosError:
             weights=weights,
             inflation=np.maximum(missing / seen, 1.0),
             unexplained=missing if residual == "misfit" else np.zeros_like(missing),
+            left_out=picked or residual == "noise",
             level=level,
         )
 
     def coefficients(self, fit: LeastSquares, y_n: FloatArray, q: int) -> FloatArray:
         """Coefficients of output q in every resample (P, R).
 
-        c* = c + (ΦᵀΦ)⁻¹ Σ_i (w_i - 1) φ(x_i) e_i / (1 - h_i), with all e_i scaled by the root of the inflation.
+        c* = c + (ΦᵀΦ)⁻¹ Σ_i (w_i - 1) φ(x_i) r_i with the residuals r, scaled by the root of the inflation.
         """
         if not len(self.weights):
             return np.empty((len(fit.coefficients), 0))
-        error = (y_n - fit.coefficients[:, q] @ fit.terms) / (1 - fit.leverages) * sqrt(self.inflation[q])
+        room = 1 - fit.leverages
+        error = (y_n - fit.coefficients[:, q] @ fit.terms) / (room if self.left_out else np.sqrt(room))
+        error *= sqrt(self.inflation[q])
         starts = np.linspace(0, len(y_n), self.weights.shape[1], endpoint=False).astype(int)
         scores = np.add.reduceat(fit.terms * error, starts, axis=1)
         return fit.coefficients[:, q, None] + fit.inverse @ (scores @ (self.weights.T - 1))

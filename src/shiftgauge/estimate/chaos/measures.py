@@ -13,6 +13,7 @@ from shiftgauge.estimate.chaos.fit import fit_terms
 from shiftgauge.estimate.chaos.gpc import independent_rows
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual, chaos_weights
+from shiftgauge.estimate.chaos.search import PICKED
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.estimate.result import Indices
@@ -114,6 +115,7 @@ def chaos_measures(
                 q2=info.q2[outputs],
                 leave_one_out=info.leave_one_out[outputs],
                 residual=residual,
+                picked=PICKED in info.label[outputs[0]],
                 level=found.confidence_level,
             )
             for position, q in enumerate(outputs.tolist()):

@@ -20,6 +20,8 @@ from shiftgauge.types import FloatArray, OutputsNQ
 
 FEW_OUTPUTS: Final = 16
 """Up to so many outputs `auto` tries sparse fits, which serve one output at a time."""
+PICKED: Final = "terms picked by"
+"""Stands in the label of every sparse fit."""
 _EXACT: Final = 1e-12
 _NEAR: Final = 2.0
 """Sets whose error is within this factor of the best could have been chosen on part of the points."""
@@ -41,6 +43,11 @@ class TermChoice:
     label: str
     indices: IndexSet
     outputs: np.ndarray
+
+    @property
+    def picked(self) -> bool:
+        """Whether a sparse solver picked the terms."""
+        return PICKED in self.label
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,7 +161,7 @@ class _Search:
 
     def _offer(self, solver: str, candidate: Candidate, error: FloatArray, indices: Sequence[IndexSet]) -> None:
         self.tried.append((solver, candidate.indices, error))
-        label = f"{candidate.label}, terms picked by {solver.upper()}" if solver else candidate.label
+        label = f"{candidate.label}, {PICKED} {solver.upper()}" if solver else candidate.label
         for q in np.flatnonzero(error < self.best).tolist():
             self.best[q], self.taken[q] = error[q], (label, indices[q])
 
