@@ -83,6 +83,10 @@ class AuditResult:
         """Which pairs of inputs act together, as a heat map."""
         return _report("figures").plot_interactions(self, quantity)
 
+    def plot_convergence(self, quantity: str | None = None) -> Figure:
+        """First and total indices against the number of base samples, with the bands of their intervals."""
+        return _report("figure_curves").plot_convergence(self, quantity)
+
     def plot_main_effects(self, quantity: str | None = None) -> Figure:
         """Mean of the quantity along each shift, with the samples behind it."""
         return _report("figures").plot_main_effects(self, quantity)

@@ -12,7 +12,7 @@ from shiftgauge.results.status import LEVELS, Gate, Message
 
 _ATTRIBUTES: Final = ("quantity_of_interest", "confidence_level", "estimator")
 _COORDINATES: Final = ("quantity", "input", "shift", "bound")
-_NAMED: Final = ("input_2", "component", "image", "chosen")
+_NAMED: Final = ("input_2", "n_base", "component", "image", "chosen")
 _INDEX: Final = ("quantity", "input")
 _PAIR: Final = ("quantity", "input", "input_2")
 _STRIP: Final = ("strip", "shift", "level")
@@ -31,6 +31,12 @@ TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {"second_order": _PAIR, "second_order_interval": (*_PAIR, "bound")},
     {"total_interaction": _PAIR, "total_interaction_interval": (*_PAIR, "bound")},
     {"surrogate_first_order": _INDEX, "surrogate_total_order": _INDEX},
+    {
+        "curve_first_order": ("n_base", *_INDEX),
+        "curve_first_order_interval": ("n_base", *_INDEX, "bound"),
+        "curve_total_order": ("n_base", *_INDEX),
+        "curve_total_order_interval": ("n_base", *_INDEX, "bound"),
+    },
     {"gauge_contribution": ("quantity", "component"), "gauge_study_variation": ("quantity", "component")},
     {"main_effect": ("quantity", "shift", "grid"), "main_effect_x": ("shift", "grid")},
     {"bin_mean": ("quantity", "shift", "bin"), "bin_x": ("shift", "bin")},

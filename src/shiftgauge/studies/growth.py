@@ -169,32 +169,25 @@ def evaluate_rounds(
 
 
 def curve_arrays(found: Convergence) -> xr.Dataset:
-    """The curve as arrays, one entry of the axis `round` for each size of the design."""
-    points, round_index = found.curve, ("round", "quantity", "input")
+    """The curve as arrays, one entry of the axis `n_base` for each size of the design."""
+    points, index = found.curve, ("n_base", "quantity", "input")
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-        "curve_n_base": (("round",), np.array([p.n_base for p in points])),
-        "curve_evaluations": (("round",), np.array([p.evaluations for p in points])),
-        "curve_half_width": (("round", "quantity"), np.stack([p.half_width for p in points])),
+        "curve_evaluations": (("n_base",), np.array([p.evaluations for p in points])),
+        "curve_half_width": (("n_base", "quantity"), np.stack([p.half_width for p in points])),
     }
     for kind in ("first_order", "total_order"):
-        variables[f"curve_{kind}"] = (round_index, np.stack([getattr(p, kind) for p in points]))
+        variables[f"curve_{kind}"] = (index, np.stack([getattr(p, kind) for p in points]))
         intervals = np.stack([getattr(p, f"{kind}_interval") for p in points])
-        variables[f"curve_{kind}_interval"] = ((*round_index, "bound"), intervals)
+        variables[f"curve_{kind}_interval"] = ((*index, "bound"), intervals)
     unexplained = [p.unexplained for p in points if p.unexplained is not None]
     if len(unexplained) == len(points):
-        variables["curve_unexplained"] = (("round", "quantity"), np.stack(unexplained))
-    return xr.Dataset(
-        variables,
-        coords={
-            "quantity": list(found.indices.outputs),
-            "input": list(found.indices.names),
-            "bound": ["low", "high"],
-        },
-    )
+        variables["curve_unexplained"] = (("n_base", "quantity"), np.stack(unexplained))
+    coords = {"quantity": list(found.indices.outputs), "input": list(found.indices.names), "bound": ["low", "high"]}
+    return xr.Dataset(variables, coords=coords | {"n_base": [p.n_base for p in points]})
 
 
 def ending_facts(found: Convergence) -> dict[str, str | float | int]:
-    """Why the run ended, as attributes of the arrays: `ending`, `ending_text` and, where there are any, the limits."""
+    """Why the run ended, as attributes of the arrays: `ending`, `reason` in words and, where given, the limits."""
     limits = {"tolerance": found.tolerance, "budget": found.budget}
     known = {name: limit for name, limit in limits.items() if limit is not None}
-    return {"ending": found.reason, "ending_text": found.text, **known}
+    return {"ending": found.reason, "reason": found.text, **known}
