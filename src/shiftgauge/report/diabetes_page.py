@@ -73,8 +73,8 @@ def study_sentence(result: StudyResult) -> str:
     level = percent(result.confidence_level, 0)
     return (
         f"{clean(at['network_name'])} on {clean(at['data_name'])}, {int(at['n_rows'])} rows. "
-        f"{int(result.cost['evaluations']):,} evaluations from {int(at['replicates'])} independent scrambled sequences; "
-        f"{level} intervals."
+        f"{int(result.cost['evaluations']):,} evaluations from {int(at['replicates'])} independent scrambled "
+        f"sequences; {level} intervals."
     )
 
 

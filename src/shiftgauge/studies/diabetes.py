@@ -104,7 +104,7 @@ def diabetes(
     network = published if published is not None else network_of(trained, 0)
     model = table_model(network, table)
     with progress_bar("evaluations", wanted=progress) as advance:
-        arrays = clock.time("sobol", lambda: sobol_arrays(model, table, n_base, seed, advance))
+        main = clock.time("sobol", lambda: sobol_arrays(model, table, n_base, seed, advance))
     others = clock.time(
         "other parts",
         lambda: [
@@ -115,7 +115,8 @@ def diabetes(
             parts.component_arrays(table),
         ],
     )
-    arrays = xr.merge([arrays, training, *others], join="outer")
+    merged: list[xr.Dataset] = [main, training, *others]
+    arrays = xr.merge(merged, join="outer")
     arrays.attrs = {
         "title": "Diabetes study",
         "quantity_of_interest": model.outputs[0],
