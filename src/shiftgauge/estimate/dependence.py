@@ -141,7 +141,7 @@ def hsic(
         p_value = _p_values(x, y, value, statistic, permutations, seed)
     half = norm.ppf((1 + confidence_level) / 2) * error
     flat = np.ptp(sample.inputs, axis=0) == 0
-    for table, nothing in ((value, 0.0), (r2, 0.0), (half, 0.0), (p_value, 1.0)):
+    for table, nothing in ((value, 0.0), (r2, 0.0), (half, 0.0), (p_value, 1.0 if permutations else np.nan)):
         table[np.ix_(defined, flat)] = nothing
     return Dependence(
         names=sample.names,
