@@ -201,7 +201,7 @@ class _Order:
 def _messages(sample: Sample, orders: Sequence[_Order]) -> list[Status]:
     messages = []
     if len(sample) < _FEW:
-        text = f"{len(sample)} rows are few: intervals of 95 % held the truth in 86 to 95 % of trials with 64 rows"
+        text = f"{len(sample)} rows are few: intervals of 95 % held the truth in 80 to 95 % of trials with 64 rows"
         messages.append(Status(level="warning", code="few_rows", message=text))
     for name, order in zip(sample.names, orders, strict=True):
         if order.levels == 1:
