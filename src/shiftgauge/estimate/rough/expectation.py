@@ -47,6 +47,8 @@ def residual_expectations(
     """
     groups, n_outputs = design.grouping.n_groups, fit.full.shape[1]
     out = np.zeros((layout.n_columns, n_outputs, groups))
+    if not residuals:
+        return out
     times = {q: fresh_blocks(r) for q, r in residuals.items()}
     with one_thread():
         for turn in sorted(set(times.values())):

@@ -112,6 +112,8 @@ def fit_residuals(
     if points.n_metric > _GAUSSIAN_COLUMNS and surrogate == "auto":
         kinds = ("trees",)
     found: dict[int, ResidualFit] = {}
+    if not len(chosen):
+        return found
     with one_thread():
         for q, sample in _samples(design, centred, fit, points, chosen, kept):
             recipe = _pilot(sample, points, kinds, design)
