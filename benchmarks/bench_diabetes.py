@@ -3,8 +3,8 @@
     python benchmarks/bench_diabetes.py --data diabetes.csv --weights model1.pth [--smoke]
 
 Ours: from the two files to the data behind figures 1, 2 and 4 (first, total and second order, intervals, and the
-curve over N = 128 … 65,536). The published way runs one row at a time through the network; its time is that of some rows, taken
-in turn with ours, times all rows, without any analysis. Both sides use the same number of threads.
+curve over N = 128 … 65,536). The published way runs one row at a time through the network; its time is that of some
+rows, taken in turn with ours, times all rows, without any analysis. Both sides use the same number of threads.
 Without --data and --weights a random table and an untrained network take their place, which take the same time.
 """
 
@@ -86,9 +86,8 @@ def main() -> None:
     print(f"{evaluations:,} evaluations, {chosen.threads} threads, {rounds} rounds")
     print(f"ours, files to figures' data   {best:8.2f} s   (goal < 5 s)")
     print(f"published way, one row a call  {plain:8.2f} s   (extrapolated from {rows:,} rows, evaluation alone)")
-    print(
-        f"ratio                          {ratios[len(ratios) // 2]:8.1f}     (goal ≥ 40; {ratios[0]:.0f} to {ratios[-1]:.0f})"
-    )
+    middle, spread = ratios[len(ratios) // 2], f"{ratios[0]:.0f} to {ratios[-1]:.0f}"
+    print(f"ratio                          {middle:8.1f}     (goal ≥ 40; {spread})")
 
 
 if __name__ == "__main__":
