@@ -48,7 +48,7 @@ def test_every_row_follows_the_distribution_of_the_inputs(kind):
 def test_rows_do_not_depend_on_the_chunks(kind):
     design = kind(inputs=Inputs(space=TIED.space, n_images=5, repeat=True), n_base=8, replicates=4)
     whole = design.rows(0, design.n_rows)
-    for cut in (1, 3, design.rows_per_block, 7):
+    for cut in (3, 7, design.rows_per_block):
         parts = [design.rows(s, min(s + cut, design.n_rows)) for s in range(0, design.n_rows, cut)]
         for name in ("unit", "theta", "image", "stream"):
             assert np.array_equal(np.concatenate([getattr(p, name) for p in parts]), getattr(whole, name))

@@ -82,7 +82,7 @@ def test_known_constants():
 @pytest.mark.parametrize("p", BOUNDED + OTHERS, ids=lambda p: p.describe())
 def test_weight_is_the_integral_that_defines_it(p):
     low, high = p.ppf(np.array([1e-12, 1 - 1e-12]))
-    for x in p.ppf(np.array([0.001, 0.1, 0.4, 0.75, 0.99, 0.9999])):
+    for x in p.ppf(np.array([0.001, 0.4, 0.9999])):
         above = quad(lambda t: (t - p.mean) * p.frozen.pdf(t), x, high, limit=200)[0]
         below = quad(lambda t: (p.mean - t) * p.frozen.pdf(t), low, x, limit=200)[0]
         best = above if x > p.mean else below
