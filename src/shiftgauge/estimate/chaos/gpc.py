@@ -122,8 +122,10 @@ def gpc(
         parts.append((choice, replace(fit, terms=np.empty((0, 0)), inverse=np.empty((0, 0)))))  # bounds memory
     tables = index_tables(found, layout)
     info = _information(design, bases, parts, outputs, len(sample), unseen)
-    varies = sample.var(axis=0) > variance_floor(tables["mean"], tables["variance"])
-    _blank(tables, varies)
+    spread = np.empty(len(outputs))
+    for choice, fit in parts:
+        spread[choice.outputs] = fit.variance
+    _blank(tables, spread > variance_floor(tables["mean"], tables["variance"]))
     return Indices(
         estimator="gpc",
         names=tuple(groups),

@@ -145,7 +145,7 @@ def chaos_tables(
     parts: dict[str, list[FloatArray]] = {}
     for span in error.spans(sample.shape[1], layout.n_columns):
         replicates = np.empty((layout.n_columns, span.stop - span.start, len(error.weights)))
-        for q in range(span.start, span.stop):
+        for q in range(span.start, span.stop if len(error.weights) else span.start):
             moved = error.coefficients(fit, sample[:, q], q)
             moved[0] -= centre[q]
             replicates[:, q - span.start] = chaos_columns(moved, matrix)

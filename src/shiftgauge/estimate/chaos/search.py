@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -114,7 +115,12 @@ class _Search:
         self.best = np.full(n_outputs, np.inf)
         self.taken: list[tuple[str, IndexSet]] = [("", np.empty((0, len(bases)), np.int64))] * n_outputs
         self.tried: list[tuple[str, IndexSet, FloatArray]] = []
-        self.floor = _EXACT * sample.var(axis=0) + variance_floor(sample.mean(axis=0), np.square(sample).mean(axis=0))
+
+    @cached_property
+    def floor(self) -> FloatArray:
+        """Error of each output below which a fit counts as exact (Q,)."""
+        mean, square = self.sample.mean(axis=0), np.einsum("nq,nq->q", self.sample, self.sample) / len(self.sample)
+        return _EXACT * np.maximum(square - mean**2, 0.0) + variance_floor(mean, square)
 
     def full(self, candidates: Sequence[Candidate]) -> None:
         """Offers full fits; a single set is taken as it is."""
@@ -167,6 +173,10 @@ class _Search:
 
     def result(self) -> TermSearch:
         """The choice of every output, and what came near it, nearest first."""
+        if len(self.tried) == 1 and not self.tried[0][0]:
+            label, indices = self.taken[0]
+            only = TermChoice(label=label, indices=indices, outputs=np.arange(len(self.best)))
+            return TermSearch(choices=(only,), full=(indices,), picked=())
         owners: dict[tuple[str, bytes], list[int]] = {}
         for q, (label, indices) in enumerate(self.taken):
             owners.setdefault((label, indices.tobytes()), []).append(q)
