@@ -200,7 +200,7 @@ class ChaosSurrogate:
             True
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(BytesIO(Path(path).read_bytes()), allow_pickle=False) as arrays:
                 return cls.from_arrays(arrays)
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
