@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,9 @@ from shiftgauge.evaluate.store import Store
 from shiftgauge.studies.estimates import Estimates
 from shiftgauge.studies.setup import AtRest, Setup
 from shiftgauge.types import OutputsNQ
+
+_POINTS: Final = 4
+"""Sizes at which indices of a given design are looked at: each costs an estimate, none an evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,7 @@ class Rounds:
         design, each = self.setup.rows.design, len(self.setup.rows.chosen or (0,))
         start = design.n_rows // design.rows_per_block
         if not stopping.wanted:
-            found = look_back(lambda n: self._indices(n, ""), start, cost_of_row=each)
+            found = look_back(lambda n: self._indices(n, ""), start, points=_POINTS, cost_of_row=each)
             return replace(found, deciding=(quantity,))
         return grow(
             self._next_round,
