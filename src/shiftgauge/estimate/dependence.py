@@ -120,24 +120,16 @@ def hsic(
             (the U-statistic). JMLR 13, 1393-1434.
         Da Veiga, S. (2015). Global sensitivity analysis with dependence measures. doi:10.1080/00949655.2014.945932
     """
-    check_resampling(permutations, confidence_level)
-    require_positive_int("permutations", permutations, low=0)
-    require_in("statistic", statistic, STATISTICS)
-    require_in("bandwidth", bandwidth, BANDWIDTHS)
+    _check_options(statistic, bandwidth, permutations, confidence_level)
     for name in categorical_outputs:
         require_in("output", name, outputs)
     sample = check_sample(inputs, values, names=names, outputs=outputs, categorical=categorical, on_failure=on_failure)
     mean, variance = sample.values.mean(axis=0), sample.values.var(axis=0)
     defined = variance > variance_floor(mean, variance)
-    with bounded_threads(2.0 * len(sample) * 40 * 40):
+    with bounded_threads(2.0 * len(sample) * 40 * 40 * len(names) * max(permutations, 1)):
         x = [_Features(sample.inputs[:, i], i in sample.categorical, bandwidth) for i in range(len(names))]
         y = [_Features(sample.values[:, q], outputs[q] in categorical_outputs, bandwidth) for q in range(len(outputs))]
-        value, r2, error = (np.full((len(y), len(x)), np.nan) for _ in range(3))
-        own = [np.array([_statistic(a, a, statistic) for a in side]) for side in (x, y)]
-        for q in np.flatnonzero(defined):
-            for i in range(len(x)):
-                value[q, i] = _statistic(x[i], y[q], statistic)
-                r2[q, i], error[q, i] = _ratio(x[i], y[q], value[q, i], own[0][i], own[1][q])
+        value, r2, error = _pairs(x, y, statistic, defined)
         p_value = _p_values(x, y, value, statistic, permutations, seed)
     half = norm.ppf((1 + confidence_level) / 2) * error
     flat = np.ptp(sample.inputs, axis=0) == 0
@@ -164,6 +156,13 @@ def hsic(
     )
 
 
+def _check_options(statistic: str, bandwidth: str, permutations: int, confidence_level: float) -> None:
+    check_resampling(0, confidence_level)
+    require_positive_int("permutations", permutations, low=0)
+    require_in("statistic", statistic, STATISTICS)
+    require_in("bandwidth", bandwidth, BANDWIDTHS)
+
+
 class _Features:
     """The factor of one variable's kernel, and what the statistics need of it."""
 
@@ -173,6 +172,20 @@ class _Features:
         self.diagonal = np.einsum("nr,nr->n", self.raw, self.raw)
         self.row_sums = self.raw @ self.raw.sum(axis=0) - self.diagonal  # of the kernel without its diagonal
         self.rank = self.raw.shape[1]
+
+
+def _pairs(
+    x: Sequence[_Features], y: Sequence[_Features], kind: str, defined: np.ndarray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """HSIC, R² and the error of R² of every pair (Q, d), NaN where the output does not vary."""
+    value, r2, error = (np.full((len(y), len(x)), np.nan) for _ in range(3))
+    own = [_statistic(a, a, kind) for a in x]
+    for q in np.flatnonzero(defined).tolist():
+        own_y = _statistic(y[q], y[q], kind)
+        for i, a in enumerate(x):
+            value[q, i] = _statistic(a, y[q], kind)
+            r2[q, i], error[q, i] = _ratio(a, y[q], value[q, i], own[i], own_y)
+    return value, r2, error
 
 
 def _statistic(a: _Features, b: _Features, kind: str) -> float:

@@ -101,22 +101,10 @@ def shapley_effects(
     """
     check_resampling(0, confidence_level)
     checked = check_values(design, values, outputs)
-
-    def columns(f_rqn: FloatArray, start: int) -> FloatArray:
-        left = np.square(f_rqn[0] - f_rqn) / 2
-        if isinstance(design, SubsetDesign):
-            effects = np.asarray(np.tensordot(_subset_weights(design), left, axes=1), float)
-            return np.concatenate([f_rqn[:1], left[-1:], effects])
-        steps = left[1:] - left[:-1]
-        effects = np.empty(steps.shape)
-        order = design.orders(start, start + f_rqn.shape[-1]).T[:, None, :]
-        np.put_along_axis(effects, np.broadcast_to(order, steps.shape), steps, axis=0)
-        return np.concatenate([(f_rqn[:1] + f_rqn[-1:]) / 2, left[-1:], effects])
-
     found = shares(
         checked.reshape(design.n_base, design.rows_per_block, -1),
         design.grouping,
-        columns,
+        lambda f_rqn, start: _columns(design, f_rqn, start),
         n_columns=2 + design.n_groups,
         n_base=design.rows_per_block,
         confidence_level=confidence_level,
@@ -138,6 +126,19 @@ def shapley_effects(
         shapley_interval=found.share_interval,
         status=(*constant_messages(found.defined, found.mean, outputs), *latent_messages(design)),
     )
+
+
+def _columns(design: PermutationDesign | SubsetDesign, f_rqn: FloatArray, start: int) -> FloatArray:
+    """Mean, what is left with everything redrawn, and each effect's numerator, for some blocks."""
+    left = np.square(f_rqn[0] - f_rqn) / 2
+    if isinstance(design, SubsetDesign):
+        effects = np.asarray(np.tensordot(_subset_weights(design), left, axes=1), float)
+        return np.concatenate([f_rqn[:1], left[-1:], effects])
+    steps = left[1:] - left[:-1]
+    effects = np.empty(steps.shape)
+    order = design.orders(start, start + f_rqn.shape[-1]).T[:, None, :]
+    np.put_along_axis(effects, np.broadcast_to(order, steps.shape), steps, axis=0)
+    return np.concatenate([(f_rqn[:1] + f_rqn[-1:]) / 2, left[-1:], effects])
 
 
 def _subset_weights(design: SubsetDesign) -> FloatArray:
