@@ -1,0 +1,107 @@
+"""`shiftgauge audit` on a table and `shiftgauge study`, as a user drives them."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pima import FOLDER, needs_pima
+
+MODEL = "import numpy as np\n\n\ndef build():\n    return lambda x: x[:, 0] + 3 * x[:, 1] * x[:, 0]\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.random((40, 2)), columns=["age", "bmi"])
+    table.assign(outcome=rng.integers(0, 2, 40)).to_csv(tmp_path / "t.csv", index=False)
+    name = f"table_model_{abs(hash(str(tmp_path)))}"
+    (tmp_path / f"{name}.py").write_text(MODEL)
+    values = {
+        "model": {"factory": f"{name}:build"},
+        "data": {"table": "t.csv", "label_column": "outcome"},
+        "estimate": {"n_base": 256},
+        "out": "run",
+    }
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path
+
+
+def test_an_audit_of_a_table_writes_its_run_folder(cli, folder):
+    found = cli("audit", folder / "a.yaml")
+    assert found.code == 0, found.err
+    assert "age" in found.out
+    assert f"page: {folder.resolve() / 'run' / 'report.html'}" in found.out
+    record = json.loads((folder / "run" / "run.json").read_text())
+    assert record["kind"] == "table_audit"
+    assert record["config"]["space"]["rule"] == "range"
+
+
+def test_a_missed_gate_exits_with_1(cli, folder):
+    found = cli("audit", folder / "a.yaml", "--quiet", "--set", "gates.max_total_order.age=0.1")
+    assert found.code == 1
+    assert found.err.startswith("gate missed: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("estimate.n_bse=3", "did you mean `n_base`"),
+        ("estimate.n_base=3", "≥ 8"),
+        ("data.label_column=outcom", "did you mean `outcome`"),
+        ("data.table=nowhere.csv", "does not exist"),
+        ("space.parameters.agge=[0, 1]", "did you mean `age`"),
+        ("space.rule=ranges", "did you mean `range`"),
+        ("model.factory=nowhere:build", "cannot be imported"),
+        ("model.onnx=net.onnx", "exactly one of"),
+        ("shifts.preset=weld", "unknown key `shifts`"),
+        ("reduction.leading=1", "scikit-learn"),
+    ],
+)
+def test_bad_input_is_one_line_and_exits_with_2(cli, folder, setting, words):
+    assert words in cli("audit", folder / "a.yaml", "--quiet", "--set", setting).error
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize(("option", "words"), [(["--resume"], "--resume"), (["--mlflow", "x"], "--mlflow")])
+def test_options_of_image_audits_are_refused(cli, folder, option, words):
+    assert words in cli("audit", folder / "a.yaml", *option).error
+
+
+def test_the_report_is_written_again(cli, folder):
+    assert cli("audit", folder / "a.yaml", "--quiet").code == 0
+    page = (folder / "run" / "report.html").read_bytes()
+    (folder / "run" / "report.html").unlink()
+    found = cli("report", folder / "run")
+    assert found.code == 0, found.err
+    assert (folder / "run" / "report.html").read_bytes() == page
+    assert "Sensitivity indices" in found.out
+
+
+def test_the_schema_allows_both_kinds_of_configuration(cli, folder):
+    schema = json.loads(cli("schema").out)
+    jsonschema.validate(yaml.safe_load((folder / "a.yaml").read_text()), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"model": {}, "data": {"table": 3}}, schema)
+
+
+def test_the_study_refuses_another_table(cli, folder):
+    found = cli("study", "diabetes", "--data", folder / "t.csv", "--out", folder / "s")
+    assert "unknown column" in found.error
+    assert not (folder / "s").exists()
+
+
+@needs_pima
+def test_the_study_runs_and_is_shown_again(cli, tmp_path):
+    small = ["--n-base", 128, "--seeds", 1, "--epochs", 5]
+    found = cli("study", "diabetes", "--data", FOLDER / "diabetes.csv", "--out", tmp_path / "s", *small)
+    assert found.code == 0, found.err
+    assert "Claims" in found.out
+    page = (tmp_path / "s" / "report.html").read_bytes()
+    assert cli("report", tmp_path / "s", "--quiet").code == 0
+    assert (tmp_path / "s" / "report.html").read_bytes() == page
