@@ -203,7 +203,7 @@ def constant_messages(defined_q: np.ndarray, mean_q: FloatArray, outputs: Sequen
 
 def fixed_messages(space: Space) -> list[Status]:
     """The message that goes with parameters of one value: no division by a spread that is not there."""
-    fixed = [name for name in space.names if name not in space.varying_names]
+    fixed = [p.name for p in space.parameters if p.is_fixed]
     if not fixed:
         return []
     named = ", ".join(f"`{name}`" for name in fixed[:5]) + (f" and {len(fixed) - 5} more" if len(fixed) > 5 else "")
