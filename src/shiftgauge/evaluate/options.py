@@ -90,7 +90,7 @@ class BlockOptions:
     """
 
     names: Literal["auto"] | Sequence[str] = "auto"
-    directions: int = 64
+    directions: int = 128
     pooled: bool = False
 
     def __post_init__(self) -> None:

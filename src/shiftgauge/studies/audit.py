@@ -228,7 +228,7 @@ def _arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset
             effects.gauge_arrays(indices, setup),
             effects.effect_arrays(indices, setup, found.values),
             estimates.per_image(setup, found.values),
-            block_arrays(setup, estimates, found.values),
+            block_arrays(setup, estimates, found.values, found.clean),
             strips(evaluator, space, found.plan.execution, list(dict.fromkeys(middle))),
             thumbs(evaluator, setup.rows.points, moved, clean, quantity),
         ],
