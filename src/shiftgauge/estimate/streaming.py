@@ -21,6 +21,7 @@ from shiftgauge.estimate.moments import (
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.sobol import sobol_indices
+from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.types import FloatArray, ThetaNP
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -275,7 +276,9 @@ class _Stream:
                     half, i = divmod(low + k + place - 2, d)
                     np.matmul(change[:, columns[i]], weight[columns[i]], out=layer)
                     np.add(start[0], layer, out=layer) if half == 0 else np.subtract(start[1], layer, out=layer)
-                values = self._values(linear.rest(z.reshape(-1, z.shape[-1])), len(z), count)
+                with bounded_threads(2.0 * z.size * z.shape[-1]):  # a next layer of the same width, for a guess
+                    raw = linear.rest(z.reshape(-1, z.shape[-1]))
+                values = self._values(raw, len(z), count)
                 out_nkq[b : b + count, k : k + len(z)] = values.swapaxes(0, 1)
 
     def _values(self, raw: np.ndarray, blocks: int, kinds: int) -> FloatArray:
