@@ -31,13 +31,17 @@ def headline(arrays: xr.Dataset, findings: Sequence[Finding]) -> str:
     counts = {kind: sum(f.agreement == kind for f in findings) for kind in ("agrees", "partly", "differs")}
     total = arrays["total_order"][0]
     top = [f"{n} ({float(total.sel(input=n)):.2f})" for n in _ranking(arrays["total_order"][0])[:3]]
-    published = arrays.attrs["network"] == "published"
     alike, n = _alike(arrays), arrays.sizes["seed"]
-    verb = "lead, as published" if findings and _find(findings, "Leading features").agreement == "agrees" else "lead"
-    other = f" in the published network, but not in {n - alike} of {n} trained alike" if alike < n else ""
+    if arrays.attrs["network"] == "published":
+        as_said = _find(findings, "Leading features").agreement == "agrees"
+        text = f"In the published network {top[0]}, {top[1]} and {top[2]} lead{', as published' if as_said else ''}"
+        if alike < n:
+            text += f"; in {n - alike} of {n} networks trained alike from other seeds they are not the first three"
+    else:
+        text = f"{top[0]}, {top[1]} and {top[2]} lead in the network trained here"
     return (
-        f"{top[0]}, {top[1]} and {top[2]} {verb}{other if published else ''}. Of {len(findings)} claims looked at, {counts['agrees']} hold, "
-        f"{counts['partly']} hold in part and {counts['differs']} do not."
+        f"{text}. Of {len(findings)} claims looked at, {counts['agrees']} hold, {counts['partly']} hold in part and "
+        f"{counts['differs']} do not."
     )
 
 
