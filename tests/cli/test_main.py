@@ -7,7 +7,7 @@ import pytest
 
 from shiftgauge import __version__
 
-COMMANDS = ("audit", "demo", "report", "shifts", "init", "schema")
+COMMANDS = ("audit", "demo", "report", "shifts", "init", "schema", "study")
 
 
 def test_the_version_is_printed(cli) -> None:
