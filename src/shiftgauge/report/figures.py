@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks.effects import value_range
 from shiftgauge.report.figure_curves import plot_convergence
+from shiftgauge.report.figure_depth import plot_depth
 from shiftgauge.report.figure_style import (
     FIRST,
     SOFT,
@@ -203,6 +204,7 @@ def write_figures(result: AuditResult, folder: str | Path) -> list[Path]:
     drawings: dict[str, Callable[[AuditResult], Figure]] = {"indices": plot_indices}
     candidates: list[tuple[str, str, Callable[[AuditResult], Figure]]] = [
         ("gauge_contribution", "gauge", plot_gauge),
+        ("block_total_order", "depth", plot_depth),
         ("bin_mean", "main_effects", plot_main_effects),
         ("surface_z", "surface", plot_surface),
         ("strip_image", "strips", plot_strips),

@@ -19,6 +19,7 @@ from typing import Any
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import effects, gauge, images, indices, record, surface, verdict
 from shiftgauge.report.blocks.curves import build_curves
+from shiftgauge.report.blocks.depth import build_depth
 from shiftgauge.report.document import render
 from shiftgauge.report.embed import safe_json
 from shiftgauge.report.format import clean
@@ -69,6 +70,7 @@ def _context(result: AuditResult) -> dict[str, Any]:
         "indices": indices.build(result, shown),
         "interactions": indices.build_interactions(result, shown),
         "curves": build_curves(result, shown),
+        "depth": build_depth(result),
         "effects": effects.build(result, shown),
         "surface": surface.build(result, shown),
         "strips": images.build_strips(result),

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from shiftgauge.report.blocks.depth import depth_line
 from shiftgauge.report.blocks.record import build_cost
 from shiftgauge.report.blocks.verdict import TRUST, alarm_text, measured_text
 from shiftgauge.report.format import clean, fixed, input_label, interval, percent, percent_interval, shorten
@@ -51,7 +52,10 @@ def summary(result: AuditResult, page: str | Path | None = None) -> RenderableTy
     parts += _gates(result, quantity)
     if "gauge_contribution" in result.arrays:
         parts += [*_gauge(result, quantity), Text("")]
-    parts += [*_indices(result, quantity), Text(""), _cost(result)]
+    parts += [*_indices(result, quantity), Text("")]
+    if "block_total_order" in result.arrays:
+        parts.append(line(("Depth: ", "bold"), (depth_line(result.arrays), "")))
+    parts.append(_cost(result))
     if page is not None:
         parts.append(line(("Page: ", "bold"), (clean(page), "")))
     return Group(*parts)

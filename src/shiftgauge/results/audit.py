@@ -71,6 +71,20 @@ class AuditResult:
         known = {str(q): is_factual(data, str(q)) for q in data["quantity"].values}
         return table.assign(factual=[known[str(q)] for q in table["quantity"]])
 
+    def blocks_to_dataframe(self) -> pd.DataFrame:
+        """The aggregated indices of the network's blocks as a long table: block, kind, input, estimate, low, high.
+
+        Empty where the audit looked at no blocks.
+        """
+        rows = []
+        for block in self.arrays["block"].values if "block_total_order" in self.arrays else ():
+            for kind in ("first_order", "total_order"):
+                for name in self.arrays["input"].values:
+                    found = self.arrays[[f"block_{kind}", f"block_{kind}_interval"]].sel(block=block, input=name)
+                    low, high = found[f"block_{kind}_interval"].values
+                    rows.append((str(block), kind, str(name), float(found[f"block_{kind}"]), float(low), float(high)))
+        return pd.DataFrame(rows, columns=["block", "kind", "input", "estimate", "low", "high"])
+
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
         return _report("page").write_page(self, path)
@@ -86,6 +100,10 @@ class AuditResult:
     def plot_convergence(self, quantity: str | None = None) -> Figure:
         """First and total indices against the number of base samples, with the bands of their intervals."""
         return _report("figure_curves").plot_convergence(self, quantity)
+
+    def plot_depth(self) -> Figure:
+        """First and total aggregated indices of every block of the network, from input to output."""
+        return _report("figure_depth").plot_depth(self)
 
     def plot_main_effects(self, quantity: str | None = None) -> Figure:
         """Mean of the quantity along each shift, with the samples behind it."""
@@ -104,7 +122,7 @@ class AuditResult:
         return _report("figures").plot_strips(self, strip)
 
     def to_disk(self, folder: str | Path) -> Path:
-        """Writes `results.nc`, `indices.csv` and, last, `run.json`; returns the folder.
+        """Writes `results.nc`, `indices.csv`, `blocks.csv` where there are blocks, and, last, `run.json`.
 
         Raises:
             StoreError: The folder cannot be written to.
@@ -120,6 +138,8 @@ class AuditResult:
             "cost": self.cost,
         }
         tables = {"indices.csv": self.to_dataframe().to_csv(index=False)}
+        if "block_total_order" in self.arrays:
+            tables["blocks.csv"] = self.blocks_to_dataframe().to_csv(index=False)
         return write_run_folder(folder, kind="audit", record=record, arrays=self.arrays, tables=tables)
 
     @classmethod

@@ -12,8 +12,9 @@ from shiftgauge.results.status import LEVELS, Gate, Message
 
 _ATTRIBUTES: Final = ("quantity_of_interest", "confidence_level", "estimator")
 _COORDINATES: Final = ("quantity", "input", "shift", "bound")
-_NAMED: Final = ("input_2", "n_base", "component", "image", "chosen")
+_NAMED: Final = ("input_2", "n_base", "block", "component", "image", "chosen")
 _INDEX: Final = ("quantity", "input")
+_BLOCK: Final = ("block", "input")
 _PAIR: Final = ("quantity", "input", "input_2")
 _STRIP: Final = ("strip", "shift", "level")
 _PICTURE: Final = ("*", "*", "rgb")
@@ -36,6 +37,15 @@ TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
         "curve_first_order_interval": ("n_base", *_INDEX, "bound"),
         "curve_total_order": ("n_base", *_INDEX),
         "curve_total_order_interval": ("n_base", *_INDEX, "bound"),
+    },
+    {
+        "block_first_order": _BLOCK,
+        "block_first_order_interval": (*_BLOCK, "bound"),
+        "block_total_order": _BLOCK,
+        "block_total_order_interval": (*_BLOCK, "bound"),
+        "block_directions": ("block",),
+        "block_entries": ("block",),
+        "block_shape": ("block",),
     },
     {"gauge_contribution": ("quantity", "component"), "gauge_study_variation": ("quantity", "component")},
     {"main_effect": ("quantity", "shift", "grid"), "main_effect_x": ("shift", "grid")},
