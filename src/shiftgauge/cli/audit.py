@@ -88,7 +88,7 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
         ShiftgaugeError: Bad input; nothing has been written then.
         InterruptedRunError: The run was stopped and can go on.
     """
-    from shiftgauge.cli.build import build_parts, chaos_options, execution_options, shift_options
+    from shiftgauge.cli.build import block_choice, build_parts, chaos_options, execution_options, shift_options
     from shiftgauge.studies.audit import audit
 
     estimate = loaded.config.estimate
@@ -109,6 +109,7 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
         images=estimate.images,
         quantity_of_interest=estimate.quantity,
         classes=tuple(estimate.classes),
+        blocks=block_choice(loaded),
         seed=estimate.seed,
         out=folder,
         execution=execution_options(loaded),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, DataSection, ModelSection, PreprocessingSection
 from shiftgauge.cli.reader import LoadedConfig
-from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
 from shiftgauge.shifts.catalog import get, get_preset
 from shiftgauge.space import Space
 from shiftgauge.studies.shift_space import preset_order, shift_parameter, shift_space
@@ -71,6 +71,14 @@ def shift_options(loaded: LoadedConfig, space: Space) -> ShiftOptions:
             order=None if order is None else tuple(order),
             resolution=shifts.resolution,
         )
+
+
+def block_choice(loaded: LoadedConfig) -> BlockOptions | str:
+    """Which blocks of the network are looked at; `none` for none."""
+    estimate = loaded.config.estimate
+    if estimate.blocks == "none":
+        return "none"
+    return BlockOptions(names=estimate.blocks, directions=estimate.block_directions, pooled=estimate.block_pooled)
 
 
 def execution_options(loaded: LoadedConfig) -> ExecutionOptions:

@@ -65,8 +65,8 @@ class EstimateSection(Section):
     )
     budget: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Most evaluations; the next doubling is not begun beyond it. Default with a tolerance: 64 times the "
-        "first round.",
+        description="Most evaluations; the next doubling is not begun beyond it. Default with a tolerance: 64 times "
+        "the first round.",
     )
     second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
     degree: Annotated[int, Field(ge=1, le=30)] | Auto = Field(
@@ -89,6 +89,18 @@ class EstimateSection(Section):
         "or probability[class].",
     )
     classes: list[str] = Field(default_factory=list, description="Further classes whose probability is recorded.")
+    blocks: Literal["none", "auto"] | Annotated[list[str], Field(min_length=1)] = Field(
+        default="none",
+        description="Blocks of a torch network whose indices are estimated too, from the same evaluations: auto finds "
+        "its stages; or a list of module paths such as [layer1, layer4].",
+    )
+    block_directions: Annotated[int, Field(ge=2, le=1024)] = Field(
+        default=128,
+        description="Random directions that stand for what a block gives; more are surer and larger on disk.",
+    )
+    block_pooled: bool = Field(
+        default=False, description="Look at the mean of each channel over its map, instead of the map itself."
+    )
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
 
     @model_validator(mode="after")
@@ -98,6 +110,8 @@ class EstimateSection(Section):
         if self.estimator == "assisted" and self.n_base < MIN_BASE:
             low = 1 << (MIN_BASE - 1).bit_length()
             raise ValueError(f"`n_base` must be ≥ {low} for the assisted estimator, got {self.n_base}; 512 is usual")
+        if self.estimator == "gpc" and self.blocks != "none":
+            raise ValueError("`blocks` needs the estimator assisted or pick_freeze, got gpc")
         if self.degree != "auto" and self.chaos.degree != "auto":
             raise ValueError("`degree` is short for `chaos.degree`; give one of them")
         return self

@@ -20,7 +20,7 @@ from shiftgauge.results.audit import AuditResult
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340.0, 196.0, 44.0, 330.0, 8.0, 158.0
 _KINDS: Final = (("total_order", "total"), ("first_order", "first"))
 _LETTERS: Final = 42
-"""Letters that the names of all blocks may have to stand below a panel; otherwise their numbers do."""
+"""Letters that fit below a panel."""
 _MOVES: Final = 0.05
 """A change of a total index below this is not worth a sentence."""
 
@@ -52,7 +52,7 @@ def build_depth(result: AuditResult) -> dict[str, Any] | None:
         "text": depth_text(data),
         "panels": [_panel(data, name, blocks, marks) for name in inputs],
         "blocks": [
-            {"number": k + 1, "name": name, "shape": shape, "entries": number(float(entries), 9)}
+            {"number": k + 1, "name": name, "shape": shape, "entries": f"{int(entries):,}"}
             for k, (name, shape, entries) in enumerate(
                 zip(blocks, strings(data, "block_shape"), data["block_entries"].values, strict=True)
             )
@@ -123,18 +123,20 @@ def _note(data: xr.Dataset) -> str:
 
 
 def _marks(data: xr.Dataset) -> list[float]:
-    """The common vertical axis of all panels."""
-    known = np.concatenate(
-        [data[f"block_{kind}{part}"].values.ravel() for kind, _ in _KINDS for part in ("", "_interval")]
-    )
-    known = np.clip(known[np.isfinite(known)], LOWEST, HIGHEST)
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    return ticks(low if low < -0.02 else 0.0, max(high, 0.1), 4)
+    """The common vertical axis of all panels; it starts below 0 only if a line does visibly."""
+    lines = np.concatenate([data[f"block_{kind}"].values.ravel() for kind, _ in _KINDS])
+    bands = np.concatenate([data[f"block_{kind}_interval"].values.ravel() for kind, _ in _KINDS])
+    lines, bands = (np.clip(v[np.isfinite(v)], LOWEST, HIGHEST) for v in (lines, bands))
+    high = max([0.1, *lines.tolist(), *bands.tolist()])
+    low = min([0.0, *lines.tolist()])
+    return ticks(low if low < -_MOVES * high else 0.0, high, 4)
 
 
 def _labels(blocks: Sequence[str]) -> list[str]:
-    short = sum(len(name) + 1 for name in blocks) <= _LETTERS
-    return list(blocks) if short else [str(k + 1) for k in range(len(blocks))]
+    """Names of the blocks where they fit below a panel, else their numbers."""
+    if max(map(len, blocks)) * len(blocks) <= _LETTERS:
+        return list(blocks)
+    return [*(str(k + 1) for k in range(len(blocks) - 1)), "out" if blocks[-1] == "output" else str(len(blocks))]
 
 
 def _panel(data: xr.Dataset, name: str, blocks: Sequence[str], marks: Sequence[float]) -> dict[str, Any]:
