@@ -87,6 +87,7 @@ def sensitivity(
         The indices with the curve of all sizes (of nested parts, where the size was given), and why it ended.
 
     Raises:
+        SpaceError: A malformed space, or one in which nothing varies.
         ConfigError: An option outside its range, a Latin hypercube that should grow, a budget below the first round.
         DataError: The function returned another shape than promised.
         NumericalError: It returned NaN or infinite values and `on_failure` is `raise`; the message names the row.
@@ -199,12 +200,8 @@ def _inputs(space: Space | Inputs | Mapping[str, Any]) -> Inputs:
                 "a function of parameters has neither an image nor noise as an input; give a Space, or use "
                 "`shiftgauge.audit` for a classifier of images"
             )
-        inputs = space
-    else:
-        inputs = Inputs(space=space if isinstance(space, Space) else Space.from_dict(space))
-    if not inputs.n_inputs:
-        raise ConfigError("no parameter of the space varies, so there is nothing to attribute; give one a range")
-    return inputs
+        return space
+    return Inputs(space=space if isinstance(space, Space) else Space.from_dict(space))
 
 
 def _check_growth(stopping: Stopping, method: str, resamples: int) -> None:
