@@ -122,7 +122,7 @@ def test_progress_tells_round_and_evaluations():
 
 def test_failed_rows_are_refused_or_dropped_as_asked():
     def failing(x):
-        return np.where(x[:, 0] > 3.1, np.nan, ISHIGAMI.function(x))
+        return np.where(x[:, 0] > 3.0, np.nan, ISHIGAMI.function(x))
 
     with pytest.raises(NumericalError):
         sensitivity(failing, SPACE, n_base=128)

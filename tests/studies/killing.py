@@ -1,6 +1,8 @@
 """Run as a script: audits in forked children, kills them with SIGKILL while chunks are at work, resumes, compares.
 
-Usage: python killing.py FOLDER KILLS
+Usage: python killing.py FOLDER KILLS [N_BASE]
+
+The design has 64 blocks, or grows to as many from N_BASE.
 """
 
 import json
@@ -22,6 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fakes import MeanClassifier
 
 PAUSE = 0.02
+FULL = 64
+START = int(sys.argv[3]) if len(sys.argv) > 3 else FULL
+ROWS_PER_BLOCK = 12
 CHUNK = 16
 
 
@@ -55,7 +60,8 @@ def run(out: Path) -> None:
         SlowClassifier(size=12),
         (images, np.array([0, 1, 0, 1, 0, 1])),
         {"rotation": (-30, 30), "brightness": (0.2, 1.5), "gaussian_noise": (0, 0.2)},
-        n_base=64,
+        n_base=START,
+        budget=FULL * ROWS_PER_BLOCK if START < FULL else None,
         resamples=50,
         out=out,
         execution=ExecutionOptions(batch_size=8, chunk_rows=CHUNK, precision="float32", channels_last=False),

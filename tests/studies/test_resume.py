@@ -10,10 +10,11 @@ import xarray as xr
 
 
 @pytest.mark.slow
-def test_ten_kills_leave_no_trace_in_the_results(tmp_path):
+@pytest.mark.parametrize("start", ["64", "32"], ids=["fixed size", "growing"])
+def test_ten_kills_leave_no_trace_in_the_results(tmp_path, start):
     script = Path(__file__).with_name("killing.py")
     run = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "10"], capture_output=True, text=True, check=False
+        [sys.executable, str(script), str(tmp_path), "10", start], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr[-2000:]
     found = json.loads(run.stdout.splitlines()[-1])

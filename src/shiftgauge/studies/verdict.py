@@ -234,6 +234,9 @@ def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
             "are wide enough; a gauge verdict would mean nothing"
         )
         return [Message(level="alarm", code="no_effect", text=text)]
+    if arrays.attrs.get("ending") == "budget" and "tolerance" in arrays.attrs:
+        text = f"{arrays.attrs['reason']} Raise the budget, or be content with a wider tolerance"
+        return [Message(level="caution", code="tolerance_missed", text=text)]
     widest = float(half.max())
     if not np.isfinite(widest) or widest <= 1.1 * _WIDE:
         return []
