@@ -73,6 +73,7 @@ def block_arrays(setup: Setup, estimates: Estimates, values_nc: OutputsNQ, clean
         "block_variance": (("block",), np.array([f.variance for f in found])),
         "block_entries": (("block",), np.array([blocks.entries(name) for name in blocks.shapes])),
         "block_directions": (("block",), np.array([f.directions for f in found])),
+        "block_pooled": (("block",), np.full(len(found), int(blocks.pooled), np.int8)),
         "block_shape": (("block",), texts("×".join(map(str, shape)) for shape in blocks.shapes.values())),
     }
     for kind in ("first_order", "total_order"):
@@ -80,7 +81,7 @@ def block_arrays(setup: Setup, estimates: Estimates, values_nc: OutputsNQ, clean
         intervals = np.stack([getattr(f, f"{kind}_interval") for f in found])
         variables[f"block_{kind}_interval"] = ((*axes, "bound"), intervals)
     coords = {"block": list(blocks.shapes), "input": list(found[0].names), "bound": ["low", "high"]}
-    return xr.Dataset(variables, coords=coords, attrs={"block_pooled": int(blocks.pooled)})
+    return xr.Dataset(variables, coords=coords)
 
 
 def _indices(setup: Setup, estimates: Estimates, values: OutputsNQ, clean: OutputsNQ) -> Indices:

@@ -89,7 +89,7 @@ def depth_text(data: xr.Dataset) -> str:
     ]
     text = f"{start} the total index{words[0][4:]}" + "".join(f", {w}" for w in words[1:])
     rest = len(found) - len(moved)
-    return f"{text}." + (f" {_others(rest)} beyond {'its' if rest == 1 else 'their'} intervals." if rest else "")
+    return f"{text}." + (f" {_others(rest)}." if rest else "")
 
 
 def depth_line(data: xr.Dataset) -> str:
@@ -102,7 +102,9 @@ def depth_line(data: xr.Dataset) -> str:
 
 
 def _others(count: int) -> str:
-    return "The other input does not change" if count == 1 else f"The {count} others do not change"
+    if count == 1:
+        return "The other input does not change beyond its interval"
+    return f"The {count} others do not change beyond their intervals"
 
 
 def _passage(data: xr.Dataset, name: str, first: str, last: str) -> Passage:
@@ -112,7 +114,11 @@ def _passage(data: xr.Dataset, name: str, first: str, last: str) -> Passage:
 
 def _note(data: xr.Dataset) -> str:
     projected = int(np.max(data["block_directions"].values))
-    pooled = " its mean over all positions, channel by channel," if data.attrs.get("block_pooled") else " it"
+    pooled = (
+        " its mean over all positions, channel by channel,"
+        if "block_pooled" in data and data["block_pooled"].any()
+        else " it"
+    )
     text = "The index of a block is the share of the variance of all its outputs together (aggregated index)."
     if not projected:
         return text
