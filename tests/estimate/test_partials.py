@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.estimate.local import linear_relative_sensitivity, relative_sensitivity
 from shiftgauge.estimate.partials import central_differences, partial_statistics
-from shiftgauge.estimate.relative import relative_sensitivity, relative_sensitivity_of_layer
 
 
 def cubic(x):
@@ -56,7 +56,7 @@ def test_the_relative_sensitivity_of_a_linear_layer_has_a_closed_form():
     rng = np.random.default_rng(2)
     w, x = rng.normal(size=(5, 4)), rng.normal(size=(30, 4))
     measured = relative_sensitivity(lambda rows: rows @ w.T + 3, x)
-    assert np.allclose(measured, relative_sensitivity_of_layer(w, x), rtol=1e-9)
+    assert np.allclose(measured, linear_relative_sensitivity(w, x), rtol=1e-9)
 
 
 def test_the_relative_sensitivity_depends_on_the_unit_s_zero_but_not_on_its_size():
@@ -67,6 +67,6 @@ def test_the_relative_sensitivity_depends_on_the_unit_s_zero_but_not_on_its_size
     assert celsius[0] < 0.1 * kelvin[0]
 
 
-def test_a_push_outside_its_range_is_an_error():
-    with pytest.raises(ConfigError, match="push"):
-        relative_sensitivity(lambda rows: rows, np.ones((2, 1)), push=0)
+def test_a_relative_step_of_zero_is_an_error():
+    with pytest.raises(ConfigError, match="relative_step"):
+        relative_sensitivity(lambda rows: rows, np.ones((2, 1)), relative_step=0)

@@ -44,7 +44,7 @@ def relative_sensitivity(
         [0.1, 0.02]
 
     References:
-        Saltelli, A. et al. (2008). Global sensitivity analysis: the primer, section 1.2. doi:10.1002/9780470725184
+        Saltelli, A. et al. (2008). Global sensitivity analysis: the primer. doi:10.1002/9780470725184
     """
     step = _checked_step(relative_step)
     table = _checked_rows(rows)

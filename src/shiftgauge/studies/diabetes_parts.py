@@ -14,8 +14,8 @@ from shiftgauge.data.table import TableDataset
 from shiftgauge.estimate.aggregate import aggregated_indices
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.local import linear_relative_sensitivity, relative_sensitivity
 from shiftgauge.estimate.pick_freeze import pick_freeze
-from shiftgauge.estimate.relative import relative_sensitivity, relative_sensitivity_of_layer
 from shiftgauge.infer import Rule, space_from_table
 from shiftgauge.models.table_model import TableModel
 from shiftgauge.models.tabular_net import LAYERS, TabularNet
@@ -119,7 +119,7 @@ def layer_arrays(network: TabularNet, table: TableDataset, n_base: int, seed: in
         for name, parts in found.items():
             parts.append(getattr(whole, name)[0])
         local.append(relative_sensitivity(values, table.values[SPACE_ROWS]))
-    closed = relative_sensitivity_of_layer(network.fn1.weight.detach().double().numpy(), table.values[SPACE_ROWS])
+    closed = linear_relative_sensitivity(network.fn1.weight.detach().double().numpy(), table.values[SPACE_ROWS])
     axes = ("layer", "input")
     return xr.Dataset(
         {
