@@ -81,7 +81,7 @@ def depth_text(data: xr.Dataset) -> str:
     moved = sorted((p for p in found if p.change), key=lambda p: -abs(p.change))
     start = f"From {shorten(first, 30)} to the {last}" if last == "output" else f"From {first} to {last}"
     if not moved:
-        return f"{start} no total index changes beyond its interval: the network hands on what it was given."
+        return f"{start} no total index changes beyond its interval."
     words = [
         f"that of {input_label(p.name)} {'falls' if p.change < 0 else 'rises'} from {fixed(p.first.value, 2)} to "
         f"{fixed(p.last.value, 2)}"
