@@ -42,6 +42,10 @@ bench-smoke: $(VENV)/.installed-dev ## the same benchmarks at a tiny size: do th
 	$(BIN)/python benchmarks/bench_audit.py --smoke
 	$(BIN)/python benchmarks/bench_chaos.py --repeats 1
 	$(BIN)/python benchmarks/bench_shifts.py --side 32 --images 4 --rounds 1
+	$(BIN)/python benchmarks/bench_pick_freeze.py --smoke
+	$(BIN)/python benchmarks/bench_sparse.py --smoke
+	$(BIN)/python benchmarks/bench_diabetes.py --smoke
+	$(BIN)/python benchmarks/coverage.py --smoke
 	$(BIN)/python benchmarks/bench_diabetes.py --smoke
 
 clean: ## remove what the targets above made, the environment included

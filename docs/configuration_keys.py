@@ -11,24 +11,31 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shiftgauge.cli.config import Config
+from shiftgauge.cli.table_config import TableConfig
 
-MARKER = "<!-- configuration keys -->"
+MARKERS: dict[str, type[BaseModel]] = {
+    "<!-- configuration keys -->": Config,
+    "<!-- configuration keys of tables -->": TableConfig,
+}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replaces the marker in a page by the tables of keys."""
-    return markdown.replace(MARKER, tables()) if MARKER in markdown else markdown
+    """Replaces the markers in a page by the tables of keys."""
+    for marker, config in MARKERS.items():
+        if marker in markdown:
+            markdown = markdown.replace(marker, tables(config))
+    return markdown
 
 
-def tables() -> str:
-    """One table for each section of the configuration."""
+def tables(config: type[BaseModel]) -> str:
+    """One table for each section of a configuration."""
     parts = []
-    for name, field in Config.model_fields.items():
+    for name, field in config.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             parts += _section(name, section)
-    top = [name for name, field in Config.model_fields.items() if not _is_section(field)]
-    parts += ["## At the top", "", *_table(Config, top)]
+    top = [name for name, field in config.model_fields.items() if not _is_section(field)]
+    parts += ["## At the top", "", *_table(config, top)]
     return "\n".join(parts)
 
 
