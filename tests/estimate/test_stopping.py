@@ -11,7 +11,7 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.reference import ISHIGAMI, linear_gaussian
-from shiftgauge.estimate.stopping import CARRIERS, DOUBLINGS, FEWEST_TO_STOP, Stopping, grow, look_back
+from shiftgauge.estimate.stopping import CARRIERS, DOUBLINGS, FEWEST_BLOCKS, Stopping, grow, look_back
 
 
 def study(reference=ISHIGAMI, transform=lambda y: y, outputs=("y",), **options):
@@ -67,8 +67,8 @@ def test_narrow_intervals_of_few_blocks_are_not_believed():
     measure, asked = study(linear_gaussian((1.0,)))
     found = grow(measure, Stopping(tolerance=0.9), start=16, cost_of_base=3)
     assert found.curve[0].largest <= 0.9
-    assert found.indices.n_base == FEWEST_TO_STOP
-    assert asked == [16, 32, 64]
+    assert found.indices.n_base == FEWEST_BLOCKS
+    assert asked == [16, 32, 64, 128]
 
 
 def test_narrow_intervals_of_a_rare_event_are_not_believed():

@@ -27,7 +27,7 @@ PAUSE = 0.02
 FULL = 64
 START = int(sys.argv[3]) if len(sys.argv) > 3 else FULL
 ROWS_PER_BLOCK = 12
-CHUNK = 16
+CHUNK = 24
 
 
 class SlowClassifier(MeanClassifier):

@@ -62,7 +62,7 @@ def test_the_audit_doubles_until_the_quantity_of_interest_is_sure(tmp_path):
     assert data.attrs["ending"] == "tolerance"
     assert sizes.tolist() == [32 << k for k in range(len(sizes))]
     assert half[-1] <= 0.1
-    assert all(h > 0.1 or n < 64 for h, n in zip(half[:-1], sizes[:-1], strict=True))
+    assert all(h > 0.1 or n < 128 for h, n in zip(half[:-1], sizes[:-1], strict=True))
     assert result.cost["evaluations"] == sizes[-1] * ROWS == data["curve_evaluations"].values[-1]
     assert result.cost["rows_from_store"] == 0
     assert np.array_equal(data["curve_total_order"].isel(n_base=-1), data["total_order"])
