@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shiftgauge.data.load import load_data
     from shiftgauge.errors import ShiftgaugeError
     from shiftgauge.estimate.convergence import sensitivity
-    from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+    from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
     from shiftgauge.infer import space_from_table
     from shiftgauge.models.load import load_model
     from shiftgauge.results.audit import AuditResult
@@ -31,6 +31,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AuditResult": "shiftgauge.results.audit",
+    "BlockOptions": "shiftgauge.evaluate.options",
     "ExecutionOptions": "shiftgauge.evaluate.options",
     "Parameter": "shiftgauge.space",
     "Reduction": "shiftgauge.studies.reduction",
@@ -50,6 +51,7 @@ _HOMES = {
 
 __all__ = [
     "AuditResult",
+    "BlockOptions",
     "ExecutionOptions",
     "Parameter",
     "Reduction",

@@ -158,6 +158,15 @@ def test_interrupted_audit_goes_on_to_the_same_arrays(tmp_path, monkeypatch, sho
         run(**{**options, "blocks": BlockOptions(names=["0"], directions=32)})
 
 
+def test_design_that_doubles_ends_with_the_blocks_of_one_that_was_given():
+    blocks = BlockOptions(names=["0", "1"], directions=32)
+    grown = run(estimator="pick_freeze", n_base=16, budget=1000, blocks=blocks)
+    given = run(estimator="pick_freeze", n_base=grown.cost["evaluations"] // 8, blocks=blocks)
+    assert grown.cost["evaluations"] > 16 * 8
+    for kind in ("block_first_order", "block_total_order", "block_total_order_interval"):
+        assert grown.arrays[kind].identical(given.arrays[kind])
+
+
 def test_run_folder_keeps_the_blocks(tmp_path, shown):
     shown.to_disk(tmp_path)
     again = AuditResult.from_disk(tmp_path)
