@@ -13,19 +13,22 @@ from shiftgauge.estimate.chaos.candidates import ChaosOptions, candidate_sets, s
 from shiftgauge.estimate.chaos.gpc import GOOD_Q2, default_features, surrogate_information
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.control import AssistedMoments, Weight
-from shiftgauge.estimate.crossfit import CrossFit, cross_fit
+from shiftgauge.estimate.crossfit import EXACT_Q2, CrossFit, cross_fit
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.moments import OnFailure, PickFreezeMoments
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.rough.points import ResidualPoints
-from shiftgauge.estimate.rough.search import SURROGATES, ResidualFit, Surrogate, fit_residuals
+from shiftgauge.estimate.rough.search import ENOUGH_Q2, SURROGATES, ResidualFit, Surrogate, fit_residuals
 from shiftgauge.estimate.sobol import sobol_indices
+from shiftgauge.estimate.tails import Tails
 from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.types import FloatArray, OutputsNQ
 
 MIN_BASE: Final = 20
 """Fewest blocks from which folds can be made."""
+_TAIL: Final = 2.0
+"""Blocks beyond the quantile, on average, from which the surrogate is straight in an unbounded input."""
 _WORDS: Final = {"trees": "boosted trees on top bring", "gp": "a Gaussian process on top brings"}
 
 
@@ -47,8 +50,8 @@ def assisted(
     """Indices of f by pick-freeze, with a cross-fitted surrogate h = g + r as control variate.
 
     Every mean T̄[f] of a pick-freeze product is estimated as T̄[f] - w (T̄[h] - E T[h]). g is a polynomial chaos, of
-    which E T[g] is a sum of squared coefficients. Where g leaves much of an output unexplained, boosted trees or a
-    Gaussian process r may be added; E T[h] - E T[g] then comes from many fresh points at which only h is evaluated,
+    which E T[g] is exact, a sum of squared coefficients. Where g leaves much unexplained, boosted trees or a Gaussian
+    process r may be added; E T[h] - E T[g] then comes from many fresh points at which only h is evaluated,
     separate ones for each group of blocks, so that its error is part of every interval. Surrogate and weight used at
     a block come from the folds that do not hold it: given these the control variate has mean zero, whatever h is, and
     the error is that of f - h where h is good. What looks at all folds (the centring, the choice of terms and penalty)
@@ -133,8 +136,20 @@ def _fit(plain: PickFreezeMoments, options: ChaosOptions, features: FloatArray |
     bases = input_bases(design.inputs, features, options.max_features)
     candidates = candidate_sets(bases, options, sample_room(design.n_rows, "assisted", n_folds))
     largest = max(len(c.indices) for c in candidates)
+    kept, centred = None if plain.kept.all() else plain.kept, _centred(plain)
     with bounded_threads(2.0 * design.n_rows * float(largest) ** 2):
-        return cross_fit(design, _centred(plain), bases, candidates, n_folds, None if plain.kept.all() else plain.kept)
+        fit = cross_fit(design, centred, bases, candidates, n_folds, kept)
+        folds, tail_of, used = fit.folds.copy(), np.full(len(fit.q2), -1), []
+        rough = ~(fit.q2 >= ENOUGH_Q2)
+        for outputs, heavy_only in ((rough, False), (~rough & (fit.q2 < EXACT_Q2), True)):
+            edge = _TAIL / design.n_base
+            tails = Tails(inputs=design.inputs, plain=bases, edge=edge, heavy_only=heavy_only)
+            if outputs.any() and tails.bent.any():
+                again = cross_fit(design, centred[:, outputs], tails.bases, candidates, n_folds, kept)
+                folds[..., outputs] = again.folds
+                tail_of[outputs] = len(used)
+                used.append(tails)
+    return replace(fit, folds=folds, tails=tuple(used), tail_of=tail_of)
 
 
 def _centred(plain: PickFreezeMoments) -> OutputsNQ:

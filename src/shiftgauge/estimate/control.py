@@ -5,7 +5,6 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
 from shiftgauge.estimate.crossfit import CrossFit, fold_of_block
 from shiftgauge.estimate.moments import GroupSums, PickFreezeMoments
 from shiftgauge.estimate.rough.expectation import residual_expectations
@@ -51,14 +50,12 @@ class AssistedMoments:
             predicted[:, q] += residual.left_out
         self._beyond: Final = residual_expectations(self.design, fit, residuals, points, self.layout)
         self._surrogate: Final = predicted.reshape(plain.blocks_nrq.shape)
-        self._matrix: Final = component_matrix(
-            group_support(fit.indices, list(self.design.group_columns.values())), self.layout
-        )
+        self._expected: Final = fit.expected_columns(list(self.design.group_columns.values()), self.layout)
 
     def sums(self, outputs: slice) -> GroupSums:
         """Group sums of all columns for those outputs."""
         grouping, n_folds = self.design.grouping, len(self.fit.folds)
-        exact = np.stack([chaos_columns(c[:, outputs], self._matrix) for c in self.fit.folds], axis=-1)
+        exact = self._expected[:, outputs]
         shape = exact.shape[:2]
         plain, control = np.zeros((2, *shape, grouping.n_groups))
         products = FoldProducts(shape, n_folds)

@@ -11,9 +11,12 @@ from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.chaos.basis import Basis
 from shiftgauge.estimate.chaos.candidates import Candidate, FamilySearch
 from shiftgauge.estimate.chaos.index_set import IndexSet
+from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support
 from shiftgauge.estimate.chaos.vandermonde import vandermonde
 from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.estimate.moments import MomentLayout
 from shiftgauge.estimate.resampling import Grouping
+from shiftgauge.estimate.tails import Tails
 from shiftgauge.types import FloatArray, OutputsNQ
 
 _CHUNK: Final = 16_384
@@ -21,6 +24,8 @@ _RIDGES: Final = (1e-12, 1e-3, 1e-2, 1e-1)
 """Penalties tried, as a share of the number of points; the first only guards the factorisation."""
 
 _EXACT: Final = 1e-10
+EXACT_Q2: Final = 1 - 1e-6
+"""From this share on, a surrogate is the function itself, in its tails as well."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +41,9 @@ class CrossFit:
         chosen: Number of the chosen candidate (Q,).
         labels: Of the chosen candidates (Q,).
         terms: Number of their terms (Q,).
+        tails: Bases with straight tails, to which the `folds` of some outputs belong; the other fields stay those of
+            the polynomials.
+        tail_of: Which of `tails` each output has, -1 for none (Q,). Default: none.
     """
 
     bases: tuple[Basis, ...]
@@ -46,12 +54,39 @@ class CrossFit:
     chosen: np.ndarray
     labels: tuple[str, ...]
     terms: np.ndarray
+    tails: tuple[Tails, ...] = ()
+    tail_of: np.ndarray | None = None
+
+    def alike(self, outputs: np.ndarray) -> Iterator[np.ndarray]:
+        """Splits some outputs into those that share their bases."""
+        tail = np.full(len(outputs), -1) if self.tail_of is None else self.tail_of[outputs]
+        for number in np.unique(tail):
+            yield outputs[tail == number]
+
+    def tails_of(self, outputs: np.ndarray) -> Tails | None:
+        """The straight tails of outputs that share their bases; None where they have none."""
+        number = -1 if self.tail_of is None else int(self.tail_of[outputs[0]])
+        return None if number < 0 else self.tails[number]
+
+    def expected_columns(self, groups: Sequence[Sequence[int]], layout: MomentLayout) -> FloatArray:
+        """Exact expectations of the columns of `MomentLayout`, for the surrogate of each fold (columns, Q, K)."""
+        out = np.empty((layout.n_columns, self.full.shape[1], len(self.folds)))
+        matrix = component_matrix(group_support(self.indices, groups), layout)
+        for outputs in self.alike(np.arange(self.full.shape[1])):
+            tails, folds = self.tails_of(outputs), self.folds[..., outputs]
+            if tails is None:
+                out[:, outputs] = np.stack([chaos_columns(c, matrix) for c in folds], axis=-1)
+                continue
+            live = (folds != 0).any(axis=(0, 2))
+            out[:, outputs] = tails.columns(self.indices[live], np.moveaxis(folds[:, live], 0, -1), groups, layout)
+        return out
 
     def predict_left_out(self, design: PickFreezeDesign) -> OutputsNQ:
         """Values at every row of the design from the surrogate of its own fold, which never saw its block."""
         out = np.empty((design.n_rows, self.full.shape[1]))
-        for piece in trend_pieces(design, self, np.arange(self.full.shape[1])):
-            out[piece.rows] = piece.own()
+        for outputs in self.alike(np.arange(self.full.shape[1])):
+            for piece in trend_pieces(design, self, outputs):
+                out[piece.rows.start : piece.rows.stop, outputs] = piece.own()
         return out
 
 
@@ -94,14 +129,16 @@ def trend_pieces(
     Args:
         design: Any with the inputs of the one that was fitted.
         fit: The surrogates.
-        outputs: Which outputs (q,).
+        outputs: Which outputs (q,); all must share their bases, as `CrossFit.alike` splits them.
         grouping: Of the design's blocks, which decides their folds. Default: the design's own.
     """
     n_folds = len(fit.folds)
     chosen = fit.folds[..., outputs]
     live = np.flatnonzero((chosen != 0).any(axis=(0, 2)) | (np.arange(len(fit.indices)) == 0))
     coefficients = np.ascontiguousarray(chosen[:, live])
-    for start, fold_n, phi, coordinates in _pieces(design, fit.bases, fit.indices[live], n_folds, grouping):
+    tails = fit.tails_of(outputs)
+    bases = fit.bases if tails is None else tails.bases
+    for start, fold_n, phi, coordinates in _pieces(design, bases, fit.indices[live], n_folds, grouping):
         yield TrendPiece(
             rows=slice(start, start + len(fold_n)),
             coordinates=coordinates,

@@ -52,8 +52,9 @@ def residual_expectations(
     times = {q: fresh_blocks(r) for q, r in residuals.items()}
     with one_thread():
         for turn in sorted(set(times.values())):
-            chosen = [q for q, m in times.items() if m == turn]
-            out[:, chosen] = _Fresh(design, turn).means(fit, chosen, residuals, points, layout)
+            for chosen in fit.alike(np.array([q for q, m in times.items() if m == turn])):
+                found = _Fresh(design, turn).means(fit, chosen.tolist(), residuals, points, layout)
+                out[:, chosen] = found
     return out
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from shiftgauge.estimate.crossfit import CrossFit, trend_pieces
+from shiftgauge.estimate.crossfit import EXACT_Q2, CrossFit, trend_pieces
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.rough.models import (
     GAUSSIAN_POINTS,
@@ -101,7 +101,7 @@ def fit_residuals(
         centred: Outputs at its rows, less their means (n_rows, Q).
         fit: The polynomial of each fold.
         points: Columns that surrogates see.
-        surrogate: `gp` or `trees` adds that one for every output that varies, `chaos` none.
+        surrogate: `gp` or `trees` adds that one wherever the polynomial is not exact, `chaos` none.
         kept: Blocks that count, bool (N,).
 
     Returns:
@@ -129,7 +129,7 @@ def _candidates(q2: FloatArray, n_rows: int, surrogate: Surrogate) -> np.ndarray
     """Outputs to look at, the worst explained first."""
     if surrogate == "chaos":
         return np.empty(0, int)
-    known = np.flatnonzero(np.isfinite(q2))
+    known = np.flatnonzero(q2 < EXACT_Q2)  # false for outputs that do not vary
     if surrogate != "auto":
         return known
     poor = known[q2[known] < ENOUGH_Q2]
@@ -146,8 +146,8 @@ def _samples(
 ) -> Iterator[tuple[int, _Sample]]:
     n_folds = len(fit.folds)
     size = max(1, _BATCH // (design.n_rows * n_folds))
-    for start in range(0, len(chosen), size):
-        outputs = chosen[start : start + size]
+    batches = [part[s : s + size] for part in fit.alike(chosen) for s in range(0, len(part), size)]
+    for outputs in batches:
         trends = np.empty((len(outputs), n_folds, design.n_rows))
         matrix = np.empty((design.n_rows, 0))
         fold = np.empty(design.n_rows, int)
