@@ -9,6 +9,7 @@ from rich.console import Console
 
 from shiftgauge.report.blocks.curves import build_curves
 from shiftgauge.report.figure_curves import plot_convergence
+from shiftgauge.report.figures import figure_bytes
 from shiftgauge.report.page import render_page
 from shiftgauge.report.read import quantities
 from shiftgauge.report.terminal import summary
@@ -47,6 +48,15 @@ def test_the_figure_has_one_panel_for_each_input(measured):
     figure = plot_convergence(measured)
     assert len(figure.axes) == measured.arrays.sizes["input"]
     assert len(measured.plot_convergence("margin").axes) == len(figure.axes)
+
+
+def test_an_output_that_never_changed_leaves_its_panels_empty(measured):
+    arrays = measured.arrays.copy(deep=True)
+    for name in (n for n in arrays.data_vars if str(n).startswith("curve_") and "order" in str(n)):
+        arrays[name][:] = np.nan
+    still = replace(measured, arrays=arrays)
+    assert figure_bytes(plot_convergence(still), "svg")
+    assert build_curves(still, quantities(still)) is not None
 
 
 def test_the_terminal_says_why_the_run_ended(measured):

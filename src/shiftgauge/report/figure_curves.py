@@ -35,6 +35,7 @@ def plot_convergence(result: Shown, quantity: str | None = None, columns: int = 
                 axes.fill_between(sizes, bounds[:, 0], bounds[:, 1], color=colour, alpha=0.2, lw=0)
                 axes.plot(sizes, value, color=colour, lw=1.4, marker="o", ms=2.4, label=label)
             axes.set_xscale("log", base=2)
+            axes.set_xlim(sizes[0] / 1.1, sizes[-1] * 1.1)  # an output that never changed draws nothing
             low, high = axes.get_ylim()
             axes.set_ylim(max(low, LOWEST), min(high, HIGHEST))
             axes.xaxis.set_major_locator(FixedLocator(sizes[::-1][:: max(-(-(len(sizes) - 1) // 3), 1)].tolist()))
