@@ -14,6 +14,7 @@ from PIL import Image
 
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.reader import checked
+from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.cli.yaml_file import parse_yaml
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies.shift_space import shift_space
@@ -26,14 +27,19 @@ def _examples() -> Iterator[tuple[str, str]]:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for k, match in enumerate(re.finditer(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
             values = yaml.safe_load(match[1])
-            if isinstance(values, dict) and set(values) <= set(Config.model_fields):
+            if isinstance(values, dict) and any(
+                set(values) <= set(kind.model_fields) for kind in (Config, TableConfig)
+            ):
                 yield f"{page.relative_to(ROOT)} #{k + 1}", match[1]
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in _examples()])
 def test_an_example_configuration_is_valid(text: str) -> None:
-    values = {**BASE, **parse_yaml(text, "example").values}
-    shifts = checked(values, parse_yaml(text, "example")).shifts
+    source = parse_yaml(text, "example")
+    if "table" in source.values.get("data", {}):
+        checked(source.values, source, TableConfig)
+        return
+    shifts = checked({**BASE, **source.values}, source, Config).shifts
     shift_space(shifts.parameters, preset=shifts.preset)
 
 
