@@ -71,8 +71,8 @@ def assisted(
             at most 30, else none.
         n_folds: Folds of blocks, ≥ 2; at most one for each replicate of the design.
         surrogate: `auto` adds trees or a Gaussian process to outputs of which the polynomial explains less than 98 %,
-            where a trial on one fold shows that it pays and the sample is not too large (60,000 rows over those
-            outputs); `chaos` never; `trees` and `gp` always.
+            where a trial on one fold shows that it pays and the sample is neither small nor large (1,000 rows or more,
+            60,000 over those outputs); `chaos` never; `trees` and `gp` always.
         weight: `best` takes, for each product and fold, the w in [0, 1] of least variance on the other folds, so
             that a poor surrogate does no harm; `one` keeps w = 1.
         resamples: Bootstrap resamples of whole blocks, where the design has no replicates.

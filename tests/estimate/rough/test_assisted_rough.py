@@ -71,7 +71,7 @@ def test_what_is_drawn_stays_the_polynomial():
 
 
 def test_smooth_outputs_are_left_alone_beside_a_rough_one():
-    design, y = step_sample(64)
+    design, y = step_sample(256)
     line = design.rows(0, design.n_rows).theta @ [[1.0], [2.0]]
     found = assisted(design, np.hstack([line, y, 0 * line + 4]), outputs=["line", "step", "constant"], chaos=LOW)
     assert found.surrogate.residual == ("none", "trees", "none")
@@ -132,7 +132,7 @@ def test_groups_of_inputs_are_picked_together():
 
 def test_same_seed_gives_the_same_bits():
     design, y = step_sample(64)
-    one, two = (assisted(design, y, outputs=["y"], chaos=LOW) for _ in range(2))
+    one, two = (assisted(design, y, outputs=["y"], chaos=LOW, surrogate="trees") for _ in range(2))
     assert np.array_equal(both(one, "_interval"), both(two, "_interval"))
 
 
@@ -169,10 +169,10 @@ def test_every_marginal_agrees_with_a_large_pick_freeze_sample(kind):
         y = function(design.rows(0, design.n_rows).theta)
         return estimator(design, y, outputs=["smooth", "step"], confidence_level=0.999, **options)
 
-    found = estimate(assisted, 128, chaos=ChaosOptions(max_terms=60))
+    found = estimate(assisted, 256, chaos=ChaosOptions(max_terms=60))
     large = estimate(pick_freeze, 16384)
     for name in ("first_order", "total_order"):
         half = [np.ptp(getattr(f, f"{name}_interval"), axis=-1) / 2 for f in (found, large)]
-        assert (np.abs(getattr(found, name) - getattr(large, name)) < np.hypot(*half) + 0.005).all()
-    plain = np.ptp(estimate(pick_freeze, 128).total_order_interval[0], axis=-1)
+        assert (np.abs(getattr(found, name) - getattr(large, name)) < 1.5 * np.hypot(*half) + 0.005).all()
+    plain = np.ptp(estimate(pick_freeze, 256).total_order_interval[0], axis=-1)
     assert (np.ptp(found.total_order_interval[0], axis=-1) < 0.3 * plain).all()

@@ -24,8 +24,10 @@ Surrogate: TypeAlias = Literal["auto", "chaos", "gp", "trees"]
 SURROGATES: Final[tuple[str, ...]] = get_args(Surrogate)
 ENOUGH_Q2: Final = 0.98
 """From this share on, nothing is added to the polynomial unasked: its intervals are narrow already."""
+_FEWEST_ROWS: Final = 1000
+"""Rows from which residual surrogates are tried unasked; fewer teach them little."""
 _AUTO_ROWS: Final = 60_000
-"""Rows, summed over outputs, for which residual surrogates are tried unasked."""
+"""Rows, summed over outputs, for which they are tried at most."""
 _GAUSSIAN_COLUMNS: Final = 20
 _WORTH: Final = 0.8
 """Share of the polynomial's squared error that may be left for a residual surrogate to be worth its cost."""
@@ -93,8 +95,9 @@ def fit_residuals(
     """Fits residual surrogates of the outputs that gain by one, cross-fitted over the folds of the polynomial.
 
     With `auto`, the outputs of which the polynomial explains less than 98 % are looked at, the worst first, until their
-    rows together are 60,000. On one fold left out, boosted trees and a Gaussian process are tried; the better one is
-    fitted for all folds when it leaves less than 80 % of the polynomial's squared error.
+    rows together are 60,000; samples of less than 1,000 rows are left as they are. On one fold left out, boosted trees
+    and a Gaussian process are tried; the better one is fitted for all folds when it leaves less than 80 % of the
+    polynomial's squared error.
 
     Args:
         design: What was evaluated.
@@ -132,6 +135,8 @@ def _candidates(q2: FloatArray, n_rows: int, surrogate: Surrogate) -> np.ndarray
     known = np.flatnonzero(q2 < EXACT_Q2)  # false for outputs that do not vary
     if surrogate != "auto":
         return known
+    if n_rows < _FEWEST_ROWS:
+        return known[:0]
     poor = known[q2[known] < ENOUGH_Q2]
     return poor[np.argsort(q2[poor], kind="stable")][: _AUTO_ROWS // n_rows]
 
