@@ -12,6 +12,7 @@ from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.types import FloatArray, OutputsNQ
 
 Estimator: TypeAlias = Literal["assisted", "pick_freeze", "gpc"]
@@ -30,6 +31,7 @@ def analyse(
     confidence_level: float = 0.95,
     seed: int = 0,
     on_failure: OnFailure = "raise",
+    surrogate: Surrogate = "auto",
 ) -> Indices:
     """Sobol' indices of all outputs, by the estimator asked for.
 
@@ -46,6 +48,8 @@ def analyse(
         seed: Of the resampling.
         on_failure: What to do with values that are NaN or infinite: `raise`, or `drop`, which leaves out the blocks
             of a pick-freeze design that hold one, with a count and a warning.
+        surrogate: What `assisted` may add to its polynomial where an output is rough: `auto`, `chaos` for nothing,
+            `gp` or `trees`.
 
     Returns:
         Indices with intervals and status.
@@ -97,4 +101,5 @@ def analyse(
         confidence_level=confidence_level,
         seed=seed,
         on_failure=on_failure,
+        surrogate=surrogate,
     )

@@ -10,6 +10,7 @@ import xarray as xr
 from shiftgauge.estimate.analysis import analyse
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.studies.arrays import image_features
 from shiftgauge.studies.setup import Setup
 from shiftgauge.types import OutputsNQ, ThetaNP
@@ -41,19 +42,22 @@ class Estimates:
         design = setup.rows.design
         check_chaos(setup.inputs, self.chaos, n_rows=design.n_rows, n_features=features, estimator=setup.estimator)
 
-    def indices(self, setup: Setup, values_nq: OutputsNQ, clean_iq: OutputsNQ) -> Indices:
+    def indices(
+        self, setup: Setup, values_nq: OutputsNQ, clean_iq: OutputsNQ, surrogate: Surrogate = "auto"
+    ) -> Indices:
         """Estimates the indices of every quantity (of its mean over the images where those are fixed).
 
         Args:
             setup: The audit.
             values_nq: Values of the evaluation (N, Q + 1).
             clean_iq: Values of every image at rest (n_images, Q + 1).
+            surrogate: What may be added to the polynomial where a quantity is rough.
         """
         names = setup.evaluator.quantities
         features = None
         if setup.inputs.has_image:
             features = image_features(clean_iq, setup.source.labels, len(names))
-        return self._analyse(setup, per_row(setup, values_nq).mean(axis=1), names, features)
+        return self._analyse(setup, per_row(setup, values_nq).mean(axis=1), names, features, surrogate)
 
     def per_image(self, setup: Setup, values_nq: OutputsNQ) -> xr.Dataset:
         """Estimates the indices of every fixed image by itself; an empty data set when images are drawn."""
@@ -78,7 +82,12 @@ class Estimates:
         )
 
     def _analyse(
-        self, setup: Setup, values: OutputsNQ, outputs: tuple[str, ...] | list[str], features: np.ndarray | None
+        self,
+        setup: Setup,
+        values: OutputsNQ,
+        outputs: tuple[str, ...] | list[str],
+        features: np.ndarray | None,
+        surrogate: Surrogate = "auto",
     ) -> Indices:
         return analyse(
             setup.rows.design,
@@ -90,6 +99,7 @@ class Estimates:
             resamples=self.resamples,
             confidence_level=self.confidence_level,
             seed=setup.seed,
+            surrogate=surrogate,
         )
 
 

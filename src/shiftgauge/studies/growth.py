@@ -11,6 +11,7 @@ import xarray as xr
 
 from shiftgauge.estimate.convergence import resized
 from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
 from shiftgauge.evaluate.executors.task import Executor
 from shiftgauge.evaluate.options import ExecutionOptions
@@ -91,7 +92,7 @@ class Rounds:
         design, each = self.setup.rows.design, len(self.setup.rows.chosen or (0,))
         start = design.n_rows // design.rows_per_block
         if not stopping.wanted:
-            found = look_back(lambda n: self._indices(n, ""), start, points=_POINTS, cost_of_row=each)
+            found = look_back(lambda n: self._part(n, start), start, points=_POINTS, cost_of_row=each)
             return replace(found, deciding=(quantity,))
         return grow(
             self._next_round,
@@ -102,11 +103,15 @@ class Rounds:
             deciding=(quantity,),
         )
 
+    def _part(self, n_base: int, whole: int) -> Indices:
+        """Of the first blocks of a given design; parts do without trees and Gaussian processes, for the time's sake."""
+        return self._indices(n_base, "", "auto" if n_base == whole else "chaos")
+
     def _next_round(self, n_base: int) -> Indices:
         self._round += 1
         return self._indices(n_base, f", round {self._round} (n_base {n_base:,})")
 
-    def _indices(self, n_base: int, label: str) -> Indices:
+    def _indices(self, n_base: int, label: str, surrogate: Surrogate = "auto") -> Indices:
         rows = replace(self.setup.rows, design=resized(self.setup.rows.design, n_base))
         setup = replace(self.setup, rows=rows)
         if rows.n_rows > len(self.values):
@@ -123,7 +128,7 @@ class Rounds:
                 )
             self.seconds += time.perf_counter() - started
             self.setup = setup
-        return self._estimates.indices(setup, self.values[: rows.n_rows], self._clean)
+        return self._estimates.indices(setup, self.values[: rows.n_rows], self._clean, surrogate)
 
     def _count(self, rows: int) -> None:
         self.rows_computed += rows
