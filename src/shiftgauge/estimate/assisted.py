@@ -54,9 +54,10 @@ def assisted(
     process r may be added; E T[h] - E T[g] then comes from many fresh points at which only h is evaluated,
     separate ones for each group of blocks, so that its error is part of every interval. Surrogate and weight used at
     a block come from the folds that do not hold it: given these the control variate has mean zero, whatever h is, and
-    the error is that of f - h where h is good. What looks at all folds (the centring, the choice of terms and penalty)
-    leaves a bias far below the standard error. Since the smooth part is exact, independent replicates of the design,
-    which make its intervals fair, cost hardly any accuracy.
+    the error is that of f - h where h is good. What looks at all folds (the centring, the choice of terms and of r)
+    leaves a bias that is small beside the standard error, though not nothing below 256 blocks: for steps, 95 %
+    intervals then hold the truth in 90 to 93 % of cases. Since the smooth part is exact, independent replicates of the
+    design, which make its intervals fair, cost hardly any accuracy.
 
     Where blocks are dropped, E T[h] is still taken over the whole space: the surrogate stands for the failed cases, the
     sample corrects it on the others.
