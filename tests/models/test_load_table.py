@@ -37,8 +37,8 @@ def exported(net, path):
 
 
 def onnx(net, path):
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+    pytest.importorskip("onnxscript", reason="writing the file needs onnxscript")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
