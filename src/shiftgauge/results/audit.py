@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
-from shiftgauge.results.run_folder import read_run_folder, unreadable, write_run_folder
-from shiftgauge.results.schema import check_arrays, check_record
-from shiftgauge.results.status import TRUSTED_SHARE, Gate, Level, Message, worst_level
+from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.run_folder import write_run_folder
+from shiftgauge.results.schema import check_arrays
+from shiftgauge.results.status import TRUSTED_SHARE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditResult:
+class AuditResult(RunResult):
     """What an audit found.
 
     Args:
@@ -33,41 +33,13 @@ class AuditResult:
         arrays: xarray data set; its variables are listed in `docs/reference/run-folder.md`.
     """
 
-    config: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    cost: Mapping[str, Any]
-    headline: str
-    arrays: xr.Dataset
-    messages: tuple[Message, ...] = ()
-    gates: tuple[Gate, ...] = field(default=())
-
-    @property
-    def level(self) -> Level:
-        """The most serious level among the messages."""
-        return worst_level(self.messages)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate was kept."""
-        return all(gate.passed for gate in self.gates)
-
-    @property
-    def quantity_of_interest(self) -> str:
-        """The quantity that the verdict is about."""
-        return str(self.arrays.attrs["quantity_of_interest"])
-
-    @property
-    def confidence_level(self) -> float:
-        """Level of every interval in the result."""
-        return float(self.arrays.attrs["confidence_level"])
-
     def to_dataframe(self) -> pd.DataFrame:
         """The indices as a long table: quantity, kind, input, input_2, estimate, low, high, factual.
 
         `kind` is `first_order`, `total_order`, `second_order` or `total_interaction`; `factual` is what `is_factual`
         says of the quantity.
         """
-        data, table = self.arrays, index_table(self.arrays)
+        data, table = self.arrays, super().to_dataframe()
         known = {str(q): is_factual(data, str(q)) for q in data["quantity"].values}
         return table.assign(factual=[known[str(q)] for q in table["quantity"]])
 
@@ -127,20 +99,10 @@ class AuditResult:
         Raises:
             StoreError: The folder cannot be written to.
         """
-        record = {
-            "headline": self.headline,
-            "level": self.level,
-            "passed": self.passed,
-            "messages": [asdict(m) for m in self.messages],
-            "gates": [asdict(g) for g in self.gates],
-            "config": self.config,
-            "provenance": self.provenance,
-            "cost": self.cost,
-        }
         tables = {"indices.csv": self.to_dataframe().to_csv(index=False)}
         if "block_total_order" in self.arrays:
             tables["blocks.csv"] = self.blocks_to_dataframe().to_csv(index=False)
-        return write_run_folder(folder, kind="audit", record=record, arrays=self.arrays, tables=tables)
+        return write_run_folder(folder, kind="audit", record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
     def from_disk(cls, folder: str | Path) -> AuditResult:
@@ -149,42 +111,10 @@ class AuditResult:
         Raises:
             StoreError: No finished run there, a damaged or incomplete file, or a newer schema version.
         """
-        record, arrays = read_run_folder(folder, "audit")
-        try:
-            messages, gates = check_record(record)
+        with reading(folder, "audit") as (record, arrays):
+            parts = shared_parts(record)
             check_arrays(arrays)
-            return cls(
-                config=record["config"],
-                provenance=record["provenance"],
-                cost=record["cost"],
-                headline=record["headline"],
-                arrays=arrays,
-                messages=messages,
-                gates=gates,
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise unreadable(Path(folder), error) from error
-
-
-def index_table(data: xr.Dataset) -> pd.DataFrame:
-    """All indices of a result as a long table: quantity, kind, input, input_2, estimate, low, high.
-
-    Args:
-        data: Arrays with `first_order`, `total_order` and, where they were estimated, those of pairs.
-    """
-    rows: list[dict[str, Any]] = []
-    for quantity in data["quantity"].values:
-        for kind in ("first_order", "total_order"):
-            for name in data["input"].values:
-                rows.append(_row(data, kind, {"quantity": quantity, "input": name}))
-        for kind in ("second_order", "total_interaction"):
-            if kind not in data:
-                continue
-            names = list(data["input"].values)
-            for i, first in enumerate(names):
-                for second in names[i + 1 :]:
-                    rows.append(_row(data, kind, {"quantity": quantity, "input": first, "input_2": second}))
-    return pd.DataFrame(rows, columns=["quantity", "kind", "input", "input_2", "estimate", "low", "high"])
+            return cls(arrays=arrays, **parts)
 
 
 def is_factual(arrays: xr.Dataset, quantity: str) -> bool:
@@ -209,16 +139,3 @@ def is_factual(arrays: xr.Dataset, quantity: str) -> bool:
 def _report(module: str) -> Any:
     """A module of the report, found by name: results stay free of plotting until someone asks for a picture."""
     return import_module(f"shiftgauge.report.{module}")
-
-
-def _row(data: xr.Dataset, kind: str, where: dict[str, Any]) -> dict[str, Any]:
-    interval = data[f"{kind}_interval"].sel(where).values
-    return {
-        "quantity": where["quantity"],
-        "kind": kind,
-        "input": where["input"],
-        "input_2": where.get("input_2", ""),
-        "estimate": float(data[kind].sel(where)),
-        "low": float(interval[0]),
-        "high": float(interval[1]),
-    }

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pandas as pd
-import xarray as xr
 
 from shiftgauge.errors import StoreError
-from shiftgauge.results.audit import index_table
-from shiftgauge.results.run_folder import read_run_folder, unreadable, write_run_folder
-from shiftgauge.results.schema import check_record
-from shiftgauge.results.status import Message
+from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.run_folder import write_run_folder
 
 KIND: Final = "study"
 Agreement = Literal["agrees", "partly", "differs"]
@@ -42,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyResult:
+class StudyResult(RunResult):
     """What a study found.
 
     Args:
@@ -54,30 +50,11 @@ class StudyResult:
         findings: Claims of the publication beside what was measured.
         arrays: xarray data set of everything measured.
         messages: What to know before relying on it.
+        gates: None; a study sets no limits.
     """
 
     study: str
-    config: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    cost: Mapping[str, Any]
-    headline: str
     findings: tuple[Finding, ...]
-    arrays: xr.Dataset
-    messages: tuple[Message, ...] = ()
-
-    @property
-    def quantity_of_interest(self) -> str:
-        """The output that the indices are about."""
-        return str(self.arrays.attrs["quantity_of_interest"])
-
-    @property
-    def confidence_level(self) -> float:
-        """Level of every interval in the result."""
-        return float(self.arrays.attrs["confidence_level"])
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """The indices as a long table: quantity, kind, input, input_2, estimate, low, high."""
-        return index_table(self.arrays)
 
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
@@ -90,16 +67,7 @@ class StudyResult:
             StoreError: The folder cannot be written to.
         """
         findings = [asdict(f) for f in self.findings]
-        record = {
-            "study": self.study,
-            "headline": self.headline,
-            "messages": [asdict(m) for m in self.messages],
-            "gates": [],
-            "findings": findings,
-            "config": self.config,
-            "provenance": self.provenance,
-            "cost": self.cost,
-        }
+        record = {"study": self.study, **self._record(), "findings": findings}
         columns = ["topic", "published", "measured", "agreement", "why"]
         tables = {
             "indices.csv": self.to_dataframe().to_csv(index=False),
@@ -114,24 +82,12 @@ class StudyResult:
         Raises:
             StoreError: No finished study there, a damaged file, or a newer schema version.
         """
-        record, arrays = read_run_folder(folder, KIND)
-        try:
-            messages, _ = check_record(record)
+        with reading(folder, KIND) as (record, arrays):
+            parts = shared_parts(record)
             findings = tuple(Finding(**f) for f in record["findings"])
             if any(f.agreement not in AGREEMENTS for f in findings):
                 raise StoreError(f"run.json: a finding's agreement must be one of {', '.join(AGREEMENTS)}")
             for name in ("quantity_of_interest", "confidence_level"):
                 if name not in arrays.attrs:
                     raise StoreError(f"results.nc holds no study: the attribute `{name}` is missing")
-            return cls(
-                study=record["study"],
-                config=record["config"],
-                provenance=record["provenance"],
-                cost=record["cost"],
-                headline=record["headline"],
-                findings=findings,
-                arrays=arrays,
-                messages=messages,
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise unreadable(Path(folder), error) from error
+            return cls(study=record["study"], findings=findings, arrays=arrays, **parts)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import pandas as pd
 import xarray as xr
 
 from shiftgauge.errors import StoreError
-from shiftgauge.results.audit import index_table
-from shiftgauge.results.run_folder import read_run_folder, unreadable, write_run_folder
-from shiftgauge.results.schema import check_record, check_variables
-from shiftgauge.results.status import Gate, Level, Message, worst_level
+from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.run_folder import write_run_folder
+from shiftgauge.results.schema import check_variables
 
 KIND: Final = "table_audit"
 _INDEX: Final = ("quantity", "input")
@@ -51,7 +49,7 @@ _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableAuditResult:
+class TableAuditResult(RunResult):
     """What the audit of a tabular model found.
 
     Args:
@@ -64,38 +62,6 @@ class TableAuditResult:
         gates: The limits that were set and whether they were kept.
     """
 
-    config: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    cost: Mapping[str, Any]
-    headline: str
-    arrays: xr.Dataset
-    messages: tuple[Message, ...] = ()
-    gates: tuple[Gate, ...] = ()
-
-    @property
-    def level(self) -> Level:
-        """The most serious level among the messages."""
-        return worst_level(self.messages)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate was kept."""
-        return all(gate.passed for gate in self.gates)
-
-    @property
-    def quantity_of_interest(self) -> str:
-        """The output that the verdict is about."""
-        return str(self.arrays.attrs["quantity_of_interest"])
-
-    @property
-    def confidence_level(self) -> float:
-        """Level of every interval in the result."""
-        return float(self.arrays.attrs["confidence_level"])
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """The indices as a long table: quantity, kind, input, input_2, estimate, low, high."""
-        return index_table(self.arrays)
-
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
         return import_module("shiftgauge.report.table_page").write_table_page(self, path)
@@ -106,18 +72,8 @@ class TableAuditResult:
         Raises:
             StoreError: The folder cannot be written to.
         """
-        record = {
-            "headline": self.headline,
-            "level": self.level,
-            "passed": self.passed,
-            "messages": [asdict(m) for m in self.messages],
-            "gates": [asdict(g) for g in self.gates],
-            "config": self.config,
-            "provenance": self.provenance,
-            "cost": self.cost,
-        }
         tables = {"indices.csv": self.to_dataframe().to_csv(index=False)}
-        return write_run_folder(folder, kind=KIND, record=record, arrays=self.arrays, tables=tables)
+        return write_run_folder(folder, kind=KIND, record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
     def from_disk(cls, folder: str | Path) -> TableAuditResult:
@@ -126,21 +82,10 @@ class TableAuditResult:
         Raises:
             StoreError: No finished run of this kind there, a damaged or incomplete file, or a newer schema version.
         """
-        record, arrays = read_run_folder(folder, KIND)
-        try:
-            messages, gates = check_record(record)
+        with reading(folder, KIND) as (record, arrays):
+            parts = shared_parts(record)
             check_table_arrays(arrays)
-            return cls(
-                config=record["config"],
-                provenance=record["provenance"],
-                cost=record["cost"],
-                headline=record["headline"],
-                arrays=arrays,
-                messages=messages,
-                gates=gates,
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise unreadable(Path(folder), error) from error
+            return cls(arrays=arrays, **parts)
 
 
 def check_table_arrays(arrays: xr.Dataset) -> None:
