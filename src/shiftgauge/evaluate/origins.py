@@ -17,6 +17,7 @@ _FILES: Final = (
     "random.py",
     "estimate/designs.py",
     "estimate/inputs.py",
+    "studies/rows.py",
     "studies/setup.py",
 )
 _LIBRARIES: Final = ("numpy", "scipy", "torch", "timm", "onnxruntime", "pillow", "scikit-learn")

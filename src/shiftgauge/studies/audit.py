@@ -5,22 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import xarray as xr
-
 from shiftgauge.checks import require_positive_int, require_range
-from shiftgauge.errors import StoreError
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
 from shiftgauge.estimate.stopping import Stopping
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.ray import RayExecutor
 from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions, block_options
-from shiftgauge.evaluate.origins import library_versions
-from shiftgauge.evaluate.run import disagreement
 from shiftgauge.evaluate.store import Store
 from shiftgauge.random import check_seed
 from shiftgauge.report.figures import write_figures
@@ -28,15 +22,14 @@ from shiftgauge.report.page import write_page
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.shifts.catalog import get_preset
 from shiftgauge.space import Space
-from shiftgauge.studies import arrays as tables
-from shiftgauge.studies import effects
 from shiftgauge.studies.convert import as_classifier, as_source
-from shiftgauge.studies.depth import block_arrays, execution_with_blocks
-from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
-from shiftgauge.studies.growth import Evaluated, curve_arrays, ending_facts, evaluate_rounds
-from shiftgauge.studies.pictures import affected, strips, thumbs
-from shiftgauge.studies.setup import Estimator, Setup, as_space, device_of, model_name, prepare
-from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates, withhold_gauge
+from shiftgauge.studies.depth import execution_with_blocks
+from shiftgauge.studies.estimates import Estimates
+from shiftgauge.studies.growth import ending_facts, evaluate_rounds
+from shiftgauge.studies.outcome import audit_result, facts, plain_record, result_arrays
+from shiftgauge.studies.record import write_with_page
+from shiftgauge.studies.setup import Estimator, as_space, prepare
+from shiftgauge.studies.verdict import check_gates
 
 
 def audit(
@@ -177,11 +170,11 @@ def audit(
             setup, store, chosen, executor, progress, estimates, stopping=stopping, quantity=quantity_of_interest
         )
         setup = found.setup
-        arrays = _arrays(found, estimates, quantity_of_interest)
-        facts = _facts(setup, estimates, quantity_of_interest) | ending_facts(found.convergence)
-        arrays.attrs |= facts | {"title": title or f"Audit of {facts['model_name']}", "data_name": data_name}
-        config = record or _record(setup, estimates, stopping, n_base, limits)
-        result = _result(found, arrays, limits, config, started)
+        arrays = result_arrays(found, estimates, quantity_of_interest)
+        known = facts(setup, estimates, quantity_of_interest) | ending_facts(found.convergence)
+        arrays.attrs |= known | {"title": title or f"Audit of {known['model_name']}", "data_name": data_name}
+        config = record or plain_record(setup, estimates, stopping, n_base, limits)
+        result = audit_result(found, arrays, limits, config, started)
         if out is not None:
             write_run(result, Path(out))
     return result
@@ -193,12 +186,7 @@ def write_run(result: AuditResult, folder: Path) -> Path:
     Raises:
         StoreError: The folder cannot be written to.
     """
-    try:
-        write_figures(result, folder / "figures")
-        write_page(result, folder / "report.html")
-    except OSError as error:
-        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
-    return result.to_disk(folder)
+    return write_with_page(result, folder, write_figures, write_page)
 
 
 def _options_of(space: object) -> ShiftOptions:
@@ -206,99 +194,3 @@ def _options_of(space: object) -> ShiftOptions:
         return ShiftOptions()
     preset = get_preset(space)
     return ShiftOptions(fill=preset.fill, fill_value=preset.fill_value, order=preset.order)  # type: ignore[arg-type]
-
-
-def _arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset:
-    setup, indices = found.setup, found.convergence.indices
-    evaluator, source, space = setup.evaluator, setup.source, setup.space
-    class_names, names = evaluator.classifier.class_names, evaluator.quantities
-    theta, image, values = drawn(setup, found.values)
-    every_image = image_of_rows(setup)
-    column = names.index(quantity)
-    clean = found.clean[:, column]
-    moved = affected(every_image, found.values[:, column], clean, smaller_is_worse=quantity != "cross_entropy")
-    middle = [int(moved.order[round(q * (len(moved.order) - 1))]) for q in (0.1, 0.5, 0.9)]
-    merged = xr.merge(
-        [
-            tables.index_arrays(indices),
-            curve_arrays(found.convergence),
-            tables.shift_arrays(space),
-            tables.image_arrays(source, class_names, found.clean, every_image, found.values, names),
-            tables.sample_arrays(space, theta, image, values, names),
-            effects.gauge_arrays(indices, setup),
-            effects.effect_arrays(indices, setup, found.values),
-            estimates.per_image(setup, found.values),
-            block_arrays(setup, estimates, found.values, found.clean),
-            strips(evaluator, space, found.plan.execution, list(dict.fromkeys(middle))),
-            thumbs(evaluator, setup.rows.points, moved, clean, quantity),
-        ],
-        join="outer",
-    )
-    return withhold_gauge(merged)
-
-
-def _facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
-    classifier, source = setup.evaluator.classifier, setup.source
-    return {
-        "quantity_of_interest": quantity,
-        "confidence_level": estimates.confidence_level,
-        "estimator": setup.estimator,
-        "images_mode": "population" if setup.inputs.has_image else "fixed",
-        "model_name": model_name(classifier),
-        "n_images": len(source),
-        "n_classes": classifier.n_classes,
-        "seed": setup.seed,
-        "has_repeat": int(setup.inputs.repeat),
-        "has_part": int(setup.inputs.has_image),
-    }
-
-
-def _record(
-    setup: Setup, estimates: Estimates, stopping: Stopping, n_base: int, limits: Mapping[str, float]
-) -> dict[str, Any]:
-    estimate = {"estimator": setup.estimator, "n_base": n_base, **asdict(stopping), **asdict(estimates)}
-    return {
-        "model": dict(setup.evaluator.classifier.description),
-        "shifts": {**setup.space.to_dict(), **setup.pipeline.describe(), "resolution": setup.options.resolution},
-        "estimate": estimate | {"seed": setup.seed},
-        "gates": dict(limits),
-    }
-
-
-def _result(
-    found: Evaluated,
-    arrays: xr.Dataset,
-    limits: Mapping[str, float],
-    config: Mapping[str, Any],
-    started: datetime,
-) -> AuditResult:
-    setup = found.setup
-    skipped = [list(item) for item in setup.source.skipped]
-    rows, seconds = setup.rows.n_rows, found.seconds
-    provenance = {
-        "hashes": {name: item.hash for name, item in setup.origins.items()},
-        "model": dict(setup.evaluator.classifier.description),
-        "versions": library_versions(),
-        "device": device_of(setup.evaluator.classifier),
-        "seed": setup.seed,
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "skipped": skipped,
-    }
-    cost = {
-        "evaluations": rows,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(found.rows_computed / seconds, 1) if found.rows_computed else None,
-        "rows_from_store": rows - found.rows_computed,
-        "execution": asdict(found.plan.execution),
-        "trial": list(found.plan.table),
-    }
-    return AuditResult(
-        config=config,
-        provenance=provenance,
-        cost=cost,
-        headline=headline(arrays),
-        arrays=arrays,
-        messages=find_messages(arrays, len(skipped), disagreement(found.plan)),
-        gates=judge_gates(limits, arrays),
-    )

@@ -19,11 +19,10 @@ import xarray as xr
 
 from shiftgauge.checks import require_positive_int
 from shiftgauge.data.table import TableDataset, read_table
-from shiftgauge.errors import DataError, ModelError, StoreError
+from shiftgauge.errors import DataError, ModelError
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.single_sequence import single_sequence
-from shiftgauge.evaluate.origins import library_versions
 from shiftgauge.evaluate.progress import nothing, progress_bar
 from shiftgauge.models.load_table import load_table_model
 from shiftgauge.models.table_model import TableModel
@@ -35,6 +34,7 @@ from shiftgauge.results.study import StudyResult
 from shiftgauge.studies import diabetes_parts as parts
 from shiftgauge.studies.diabetes_findings import find, headline, messages
 from shiftgauge.studies.diabetes_training import Trained
+from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.table_measure import TableEstimate, grown, index_arrays, measure_table
 
 FEATURES: Final = (
@@ -132,14 +132,7 @@ def diabetes(
     result = StudyResult(
         study="diabetes",
         config={"n_base": n_base, "seeds": seeds, "epochs": epochs, "seed": seed, "weights": weights is not None},
-        provenance={
-            "hashes": {"data": table.fingerprint, "network": model.fingerprint},
-            "versions": library_versions(),
-            "device": "cpu",
-            "seed": seed,
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
+        provenance=provenance({"data": table.fingerprint, "network": model.fingerprint}, seed, started),
         cost={"evaluations": 18 * n_base, **clock.spans},
         headline=headline(arrays, findings),
         findings=findings,
@@ -157,12 +150,7 @@ def write_study(result: StudyResult, folder: Path) -> Path:
     Raises:
         StoreError: The folder cannot be written to.
     """
-    try:
-        write_study_figures(result, folder / "figures")
-        write_study_page(result, folder / "report.html")
-    except OSError as error:
-        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
-    return result.to_disk(folder)
+    return write_with_page(result, folder, write_study_figures, write_study_page)
 
 
 def read_pima(path: str | Path) -> TableDataset:

@@ -19,7 +19,8 @@ from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.evaluate.run import Plan, evaluate, make_plan
 from shiftgauge.evaluate.store import Store
 from shiftgauge.studies.estimates import Estimates
-from shiftgauge.studies.setup import AtRest, Setup
+from shiftgauge.studies.rows import AtRest
+from shiftgauge.studies.setup import Setup
 from shiftgauge.types import OutputsNQ
 
 _POINTS: Final = 4

@@ -10,13 +10,13 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 
-from shiftgauge.checks import nearest, require_in
+from shiftgauge.checks import require_in
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError, DataError, ModelError, SpaceError
 from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.evaluate.evaluator import Evaluator, Points
+from shiftgauge.evaluate.evaluator import Evaluator
 from shiftgauge.evaluate.options import BlockOptions, ShiftOptions
 from shiftgauge.evaluate.origins import code_origin, library_origin
 from shiftgauge.evaluate.projection import block_projection
@@ -24,6 +24,7 @@ from shiftgauge.evaluate.quantities import quantity_names
 from shiftgauge.evaluate.store import Origin, origin
 from shiftgauge.shifts.pipeline import ShiftPipeline
 from shiftgauge.space import Space
+from shiftgauge.studies.rows import Rows, chosen_images
 from shiftgauge.studies.shift_space import shift_parameter, shift_space
 from shiftgauge.types import Classifier, Execution
 
@@ -31,53 +32,6 @@ Estimator = Literal["assisted", "pick_freeze", "gpc"]
 ESTIMATORS: Final = ("assisted", "pick_freeze", "gpc")
 _TRIED: Final = 16
 """Rows of the design that are evaluated before anything is written."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """A design as points: its own image for each row, or every chosen image at each row in turn.
-
-    Args:
-        design: Rows of the unit cube.
-        chosen: Indices of fixed images; None when the image is an input of the design.
-    """
-
-    design: PickFreezeDesign | PlainDesign
-    chosen: tuple[int, ...] | None = None
-
-    @property
-    def n_rows(self) -> int:
-        """Number of evaluations."""
-        return self.design.n_rows * len(self.chosen or (0,))
-
-    def points(self, start: int, stop: int) -> Points:
-        """The points [start, stop)."""
-        if self.chosen is None:
-            rows = self.design.rows(start, stop)
-            return Points(image_n=rows.image, theta_np=rows.theta, stream_n=rows.stream)
-        each = len(self.chosen)
-        first, last = start // each, -(-stop // each)
-        rows = self.design.rows(first, last)
-        index = np.arange(start, stop)
-        where = index // each - first
-        image = np.asarray(self.chosen, np.int64)[index % each]
-        return Points(image_n=image, theta_np=rows.theta[where], stream_n=rows.stream[where])
-
-
-@dataclass(frozen=True, kw_only=True)
-class AtRest:
-    """Every image once, without shifts, as a design."""
-
-    evaluator: Evaluator
-
-    @property
-    def n_rows(self) -> int:
-        """Number of images."""
-        return len(self.evaluator.source)
-
-    def points(self, start: int, stop: int) -> Points:
-        """The images [start, stop)."""
-        return self.evaluator.at_rest().part(start, stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +123,7 @@ def prepare(
         order=options.order,
         seed=seed,
     )
-    chosen = _chosen(source, images)
+    chosen = chosen_images(source, images)
     repeat = pipeline.is_random and estimator != "gpc"
     inputs = Inputs(space=space, n_images=0 if chosen is not None else len(source), repeat=repeat)
     rows = Rows(design=_design(estimator, inputs, n_base, second_order, seed), chosen=chosen)
@@ -234,25 +188,6 @@ def with_identities(space: Space) -> Space:
     """
     stated = [(p.name, {key: value for key, value in p.to_dict().items() if value != ""}) for p in space.parameters]
     return Space([shift_parameter(name, entry) for name, entry in stated])
-
-
-def _chosen(source: ImageDataset, images: Literal["population"] | Sequence[str]) -> tuple[int, ...] | None:
-    if isinstance(images, str):
-        if images != "population":
-            raise ConfigError(f"`images` must be `population` or a list of image names, got `{images}`")
-        return None if len(source) > 1 else (0,)
-    if not images:
-        raise ConfigError("`images` is an empty list; name at least one image, or write population")
-    twice = [name for name in images if list(images).count(name) > 1]
-    if twice:
-        raise ConfigError(f"`images` names `{twice[0]}` twice; name each image once")
-    found = []
-    for name in images:
-        if name not in source.names:
-            guess = nearest(name, source.names)
-            raise DataError(f"no image `{name}` in the data set" + (f"; did you mean `{guess}`?" if guess else ""))
-        found.append(source.names.index(name))
-    return tuple(found)
 
 
 def _design(

@@ -13,8 +13,7 @@ import xarray as xr
 
 from shiftgauge.checks import require_in
 from shiftgauge.data.table import TableDataset
-from shiftgauge.errors import ConfigError, SpaceError, StoreError
-from shiftgauge.evaluate.origins import library_versions
+from shiftgauge.errors import ConfigError, SpaceError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.infer import Rule
 from shiftgauge.models.load_table import load_table_model
@@ -23,6 +22,7 @@ from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.table import TableAuditResult
 from shiftgauge.space import Space
+from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.reduction import Reduction, retrain
 from shiftgauge.studies.table_data import (
     accuracy,
@@ -170,12 +170,7 @@ def write_table_run(result: TableAuditResult, folder: Path) -> Path:
     Raises:
         StoreError: The folder cannot be written to.
     """
-    try:
-        write_table_figures(result, folder / "figures")
-        write_table_page(result, folder / "report.html")
-    except OSError as error:
-        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
-    return result.to_disk(folder)
+    return write_with_page(result, folder, write_table_figures, write_table_page)
 
 
 def full_space(
@@ -260,12 +255,5 @@ def _record(
 def _provenance(
     model: TableModel, table: TableDataset, space: Space, options: TableEstimate, started: datetime
 ) -> dict[str, Any]:
-    return {
-        "hashes": {"model": model.fingerprint, "data": table.fingerprint, "space": space.fingerprint},
-        "model": dict(model.description),
-        "versions": library_versions(),
-        "device": "cpu",
-        "seed": options.seed,
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    hashes = {"model": model.fingerprint, "data": table.fingerprint, "space": space.fingerprint}
+    return provenance(hashes, options.seed, started) | {"model": dict(model.description)}
