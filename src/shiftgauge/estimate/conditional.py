@@ -13,8 +13,9 @@ from scipy.special import ndtr, ndtri
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.copula import Redraw, normal_correlation, stable_product
-from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign
-from shiftgauge.estimate.inputs import DesignRows, Inputs
+from shiftgauge.estimate.designs import REPLICATES
+from shiftgauge.estimate.groups import group_columns
+from shiftgauge.estimate.inputs import DesignRows, Inputs, check_span
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.random import generator
@@ -51,7 +52,7 @@ class ConditionalDesign(ABC):
     def __post_init__(self) -> None:
         require_positive_int("replicates", self.replicates, low=4)
         require_positive_int("n_base", self.n_base, low=2 * self.replicates)
-        _ = self.group_columns
+        _ = self._points, self.group_columns
 
     @property
     @abstractmethod
@@ -65,9 +66,7 @@ class ConditionalDesign(ABC):
     @cached_property
     def group_columns(self) -> dict[str, tuple[int, ...]]:
         """Name → input columns of everything that is drawn as one."""
-        return PickFreezeDesign(
-            inputs=self.inputs, n_base=self.n_base, method=self.method, seed=self.seed, groups=self.groups
-        ).group_columns
+        return group_columns(self.inputs, self.groups)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,8 +112,7 @@ class ConditionalDesign(ABC):
 
         `unit` holds each input's own quantile level; these are tied, unlike those of the other designs.
         """
-        if not 0 <= start <= stop <= self.n_rows:
-            raise ConfigError(f"rows [{start}, {stop}) are outside the design, which has {self.n_rows} rows")
+        check_span(start, stop, self.n_rows)
         width = self.rows_per_block
         first, last = start // width, max(-(-stop // width), start // width)
         score, redrawn = self.scores(first, last)
@@ -145,7 +143,36 @@ class ConditionalDesign(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KucherenkoDesign(ConditionalDesign):
+class SetDesign(ConditionalDesign, ABC):
+    """Blocks that all redraw the same sets of columns."""
+
+    @cached_property
+    def redrawn(self) -> tuple[tuple[int, ...], ...]:
+        """The columns that each row of a block redraws given the others."""
+        return self._sets()
+
+    @property
+    def rows_per_block(self) -> int:
+        """One row for each set."""
+        return len(self.redrawn)
+
+    def scores(self, first: int, last: int) -> tuple[FloatArray, np.ndarray]:
+        """Normal scores (n, rows_per_block, n_unit), and which rows redraw `repeat`."""
+        a, b = self.noise(first, last)
+        base = Redraw.of(self.correlation, range(self.inputs.n_unit))(a, a)
+        repeat = [self.inputs.n_unit in u for u in self.redrawn]
+        return np.stack([redraw(base, b) for redraw in self._redraws], axis=1), np.tile(repeat, (last - first, 1))
+
+    @abstractmethod
+    def _sets(self) -> tuple[tuple[int, ...], ...]: ...
+
+    @cached_property
+    def _redraws(self) -> tuple[Redraw, ...]:
+        return tuple(Redraw.of(self.correlation, self.unit_columns(u)) for u in self.redrawn)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KucherenkoDesign(SetDesign):
     """Rows for first and total indices of dependent inputs: A, B, all but group i redrawn, group i redrawn.
 
     Example:
@@ -159,30 +186,16 @@ class KucherenkoDesign(ConditionalDesign):
             dependent variables. doi:10.1016/j.cpc.2011.12.020
     """
 
-    @cached_property
-    def redrawn(self) -> tuple[tuple[int, ...], ...]:
+    def _sets(self) -> tuple[tuple[int, ...], ...]:
         """Nothing (A), everything (B), the complement of each group, each group."""
         everything = tuple(range(self.inputs.n_inputs))
         own = tuple(self.group_columns.values())
         others = tuple(tuple(c for c in everything if c not in set(g)) for g in own)
         return ((), everything, *others, *own)
 
-    @property
-    def rows_per_block(self) -> int:
-        """One row for each set."""
-        return len(self.redrawn)
-
-    def scores(self, first: int, last: int) -> tuple[FloatArray, np.ndarray]:
-        """Normal scores (n, rows_per_block, n_unit), and which rows redraw `repeat`."""
-        return _scores(self, self._redraws, self.redrawn, first, last)
-
-    @cached_property
-    def _redraws(self) -> tuple[Redraw, ...]:
-        return tuple(Redraw.of(self.correlation, self.unit_columns(u)) for u in self.redrawn)
-
 
 @dataclass(frozen=True, kw_only=True)
-class SubsetDesign(ConditionalDesign):
+class SubsetDesign(SetDesign):
     """Rows for exact sums over all 2^d subsets of at most 12 groups: every subset is redrawn given the rest."""
 
     def __post_init__(self) -> None:
@@ -197,24 +210,10 @@ class SubsetDesign(ConditionalDesign):
         """Positions of the groups in each row's subset, by size."""
         return tuple(u for size in range(self.n_groups + 1) for u in combinations(range(self.n_groups), size))
 
-    @cached_property
-    def redrawn(self) -> tuple[tuple[int, ...], ...]:
+    def _sets(self) -> tuple[tuple[int, ...], ...]:
         """The columns of each subset."""
         columns = list(self.group_columns.values())
         return tuple(tuple(sorted(c for i in u for c in columns[i])) for u in self.subsets)
-
-    @property
-    def rows_per_block(self) -> int:
-        """One row for each set."""
-        return len(self.redrawn)
-
-    def scores(self, first: int, last: int) -> tuple[FloatArray, np.ndarray]:
-        """Normal scores (n, rows_per_block, n_unit), and which rows redraw `repeat`."""
-        return _scores(self, self._redraws, self.redrawn, first, last)
-
-    @cached_property
-    def _redraws(self) -> tuple[Redraw, ...]:
-        return tuple(Redraw.of(self.correlation, self.unit_columns(u)) for u in self.redrawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,13 +259,3 @@ class PermutationDesign(ConditionalDesign):
             tied = stable_product(np.take_along_axis(score, order[:, None, :], axis=2), factor[:, None])
             np.put_along_axis(score, order[:, None, :], tied, axis=2)
         return score, redrawn[..., m] if self.inputs.repeat else np.zeros(score.shape[:2], bool)
-
-
-def _scores(
-    design: ConditionalDesign, redraws: Sequence[Redraw], redrawn: Sequence[tuple[int, ...]], first: int, last: int
-) -> tuple[FloatArray, np.ndarray]:
-    """Scores of blocks that all redraw the same sets."""
-    a, b = design.noise(first, last)
-    base = Redraw.of(design.correlation, range(design.inputs.n_unit))(a, a)
-    repeat = [design.inputs.n_unit in u for u in redrawn]
-    return np.stack([redraw(base, b) for redraw in redraws], axis=1), np.tile(repeat, (last - first, 1))

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
-from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
-from shiftgauge.estimate.inputs import DesignRows, Inputs
+from shiftgauge.estimate.groups import Columns, group_columns, theta_columns, unit_columns
+from shiftgauge.estimate.inputs import DesignRows, Inputs, check_span
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.types import FloatArray, ThetaNP, UnitNP
@@ -18,7 +19,6 @@ REPLICATES: Final = 16
 """Independent scramblings of a design; with 15 degrees of freedom an interval is 9 % wider than with many."""
 FEWEST: Final = 4
 """Fewest replicates that give an interval."""
-Columns: TypeAlias = slice | list[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class PlainDesign:
 
     def rows(self, start: int, stop: int) -> DesignRows:
         """Rows [start, stop); every row has its own noise realisation."""
-        _check_span(start, stop, self.n_rows)
+        check_span(start, stop, self.n_rows)
         unit = np.full((stop - start, self.inputs.n_inputs), 0.5)
         unit[:, : self.inputs.n_unit] = self._points.take(start, stop)
         return self.inputs.rows(unit, np.arange(start, stop, dtype=np.int64))
@@ -165,24 +165,7 @@ class PickFreezeDesign:
     @cached_property
     def group_columns(self) -> dict[str, tuple[int, ...]]:
         """Name → input columns of everything that is picked as one, in the order of the inputs."""
-        names = self.inputs.names
-        owner: dict[str, str] = {}
-        for group, members in (self.groups or {}).items():
-            for member in members:
-                if member in self.inputs.space.names and member not in names:
-                    continue  # fixed
-                require_in("input", member, names)
-                if member in owner:
-                    raise ConfigError(f"input `{member}` stands in two groups, `{owner[member]}` and `{group}`")
-                owner[member] = group
-        clash = [g for g in (self.groups or {}) if g in names and owner.get(g) != g]
-        if clash:
-            raise ConfigError(f"group `{clash[0]}` bears the name of an input outside it; give it another name")
-        found: dict[str, tuple[int, ...]] = {}
-        for column, name in enumerate(names):
-            key = owner.get(name, name)
-            found[key] = (*found.get(key, ()), column)
-        return found
+        return group_columns(self.inputs, self.groups)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -241,7 +224,7 @@ class PickFreezeDesign:
 
     def rows(self, start: int, stop: int) -> DesignRows:
         """Rows [start, stop), the same whatever was asked before; memory grows with stop - start alone."""
-        _check_span(start, stop, self.n_rows)
+        check_span(start, stop, self.n_rows)
         width, parts, row = self.rows_per_block, [], start
         while row < stop or not parts:
             block, low = divmod(row, width)
@@ -268,17 +251,12 @@ class PickFreezeDesign:
 
     @cached_property
     def _unit_columns(self) -> list[Columns]:
-        n = self.inputs.n_unit
-        return [_as_slice([c for c in columns if c < n]) for columns in self.group_columns.values()]
+        return unit_columns(self.inputs, self.group_columns.values())
 
     @cached_property
     def theta_columns(self) -> list[Columns]:
         """Columns of the physical values that belong to each group."""
-        shift, varying = self.inputs.shift_columns, self.inputs.space.varying
-        return [
-            _as_slice([varying[c - shift.start] for c in columns if shift.start <= c < shift.stop])
-            for columns in self.group_columns.values()
-        ]
+        return theta_columns(self.inputs, self.group_columns.values())
 
     @cached_property
     def _repeat_from_b(self) -> np.ndarray:
@@ -312,15 +290,3 @@ class PickFreezeDesign:
     @cached_property
     def _points(self) -> Points:
         return Points(self.n_base, 2 * self.inputs.n_unit, self.method, self.seed, self.grouping.replicates)
-
-
-def _check_span(start: int, stop: int, n_rows: int) -> None:
-    if not 0 <= start <= stop <= n_rows:
-        raise ConfigError(f"rows [{start}, {stop}) are outside the design, which has {n_rows} rows")
-
-
-def _as_slice(columns: Sequence[int]) -> Columns:
-    """Columns as a slice where they are neighbours, which copies faster than a list."""
-    first = columns[0] if columns else 0
-    together = list(columns) == list(range(first, first + len(columns)))
-    return slice(first, first + len(columns)) if together else list(columns)

@@ -133,3 +133,13 @@ class Inputs:
         if self.has_image:
             out[:, 0] = self.image_index(unit_np)
         return out
+
+
+def check_span(start: int, stop: int, n_rows: int) -> None:
+    """Checks that the rows [start, stop) lie in a design of so many rows.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if not 0 <= start <= stop <= n_rows:
+        raise ConfigError(f"rows [{start}, {stop}) are outside the design, which has {n_rows} rows")

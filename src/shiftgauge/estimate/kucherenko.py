@@ -5,17 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shiftgauge.estimate.conditional import ConditionalDesign, KucherenkoDesign
-from shiftgauge.estimate.moments import check_values
-from shiftgauge.estimate.resampling import check_resampling
-from shiftgauge.estimate.result import Status
-from shiftgauge.estimate.shares import shares
-from shiftgauge.estimate.sobol import constant_messages
+from shiftgauge.estimate.conditional import KucherenkoDesign
+from shiftgauge.estimate.conditional_shares import ConditionalEstimate, conditional_shares
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
 @dataclass(frozen=True, kw_only=True)
-class DependentIndices:
+class DependentIndices(ConditionalEstimate):
     """First and total indices of d dependent inputs (or groups) on Q outputs.
 
     S_i = Var E[f | x_i] / Var f counts what x_i carries of the others too; S_Ti = E Var[f | all but x_i] / Var f only
@@ -36,22 +32,10 @@ class DependentIndices:
         status: What to know about the result.
     """
 
-    names: tuple[str, ...]
-    outputs: tuple[str, ...]
-    n_base: int
-    n_evaluations: int
-    replicates: int
-    confidence_level: float
-    defined: np.ndarray
-    mean: FloatArray
-    mean_interval: FloatArray
-    variance: FloatArray
-    variance_interval: FloatArray
     first_order: FloatArray
     first_order_interval: FloatArray
     total_order: FloatArray
     total_order_interval: FloatArray
-    status: tuple[Status, ...] = ()
 
 
 def kucherenko(
@@ -95,35 +79,16 @@ def kucherenko(
         Kucherenko, S., Tarantola, S., Annoni, P. (2012). Estimation of global sensitivity indices for models with
             dependent variables. doi:10.1016/j.cpc.2011.12.020
     """
-    check_resampling(0, confidence_level)
-    checked = check_values(design, values, outputs)
     d = design.n_groups
-    found = shares(
-        checked.reshape(design.n_base, design.rows_per_block, -1),
-        design.grouping,
-        _columns,
-        n_columns=2 + 2 * d,
-        n_base=2,
-        confidence_level=confidence_level,
-        seed=design.seed,
+    found, facts = conditional_shares(
+        design, values, _columns, outputs=outputs, n_columns=2 + 2 * d, n_base=2, confidence_level=confidence_level
     )
     return DependentIndices(
-        names=design.names,
-        outputs=tuple(outputs),
-        n_base=design.n_base,
-        n_evaluations=design.n_rows,
-        replicates=design.replicates,
-        confidence_level=confidence_level,
-        defined=found.defined,
-        mean=found.mean,
-        mean_interval=found.mean_interval,
-        variance=found.variance,
-        variance_interval=found.variance_interval,
         first_order=found.share[:, :d],
         first_order_interval=found.share_interval[:, :d],
         total_order=found.share[:, d:],
         total_order_interval=found.share_interval[:, d:],
-        status=(*constant_messages(found.defined, found.mean, outputs), *latent_messages(design)),
+        **facts,
     )
 
 
@@ -136,20 +101,3 @@ def _columns(f_rqn: FloatArray, _: int) -> FloatArray:
     np.square(a - f_rqn[2 + d :], out=out[2 + d :])
     out[2 + d :] *= 0.5
     return out
-
-
-def latent_messages(design: ConditionalDesign) -> list[Status]:
-    """The message that goes with discrete inputs that are tied to others."""
-    found = []
-    for column, parameter in enumerate(design.inputs.parameters):
-        if parameter is None or parameter.levels is None:
-            continue
-        if np.abs(np.delete(design.correlation[column], column)).max(initial=0.0) > 0:
-            found.append(f"`{design.inputs.names[column]}`")
-    if not found:
-        return []
-    text = (
-        f"{', '.join(found)}: discrete and tied to other inputs, so what is known or redrawn is the normal score "
-        "behind the value, which tells more about the others than the value itself does"
-    )
-    return [Status(level="warning", code="latent_score", message=text)]

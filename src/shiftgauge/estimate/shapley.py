@@ -7,17 +7,12 @@ from math import comb
 import numpy as np
 
 from shiftgauge.estimate.conditional import PermutationDesign, SubsetDesign
-from shiftgauge.estimate.kucherenko import latent_messages
-from shiftgauge.estimate.moments import check_values
-from shiftgauge.estimate.resampling import check_resampling
-from shiftgauge.estimate.result import Status
-from shiftgauge.estimate.shares import shares
-from shiftgauge.estimate.sobol import constant_messages
+from shiftgauge.estimate.conditional_shares import ConditionalEstimate, conditional_shares
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapleyEffects:
+class ShapleyEffects(ConditionalEstimate):
     """Shapley effects of d inputs (or groups) on Q outputs.
 
     Args:
@@ -34,20 +29,8 @@ class ShapleyEffects:
         status: What to know about the result.
     """
 
-    names: tuple[str, ...]
-    outputs: tuple[str, ...]
-    n_base: int
-    n_evaluations: int
-    replicates: int
-    confidence_level: float
-    defined: np.ndarray
-    mean: FloatArray
-    mean_interval: FloatArray
-    variance: FloatArray
-    variance_interval: FloatArray
     shapley: FloatArray
     shapley_interval: FloatArray
-    status: tuple[Status, ...] = ()
 
 
 def shapley_effects(
@@ -99,33 +82,16 @@ def shapley_effects(
         Goda, T. (2021). A simple algorithm for global sensitivity analysis with Shapley effects.
             doi:10.1016/j.ress.2021.107702
     """
-    check_resampling(0, confidence_level)
-    checked = check_values(design, values, outputs)
-    found = shares(
-        checked.reshape(design.n_base, design.rows_per_block, -1),
-        design.grouping,
+    found, facts = conditional_shares(
+        design,
+        values,
         lambda f_rqn, start: _columns(design, f_rqn, start),
+        outputs=outputs,
         n_columns=2 + design.n_groups,
         n_base=design.rows_per_block,
         confidence_level=confidence_level,
-        seed=design.seed,
     )
-    return ShapleyEffects(
-        names=design.names,
-        outputs=tuple(outputs),
-        n_base=design.n_base,
-        n_evaluations=design.n_rows,
-        replicates=design.replicates,
-        confidence_level=confidence_level,
-        defined=found.defined,
-        mean=found.mean,
-        mean_interval=found.mean_interval,
-        variance=found.variance,
-        variance_interval=found.variance_interval,
-        shapley=found.share,
-        shapley_interval=found.share_interval,
-        status=(*constant_messages(found.defined, found.mean, outputs), *latent_messages(design)),
-    )
+    return ShapleyEffects(shapley=found.share, shapley_interval=found.share_interval, **facts)
 
 
 def _columns(design: PermutationDesign | SubsetDesign, f_rqn: FloatArray, start: int) -> FloatArray:

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.inputs import DesignRows, Inputs
+from shiftgauge.estimate.inputs import DesignRows, Inputs, check_span
 from shiftgauge.estimate.points import unit_design
 from shiftgauge.random import generator
 from shiftgauge.types import FloatArray
@@ -153,8 +153,7 @@ class MorrisDesign:
 
     def rows(self, start: int, stop: int) -> DesignRows:
         """Rows [start, stop)."""
-        if not 0 <= start <= stop <= self.n_rows:
-            raise ConfigError(f"rows [{start}, {stop}) are outside the design, which has {self.n_rows} rows")
+        check_span(start, stop, self.n_rows)
         place = self.positions(start, stop)
         unit = np.full(place.shape, 0.5)
         for i in range(self.inputs.n_unit):

@@ -16,7 +16,9 @@ _FILES: Final = (
     "distributions.py",
     "random.py",
     "estimate/designs.py",
+    "estimate/groups.py",
     "estimate/inputs.py",
+    "estimate/points.py",
     "studies/rows.py",
     "studies/setup.py",
 )
