@@ -113,6 +113,7 @@ def chaos_options(loaded: LoadedConfig) -> ChaosOptions:
             interaction_order=given.interaction_order,
             max_terms=given.max_terms,
             q_norm=_first(given.q_norm, ChaosOptions.q_norm),
+            solver=given.solver,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from shiftgauge.cli.section import Auto, Section
+from shiftgauge.errors import ConfigError
 
 
 class ChaosSection(Section):
@@ -34,6 +35,16 @@ class ChaosSection(Section):
     max_terms: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="Most terms of any set that is tried. Default 500, or 3000 where a degree is given."
     )
+    solver: Literal["auto", "least_squares", "omp", "lars"] = Field(
+        default="auto",
+        description="With gpc: least_squares fits all terms of a set; omp (orthogonal matching pursuit) and lars pick "
+        "few from many; auto lets them compete by leave-one-out error. assisted takes least squares.",
+    )
+    residual: Literal["misfit", "noise"] = Field(
+        default="misfit",
+        description="With gpc: what the polynomial leaves over is a misfit that some inputs cause and intervals take "
+        "in, or noise that none of them causes.",
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -44,6 +55,20 @@ class ChaosSection(Section):
         if self.terms != "hyperbolic" and self.q_norm is not None:
             raise ValueError("`q_norm` belongs to `terms: hyperbolic`")
         return self
+
+
+Surrogate = Literal["auto", "chaos", "gp", "trees"]
+SURROGATE_TEXT = (
+    "With assisted, what may be added to the polynomial where an output is rough: auto tries boosted trees and a "
+    "Gaussian process where they may pay; chaos adds nothing; gp and trees always add that."
+)
+"""Meaning of `surrogate`, in both kinds of configuration."""
+OnFailure = Literal["raise", "drop"]
+ON_FAILURE_TEXT = (
+    "What to do where the model gives NaN or infinity: raise stops and names the case; drop leaves out the blocks of "
+    "the design that hold one, counts them and warns."
+)
+"""Meaning of `on_failure`, in both kinds of configuration."""
 
 
 class EstimateSection(Section):
@@ -61,7 +86,7 @@ class EstimateSection(Section):
     tolerance: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
         description="Double n_base until the intervals of all first and total indices of `quantity` are ± this narrow, "
-        "such as 0.02; left out, n_base is what is run.",
+        "such as 0.02; those of other quantities, pairs and blocks do not decide. Left out, n_base is what is run.",
     )
     budget: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
@@ -73,8 +98,14 @@ class EstimateSection(Section):
         default="auto", description="Short for `chaos.degree`: one number, or auto."
     )
     chaos: ChaosSection = Field(default_factory=ChaosSection, description="The polynomial terms of the surrogate.")
+    surrogate: Surrogate = Field(default="auto", description=SURROGATE_TEXT)
+    replicates: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=16,
+        description="Independent scramblings of the design behind the intervals, at least 4; 1 takes the bootstrap.",
+    )
+    on_failure: OnFailure = Field(default="raise", description=ON_FAILURE_TEXT)
     resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
-        default=1000, description="Bootstrap resamples, where the design has no replicates (gpc)."
+        default=1000, description="Bootstrap resamples, where the design has no replicates."
     )
     confidence_level: Annotated[float, Field(ge=0.5, le=0.999)] = Field(
         default=0.95, description="Level of every interval."
@@ -114,4 +145,24 @@ class EstimateSection(Section):
             raise ValueError("`blocks` needs the estimator assisted or pick_freeze, got gpc")
         if self.degree != "auto" and self.chaos.degree != "auto":
             raise ValueError("`degree` is short for `chaos.degree`; give one of them")
+        check_section(self.estimator, self.surrogate, self.chaos, self.replicates)
         return self
+
+
+def check_section(estimator: str, surrogate: str, chaos: ChaosSection, replicates: int) -> None:
+    """Refuses keys that the estimator would silently do without.
+
+    Raises:
+        ValueError: A key that belongs to another estimator, or two or three replicates.
+    """
+    from shiftgauge.estimate.analysis import check_choices
+    from shiftgauge.estimate.designs import FEWEST, REPLICATES
+
+    try:
+        check_choices(estimator, surrogate=surrogate, solver=chaos.solver, residual=chaos.residual)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    if 1 < replicates < FEWEST:
+        raise ValueError(f"`replicates` must be 1 or at least {FEWEST}, got {replicates}; {REPLICATES} is usual")
+    if estimator == "gpc" and replicates != REPLICATES:
+        raise ValueError(f"`replicates` belongs to the estimators assisted and pick_freeze, got {replicates} with gpc")

@@ -12,7 +12,7 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import IMAGE, REPEAT, Inputs
-from shiftgauge.estimate.moments import check_values
+from shiftgauge.estimate.moments import OnFailure, finite_rows
 from shiftgauge.space import Parameter
 from shiftgauge.types import FloatArray, OutputsNQ
 
@@ -51,6 +51,7 @@ def main_effect(
     n_grid: int = 61,
     n_bins: int = 12,
     confidence_level: float = 0.95,
+    on_failure: OnFailure = "raise",
 ) -> MainEffect:
     """Main effect of one input on all outputs.
 
@@ -62,12 +63,14 @@ def main_effect(
         n_grid: Points of the curve.
         n_bins: Bins of equal probability; a `choice` has one per value, the image one per image.
         confidence_level: Of the intervals of the bins' means.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their rows.
 
     Returns:
         Curve and bins; empty bins are left out, and a bin of one row has an interval of NaN.
 
     Raises:
         ConfigError: Unknown input.
+        NumericalError: NaN or infinite values that are not to be dropped.
 
     Example:
         >>> from shiftgauge.estimate.inputs import Inputs
@@ -84,7 +87,7 @@ def main_effect(
     require_positive_int("n_grid", n_grid, low=2)
     require_positive_int("n_bins", n_bins)
     column = inputs.names.index(name)
-    coordinate, unit, sample = _sample(design, values, column)
+    coordinate, unit, sample = _sample(design, values, column, on_failure)
     parameter = inputs.parameters[column]
     if name == IMAGE or parameter is None:
         grid = np.arange(inputs.n_images, dtype=float)
@@ -187,20 +190,15 @@ def _axis(parameter: Parameter, n_grid: int) -> FloatArray:
 
 
 def _sample(
-    design: PickFreezeDesign | PlainDesign, values: OutputsNQ, column: int
+    design: PickFreezeDesign | PlainDesign, values: OutputsNQ, column: int, on_failure: OnFailure
 ) -> tuple[FloatArray, FloatArray, OutputsNQ]:
-    sample = _checked(design, values)
-    unit = design.rows(0, design.n_rows).unit
-    if isinstance(design, PickFreezeDesign):
-        kept = np.arange(design.n_rows) % design.rows_per_block < 2
-        unit, sample = unit[kept], sample[kept]
-    return design.inputs.coordinates(unit)[:, column], unit[:, column], sample
-
-
-def _checked(design: PickFreezeDesign | PlainDesign, values: OutputsNQ) -> OutputsNQ:
     array = np.asarray(values, float)
     width = array.shape[1] if array.ndim == 2 else 1
-    return check_values(design, array, [str(q) for q in range(width)])
+    sample, kept = finite_rows(design, array, [str(q) for q in range(width)], on_failure)
+    if isinstance(design, PickFreezeDesign):
+        kept = kept & (np.arange(design.n_rows) % design.rows_per_block < 2)
+    unit = design.rows(0, design.n_rows).unit[kept]
+    return design.inputs.coordinates(unit)[:, column], unit[:, column], sample[kept]
 
 
 def _bins(which: np.ndarray, coordinate: FloatArray, sample: OutputsNQ, level: float) -> dict[str, Any]:

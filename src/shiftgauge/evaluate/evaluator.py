@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from shiftgauge.errors import NumericalError
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.evaluate.images import ImageSource, PreparedImages
 from shiftgauge.evaluate.projection import BlockProjection, block_values
-from shiftgauge.evaluate.quantities import measure, quantity_names
+from shiftgauge.evaluate.quantities import finite_rows, measure_finite, quantity_names
 from shiftgauge.evaluate.streams import map_streams
 from shiftgauge.types import Classifier, Execution, OutputsNQ, ThetaNP
 
@@ -56,6 +57,7 @@ class Evaluator:
         native: Shift the stored pixels and resize afterwards.
         memory_bytes: Limit of the decoded images that are held.
         blocks: What is kept of the network's blocks; None looks at none.
+        on_failure: What becomes of outputs that are NaN or infinite: `raise`, or `drop`, which makes their rows NaN.
     """
 
     classifier: Classifier
@@ -67,6 +69,7 @@ class Evaluator:
     native: bool = False
     memory_bytes: int = field(default=1 << 30)
     blocks: BlockProjection | None = None
+    on_failure: OnFailure = "raise"
 
     @cached_property
     def images(self) -> PreparedImages:
@@ -115,7 +118,7 @@ class Evaluator:
         """Returns raw outputs (N, K), in batches; `on_batch` is told the size of each.
 
         Raises:
-            NumericalError: A NaN or infinite output, with the image and the shift that caused it.
+            NumericalError: A NaN or infinite output that is not to be dropped, with its image and shift.
         """
         return self._in_batches(self._batch_outputs, points, execution, on_batch)
 
@@ -123,7 +126,7 @@ class Evaluator:
         """Returns the measured quantities, the predicted class and the blocks' columns (N, Q + 1 + B).
 
         Raises:
-            NumericalError: A NaN or infinite output, with the image and the shift that caused it.
+            NumericalError: A NaN or infinite output that is not to be dropped, with its image and shift.
         """
         return self._in_batches(self._batch_values, points, execution, on_batch)
 
@@ -151,17 +154,19 @@ class Evaluator:
     def _batch_values(self, batch: Points, execution: Execution) -> np.ndarray:
         labels, kind = self.source.labels[batch.image_n], self.classifier.output_kind
         if self.blocks is None:
-            return measure(self._batch_outputs(batch, execution), labels, kind, self._class_indices)
+            return measure_finite(self._batch_outputs(batch, execution), labels, kind, self._class_indices)
         raw, columns = block_values(self.classifier, self.blocks, self.shifted(batch), execution)
         self._require_finite(np.hstack([raw, columns]), batch)
-        return np.hstack([measure(raw, labels, kind, self._class_indices), columns])
+        values = np.hstack([measure_finite(raw, labels, kind, self._class_indices), columns])
+        values[~finite_rows(values)] = np.nan
+        return values
 
     def _require_finite(self, raw: np.ndarray, batch: Points) -> None:
-        bad = ~np.isfinite(raw).all(axis=1)
-        if bad.any():
+        bad = ~finite_rows(raw)
+        if bad.any() and self.on_failure == "raise":
             row = int(np.argmax(bad))
             theta = ", ".join(f"{n} {v:.6g}" for n, v in zip(self.names, batch.theta_np[row], strict=True))
             raise NumericalError(
                 f"the model gives NaN or infinity for image `{self.source.names[batch.image_n[row]]}` at {theta}; "
-                "check the model on that input, or narrow the range"
+                "check the model on that input, narrow the range, or leave such cases out with on_failure: drop"
             )

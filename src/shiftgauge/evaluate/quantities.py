@@ -52,6 +52,29 @@ def quantity_names(classes: Sequence[str], class_names: Sequence[str]) -> tuple[
     return (*STANDARD, *(f"probability[{name}]" for name in classes))
 
 
+def finite_rows(*outputs: np.ndarray) -> np.ndarray:
+    """Rows in which every number of every array is finite, bool (N,)."""
+    return np.logical_and.reduce([np.isfinite(part).all(axis=1) for part in outputs])
+
+
+def measure_finite(
+    outputs_nk: np.ndarray, labels_n: np.ndarray, kind: OutputKind, chosen_classes: Sequence[int] = ()
+) -> OutputsNQ:
+    """Like `measure`; a row that holds NaN or infinity gives NaN throughout.
+
+    Example:
+        >>> measure_finite(np.array([[0.0, 0.0], [np.inf, 0.0]]), np.array([1, 1]), "logits")[:, 0].tolist()
+        [0.5, nan]
+    """
+    finite = finite_rows(outputs_nk)
+    if finite.all():
+        return measure(outputs_nk, labels_n, kind, chosen_classes)
+    found = np.full((len(finite), len(STANDARD) + len(chosen_classes) + 1), np.nan)
+    if finite.any():
+        found[finite] = measure(outputs_nk[finite], labels_n[finite], kind, chosen_classes)
+    return found
+
+
 def measure(
     outputs_nk: np.ndarray,
     labels_n: np.ndarray,

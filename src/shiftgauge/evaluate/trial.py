@@ -16,6 +16,7 @@ from scipy.special import softmax
 from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.options import ExecutionOptions
+from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.evaluate.streams import map_streams
 from shiftgauge.types import Execution
 
@@ -128,13 +129,14 @@ class _Runs:
             self.reference = self._probabilities(Execution(batch_size=execution.batch_size))
             self.differences[replace(Execution(), batch_size=1)] = 0.0
         if key not in self.differences:
-            self.differences[key] = float(np.abs(self._probabilities(alike) - self.reference).max())
+            self.differences[key] = _largest_difference(self._probabilities(alike), self.reference)
         return self.differences[key]
 
     def _probabilities(self, execution: Execution) -> np.ndarray:
         size = execution.batch_size
         parts = [self.evaluator.classifier.outputs(part, execution).cpu().numpy() for part in self.images.split(size)]
         raw = np.concatenate(parts).astype(np.float64)
+        raw[~finite_rows(raw)] = np.nan
         return softmax(raw, axis=1) if self.evaluator.classifier.output_kind == "logits" else raw
 
     def _rate(self, execution: Execution) -> float:
@@ -148,3 +150,11 @@ class _Runs:
                 raw.cpu()
             times.append(time.perf_counter() - start)
         return len(batch) * len(batches) / min(times)
+
+
+def _largest_difference(found_nk: np.ndarray, reference_nk: np.ndarray) -> float:
+    """Largest difference of a probability; 1 where other rows fail than in the reference, which is no agreement."""
+    failed = np.isnan(reference_nk)
+    if (np.isnan(found_nk) != failed).any():
+        return 1.0
+    return float(np.abs(found_nk - reference_nk)[~failed].max(initial=0.0))

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shiftgauge.report.blocks.depth import depth_line
+from shiftgauge.report.blocks.method import failure_fact, surrogate_text
 from shiftgauge.report.blocks.record import build_cost
 from shiftgauge.report.blocks.verdict import TRUST, alarm_text, measured_text
 from shiftgauge.report.format import clean, fixed, input_label, interval, percent, percent_interval, shorten
@@ -72,10 +73,8 @@ def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     lines.append(line((measured_text(result), "dim")))
     if result.arrays.attrs.get("reason"):
         lines.append(line((clean(result.arrays.attrs["reason"]), "dim")))
-    if quantity.share == quantity.share:
-        verb = "explains" if quantity.trusted else "explains only"
-        lines.append(line((f"A smooth surrogate {verb} {percent(quantity.share)} of the variance (Q²).", "dim")))
-    return lines
+    explained = surrogate_text(result.arrays, quantity)
+    return [*lines, line((explained, "dim"))] if explained else lines
 
 
 def _gates(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
@@ -134,6 +133,8 @@ def _cost(result: AuditResult) -> Text:
     parts = []
     if "Evaluations of the classifier" in facts:
         parts.append(f"{facts['Evaluations of the classifier']} evaluations")
+    failed = failure_fact(result.arrays)
+    parts += [] if failed is None else [f"{failed[1].partition(' ')[0]} failed"]
     if "Time" in facts:
         parts.append(facts["Time"])
     if "Images per second" in facts:

@@ -32,6 +32,7 @@ TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {"second_order": _PAIR, "second_order_interval": (*_PAIR, "bound")},
     {"total_interaction": _PAIR, "total_interaction_interval": (*_PAIR, "bound")},
     {"surrogate_first_order": _INDEX, "surrogate_total_order": _INDEX},
+    dict.fromkeys(("surrogate_residual", "surrogate_assisted_share"), ("quantity",)),
     {
         "curve_first_order": ("n_base", *_INDEX),
         "curve_first_order_interval": ("n_base", *_INDEX, "bound"),

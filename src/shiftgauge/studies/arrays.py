@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.result import Indices, SurrogateInfo
 from shiftgauge.evaluate.images import ImageSource
 from shiftgauge.results.status import TRUSTED_SHARE
 from shiftgauge.shifts.catalog import get
@@ -45,11 +45,21 @@ def index_arrays(indices: Indices) -> xr.Dataset:
             "surrogate_first_order": (i, s.first_order),
             "surrogate_total_order": (i, s.total_order),
             "surrogate_trusted": (q, (s.q2 >= TRUSTED_SHARE).astype(np.int8)),
-        }
+        } | surrogate_addition(s)
     names = list(indices.names)
     return xr.Dataset(
         variables, coords={"quantity": list(indices.outputs), "input": names, "input_2": names, "bound": _BOUNDS}
     )
+
+
+def surrogate_addition(surrogate: SurrogateInfo) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """What sharpened the indices beyond the polynomial; nothing where nothing could be added to it."""
+    if not surrogate.residual or surrogate.assisted_q2 is None:
+        return {}
+    return {
+        "surrogate_residual": (("quantity",), texts(surrogate.residual)),
+        "surrogate_assisted_share": (("quantity",), surrogate.assisted_q2),
+    }
 
 
 def shift_arrays(space: Space) -> xr.Dataset:

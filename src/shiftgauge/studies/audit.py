@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.chaos.intervals import Residual
+from shiftgauge.estimate.designs import REPLICATES
+from shiftgauge.estimate.moments import OnFailure
+from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Stopping
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.ray import RayExecutor
@@ -25,7 +29,7 @@ from shiftgauge.space import Space
 from shiftgauge.studies.convert import as_classifier, as_source
 from shiftgauge.studies.depth import execution_with_blocks
 from shiftgauge.studies.estimates import Estimates
-from shiftgauge.studies.growth import ending_facts, evaluate_rounds
+from shiftgauge.studies.growth import ending_facts, evaluate_rounds, failure_facts
 from shiftgauge.studies.outcome import audit_result, facts, plain_record, result_arrays
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.setup import Estimator, as_space, prepare
@@ -45,6 +49,10 @@ def audit(
     budget: int | None = None,
     degree: int | None = None,
     chaos: ChaosOptions | None = None,
+    surrogate: Surrogate = "auto",
+    residual: Residual = "misfit",
+    replicates: int = REPLICATES,
+    on_failure: OnFailure = "raise",
     resamples: int = 1000,
     confidence_level: float = 0.95,
     images: Literal["population"] | Sequence[str] = "population",
@@ -86,7 +94,13 @@ def audit(
         budget: Most evaluations; the next doubling is not begun when it would exceed them. Default with a tolerance:
             six doublings. Alone: double as often as the budget allows.
         degree: Largest degree of the surrogate; default chosen by cross-validation.
-        chaos: All options of the surrogate's terms, instead of `degree`.
+        chaos: All options of the surrogate's terms, instead of `degree`; for `gpc` also the solver that picks them.
+        surrogate: What `assisted` may add to its polynomial where a quantity is rough: `auto`, `chaos` for nothing,
+            `gp` (Gaussian process) or `trees` (boosted).
+        residual: What the surrogate of `gpc` leaves over: `misfit`, which some inputs cause, or `noise` of none.
+        replicates: Independent scramblings of the design behind the intervals, 1 (bootstrap instead) or ≥ 4.
+        on_failure: What to do where the model gives NaN or infinity under a shift: `raise` names the first case; `drop`
+            leaves out the blocks of the design that hold one, counts them, and warns.
         resamples: Bootstrap resamples behind the intervals of `gpc`; those of the other estimators come from
             independent replicates of the design.
         confidence_level: Level of the intervals, in [0.5, 0.999].
@@ -139,6 +153,15 @@ def audit(
     options = shifts or _options_of(space)
     full_space = as_space(space)
     stopping = Stopping(tolerance=tolerance, budget=budget)
+    estimates = Estimates(
+        resamples=resamples,
+        confidence_level=confidence_level,
+        chaos=chaos or ChaosOptions(degree=degree),
+        surrogate=surrogate,
+        residual=residual,
+        on_failure=on_failure,
+    )
+    estimates.check_choices(estimator)
     limits = check_gates(gates, full_space.varying_names)
     wanted = block_options(blocks)
     chosen = execution_with_blocks(execution or ExecutionOptions(), wanted, estimator)
@@ -157,10 +180,10 @@ def audit(
         quantity_of_interest=quantity_of_interest,
         seed=check_seed(seed),
         blocks=wanted,
+        replicates=replicates,
+        on_failure=on_failure,
     )
     executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
-    terms = chaos or ChaosOptions(degree=degree)
-    estimates = Estimates(resamples=resamples, confidence_level=confidence_level, chaos=terms)
     estimates.check(setup)
     stopping.limit(setup.rows.n_rows)
     with ExitStack() as stack:
@@ -172,6 +195,7 @@ def audit(
         setup = found.setup
         arrays = result_arrays(found, estimates, quantity_of_interest)
         known = facts(setup, estimates, quantity_of_interest) | ending_facts(found.convergence)
+        known |= failure_facts(found)
         arrays.attrs |= known | {"title": title or f"Audit of {known['model_name']}", "data_name": data_name}
         config = record or plain_record(setup, estimates, stopping, n_base, limits)
         result = audit_result(found, arrays, limits, config, started)

@@ -98,6 +98,7 @@ def _indices(setup: Setup, estimates: Estimates, values: OutputsNQ, clean: Outpu
             resamples=estimates.resamples,
             confidence_level=estimates.confidence_level,
             seed=setup.seed,
+            on_failure=estimates.on_failure,
         )
     degree = 2 if setup.space.n_varying <= _MANY_SHIFTS else 1
     return assisted(
@@ -110,4 +111,5 @@ def _indices(setup: Setup, estimates: Estimates, values: OutputsNQ, clean: Outpu
         resamples=estimates.resamples,
         confidence_level=estimates.confidence_level,
         seed=setup.seed,
+        on_failure=estimates.on_failure,
     )

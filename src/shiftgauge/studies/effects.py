@@ -81,7 +81,14 @@ def effect_arrays(indices: Indices, setup: Setup, values_nq: OutputsNQ) -> xr.Da
 def _main_effects(indices: Indices, setup: Setup, values: OutputsNQ, model: ChaosSurrogate | None) -> xr.Dataset:
     names = setup.space.varying_names
     found = [
-        main_effect(setup.rows.design, values, name, surrogate=model, confidence_level=indices.confidence_level)
+        main_effect(
+            setup.rows.design,
+            values,
+            name,
+            surrogate=model,
+            confidence_level=indices.confidence_level,
+            on_failure=setup.evaluator.on_failure,
+        )
         for name in names
     ]
     variables = {

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from shiftgauge.estimate.analysis import analyse
+from shiftgauge.estimate.analysis import analyse, check_choices
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
+from shiftgauge.estimate.chaos.intervals import Residual
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
+from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.studies.arrays import image_features
 from shiftgauge.studies.setup import Setup
 from shiftgauge.types import OutputsNQ, ThetaNP
@@ -24,11 +27,31 @@ class Estimates:
         resamples: Bootstrap resamples.
         confidence_level: Level of the intervals.
         chaos: Which terms the surrogate may hold.
+        surrogate: What `assisted` may add to its polynomial where a quantity is rough.
+        residual: What the surrogate of `gpc` leaves over: `misfit` or `noise`.
+        on_failure: What to do with evaluations that gave NaN or infinity: `raise` or `drop`.
     """
 
     resamples: int
     confidence_level: float
     chaos: ChaosOptions
+    surrogate: Surrogate = "auto"
+    residual: Residual = "misfit"
+    on_failure: OnFailure = "raise"
+
+    def check_choices(self, estimator: str) -> None:
+        """Refuses what the estimator would do without.
+
+        Raises:
+            ConfigError: An unknown word, or a choice that belongs to another estimator.
+        """
+        check_choices(
+            estimator,
+            surrogate=self.surrogate,
+            solver=self.chaos.solver,
+            residual=self.residual,
+            on_failure=self.on_failure,
+        )
 
     def check(self, setup: Setup) -> None:
         """Refuses terms that the evaluation to come could not carry, before it is made.
@@ -43,7 +66,7 @@ class Estimates:
         check_chaos(setup.inputs, self.chaos, n_rows=design.n_rows, n_features=features, estimator=setup.estimator)
 
     def indices(
-        self, setup: Setup, values_nq: OutputsNQ, clean_iq: OutputsNQ, surrogate: Surrogate = "auto"
+        self, setup: Setup, values_nq: OutputsNQ, clean_iq: OutputsNQ, surrogate: Surrogate | None = None
     ) -> Indices:
         """Estimates the indices of every quantity (of its mean over the images where those are fixed).
 
@@ -51,13 +74,14 @@ class Estimates:
             setup: The audit.
             values_nq: Values of the evaluation (N, Q + 1).
             clean_iq: Values of every image at rest (n_images, Q + 1).
-            surrogate: What may be added to the polynomial where a quantity is rough.
+            surrogate: What may be added to the polynomial here; default what the whole audit may add.
         """
         names = setup.evaluator.quantities
         features = None
         if setup.inputs.has_image:
             features = image_features(clean_iq, setup.source.labels, len(names))
-        return self._analyse(setup, per_row(setup, values_nq).mean(axis=1), names, features, surrogate)
+        values = per_row(setup, values_nq).mean(axis=1)
+        return self._analyse(setup, values, names, features, surrogate or self.surrogate)
 
     def per_image(self, setup: Setup, values_nq: OutputsNQ) -> xr.Dataset:
         """Estimates the indices of every fixed image by itself; an empty data set when images are drawn."""
@@ -68,7 +92,7 @@ class Estimates:
         values = per_row(setup, values_nq)
         flat = values.transpose(0, 2, 1).reshape(len(values), -1)
         outputs = [f"{name} of image {i}" for name in names for i in chosen]
-        found = self._analyse(setup, flat, outputs, None)
+        found = self._analyse(setup, flat, outputs, None, self.surrogate)
         columns = [found.names.index(name) for name in setup.space.varying_names]
         variables = {}
         for kind in ("first_order", "total_order"):
@@ -87,7 +111,7 @@ class Estimates:
         values: OutputsNQ,
         outputs: tuple[str, ...] | list[str],
         features: np.ndarray | None,
-        surrogate: Surrogate = "auto",
+        surrogate: Surrogate,
     ) -> Indices:
         return analyse(
             setup.rows.design,
@@ -100,6 +124,8 @@ class Estimates:
             confidence_level=self.confidence_level,
             seed=setup.seed,
             surrogate=surrogate,
+            residual=self.residual,
+            on_failure=self.on_failure,
         )
 
 
@@ -119,11 +145,13 @@ def independent_rows(setup: Setup) -> np.ndarray:
 
 
 def drawn(setup: Setup, values_nq: OutputsNQ) -> tuple[ThetaNP, np.ndarray, OutputsNQ]:
-    """Shifts, image and values of every independent row; fixed images are averaged over and numbered -1."""
+    """Shifts, image and values of every independent row that ran; fixed images are averaged over and numbered -1."""
     keep = independent_rows(setup)
+    values = per_row(setup, values_nq).mean(axis=1)
+    keep = keep[finite_rows(values)[keep]]
     rows = setup.rows.design.rows(0, setup.rows.design.n_rows)
     image = rows.image[keep] if setup.inputs.has_image else np.full(len(keep), -1)
-    return rows.theta[keep], image, per_row(setup, values_nq).mean(axis=1)[keep]
+    return rows.theta[keep], image, values[keep]
 
 
 def image_of_rows(setup: Setup) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.convergence import resized
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
@@ -16,6 +17,7 @@ from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
 from shiftgauge.evaluate.executors.task import Executor
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.evaluate.run import Plan, evaluate, make_plan
 from shiftgauge.evaluate.store import Store
 from shiftgauge.studies.estimates import Estimates
@@ -106,13 +108,13 @@ class Rounds:
 
     def _part(self, n_base: int, whole: int) -> Indices:
         """Of the first blocks of a given design; parts do without trees and Gaussian processes, for the time's sake."""
-        return self._indices(n_base, "", "auto" if n_base == whole else "chaos")
+        return self._indices(n_base, "", None if n_base == whole else "chaos")
 
     def _next_round(self, n_base: int) -> Indices:
         self._round += 1
         return self._indices(n_base, f", round {self._round} (n_base {n_base:,})")
 
-    def _indices(self, n_base: int, label: str, surrogate: Surrogate = "auto") -> Indices:
+    def _indices(self, n_base: int, label: str, surrogate: Surrogate | None = None) -> Indices:
         rows = replace(self.setup.rows, design=resized(self.setup.rows.design, n_base))
         setup = replace(self.setup, rows=rows)
         if rows.n_rows > len(self.values):
@@ -157,6 +159,9 @@ def evaluate_rounds(
         estimates: How indices are estimated.
         stopping: Tolerance and budget.
         quantity: The quantity of interest, whose intervals decide.
+
+    Raises:
+        NumericalError: The model gives NaN or infinity where it may not.
     """
     plan = make_plan(setup.evaluator, setup.rows, options, store)
     start = time.perf_counter()
@@ -164,6 +169,7 @@ def evaluate_rounds(
         clean = evaluate(
             setup.evaluator, AtRest(evaluator=setup.evaluator), plan, store, section="rest", advance=advance
         )
+    _require_rest(clean, setup)
     at_rest = time.perf_counter() - start
     rounds = Rounds(setup, plan, store, estimates, clean, executor, progress)
     convergence = rounds.run(stopping, quantity)
@@ -176,6 +182,18 @@ def evaluate_rounds(
         seconds=at_rest + rounds.seconds,
         rows_computed=rounds.rows_computed,
     )
+
+
+def _require_rest(clean_ic: OutputsNQ, setup: Setup) -> None:
+    """An image at which the model fails by itself tells nothing of the shifts, so it is never left out unasked."""
+    failed = np.flatnonzero(~finite_rows(clean_ic))
+    if len(failed):
+        first = ", ".join(f"`{setup.source.names[i]}`" for i in failed[:3])
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        raise NumericalError(
+            f"the model gives NaN or infinity without any shift for {len(failed)} of {len(clean_ic)} images: {first}"
+            f"{more}; mend the model or leave these images out, since on_failure: drop leaves out shifted cases alone"
+        )
 
 
 def curve_arrays(found: Convergence) -> xr.Dataset:
@@ -201,3 +219,20 @@ def ending_facts(found: Convergence) -> dict[str, str | float | int]:
     limits = {"tolerance": found.tolerance, "budget": found.budget}
     known = {name: limit for name, limit in limits.items() if limit is not None}
     return {"ending": found.reason, "reason": found.text, **known}
+
+
+def failure_facts(found: Evaluated) -> dict[str, int]:
+    """What failed, as attributes of the arrays; empty where every evaluation gave numbers.
+
+    `n_failed` evaluations gave NaN or infinity; `n_dropped` of `n_drawn` blocks (rows of a plain design) were therefore
+    left out.
+    """
+    failed = int((~finite_rows(found.values)).sum())
+    if not failed:
+        return {}
+    indices, design = found.convergence.indices, found.setup.rows.design
+    return {
+        "n_failed": failed,
+        "n_dropped": indices.n_dropped,
+        "n_drawn": design.n_rows // design.rows_per_block,
+    }

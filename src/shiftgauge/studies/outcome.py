@@ -9,7 +9,9 @@ from typing import Any
 
 import xarray as xr
 
+from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.stopping import Stopping
+from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.evaluate.run import disagreement
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies import arrays as tables
@@ -35,7 +37,7 @@ def result_arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.D
     evaluator, source, space = setup.evaluator, setup.source, setup.space
     class_names, names = evaluator.classifier.class_names, evaluator.quantities
     theta, image, values = drawn(setup, found.values)
-    every_image = image_of_rows(setup)
+    every_image, ran = image_of_rows(setup), finite_rows(found.values)
     column = names.index(quantity)
     clean = found.clean[:, column]
     moved = affected(every_image, found.values[:, column], clean, smaller_is_worse=quantity != "cross_entropy")
@@ -45,7 +47,7 @@ def result_arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.D
             tables.index_arrays(indices),
             curve_arrays(found.convergence),
             tables.shift_arrays(space),
-            tables.image_arrays(source, class_names, found.clean, every_image, found.values, names),
+            tables.image_arrays(source, class_names, found.clean, every_image[ran], found.values[ran], names),
             tables.sample_arrays(space, theta, image, values, names),
             effects.gauge_arrays(indices, setup),
             effects.effect_arrays(indices, setup, found.values),
@@ -73,6 +75,7 @@ def facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
         "seed": setup.seed,
         "has_repeat": int(setup.inputs.repeat),
         "has_part": int(setup.inputs.has_image),
+        **({"residual": estimates.residual} if setup.estimator == "gpc" else {}),
     }
 
 
@@ -81,6 +84,8 @@ def plain_record(
 ) -> dict[str, Any]:
     """The arguments of the audit as they stand in `run.json`, where no configuration was given."""
     estimate = {"estimator": setup.estimator, "n_base": n_base, **asdict(stopping), **asdict(estimates)}
+    if isinstance(setup.rows.design, PickFreezeDesign):
+        estimate["replicates"] = setup.rows.design.replicates
     return {
         "model": dict(setup.evaluator.classifier.description),
         "shifts": {**setup.space.to_dict(), **setup.pipeline.describe(), "resolution": setup.options.resolution},

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 import xarray as xr
 
 from shiftgauge.evaluate.evaluator import Evaluator, Points
-from shiftgauge.evaluate.quantities import measure
+from shiftgauge.evaluate.quantities import finite_rows, measure_finite
 from shiftgauge.space import Space
 from shiftgauge.studies.arrays import texts
 from shiftgauge.types import Execution
@@ -56,6 +56,7 @@ def strips(evaluator: Evaluator, space: Space, execution: Execution, chosen: Seq
         `strip_predicted`, `strip_name`, `strip_label`.
     """
     levels = np.stack([_levels(space, i) for i in space.varying])
+    names = evaluator.classifier.class_names
     pictures, probability, predicted = [], [], []
     for image in chosen:
         for column, index in enumerate(space.varying):
@@ -65,9 +66,9 @@ def strips(evaluator: Evaluator, space: Space, execution: Execution, chosen: Seq
             pictures.append(small_rgb(evaluator.shifted(points), _STRIP_PIXELS))
             raw = evaluator.outputs(points, execution)
             labels = evaluator.source.labels[points.image_n]
-            probability.append(measure(raw, labels, evaluator.classifier.output_kind)[:, 0])
-            predicted.append([evaluator.classifier.class_names[k] for k in raw.argmax(axis=1)])
-    names = evaluator.classifier.class_names
+            probability.append(measure_finite(raw, labels, evaluator.classifier.output_kind)[:, 0])
+            known = zip(raw.argmax(axis=1), finite_rows(raw), strict=True)
+            predicted.append([names[k] if finite else "" for k, finite in known])
     shape = (len(chosen), space.n_varying, LEVELS)
     return xr.Dataset(
         {
@@ -89,11 +90,12 @@ def affected(image_n: np.ndarray, value_n: np.ndarray, clean_i: np.ndarray, *, s
 
     Args:
         image_n: Image of each row (N,).
-        value_n: The quantity of each row (N,).
+        value_n: The quantity of each row (N,); rows of NaN do not count.
         clean_i: The quantity of each image without any shift (n_images,).
         smaller_is_worse: Whether small values are the bad ones.
     """
-    n = len(clean_i)
+    n, known = len(clean_i), np.flatnonzero(np.isfinite(value_n))
+    image_n, value_n = image_n[known], value_n[known]
     count = np.bincount(image_n, minlength=n)
     change = np.bincount(image_n, np.abs(value_n - clean_i[image_n]), minlength=n) / np.maximum(count, 1)
     signed = value_n if smaller_is_worse else -value_n
@@ -103,6 +105,7 @@ def affected(image_n: np.ndarray, value_n: np.ndarray, clean_i: np.ndarray, *, s
     worst = np.full(n, -1)
     worst[seen] = by_image[first[seen]]
     value = np.where(seen, value_n[worst], np.nan)
+    worst[seen] = known[worst[seen]]
     order = np.argsort(np.where(seen, -change, np.inf), kind="stable")[: int(seen.sum())]
     return Affected(order=order, worst_row=worst, worst_value=value)
 

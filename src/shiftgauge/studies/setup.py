@@ -14,8 +14,9 @@ from shiftgauge.checks import require_in
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError, DataError, ModelError, SpaceError
 from shiftgauge.estimate.assisted import MIN_BASE
-from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
+from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.evaluate.evaluator import Evaluator
 from shiftgauge.evaluate.options import BlockOptions, ShiftOptions
 from shiftgauge.evaluate.origins import code_origin, library_origin
@@ -99,6 +100,8 @@ def prepare(
     quantity_of_interest: str,
     seed: int,
     blocks: BlockOptions | None = None,
+    replicates: int = REPLICATES,
+    on_failure: OnFailure = "raise",
 ) -> Setup:
     """Checks everything that can be checked without evaluating, then one batch of two, and returns the setup.
 
@@ -126,7 +129,7 @@ def prepare(
     chosen = chosen_images(source, images)
     repeat = pipeline.is_random and estimator != "gpc"
     inputs = Inputs(space=space, n_images=0 if chosen is not None else len(source), repeat=repeat)
-    rows = Rows(design=_design(estimator, inputs, n_base, second_order, seed), chosen=chosen)
+    rows = Rows(design=_design(estimator, inputs, n_base, second_order, seed, replicates), chosen=chosen)
     evaluator = Evaluator(
         classifier=classifier,
         source=source,
@@ -136,6 +139,7 @@ def prepare(
         classes=tuple(classes),
         native=options.resolution == "native",
         blocks=None if blocks is None else block_projection(classifier, blocks, seed),
+        on_failure=on_failure,
     )
     _try_out(evaluator, source, rows)
     return Setup(
@@ -191,13 +195,15 @@ def with_identities(space: Space) -> Space:
 
 
 def _design(
-    estimator: Estimator, inputs: Inputs, n_base: int, second_order: bool, seed: int
+    estimator: Estimator, inputs: Inputs, n_base: int, second_order: bool, seed: int, replicates: int
 ) -> PickFreezeDesign | PlainDesign:
     if estimator == "gpc":
+        if replicates != REPLICATES:
+            raise ConfigError(f"`replicates` belongs to the estimators assisted and pick_freeze, got {replicates}")
         return PlainDesign(inputs=inputs, n=n_base, seed=seed)
     if estimator == "assisted" and n_base < MIN_BASE:
         raise ConfigError(f"`n_base` must be at least {MIN_BASE} for the assisted estimator, got {n_base}; try 256")
-    return PickFreezeDesign(inputs=inputs, n_base=n_base, second_order=second_order, seed=seed)
+    return PickFreezeDesign(inputs=inputs, n_base=n_base, second_order=second_order, seed=seed, replicates=replicates)
 
 
 def _as_perturb(pipeline: ShiftPipeline) -> Any:

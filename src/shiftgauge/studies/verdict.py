@@ -112,7 +112,8 @@ def find_messages(arrays: xr.Dataset, skipped: int, disagreement: float | None =
     """
     q = str(arrays.attrs["quantity_of_interest"])
     forced = [] if disagreement is None else [_forced_message(disagreement)]
-    found = [*forced, *_surrogate_messages(arrays, q), *_interval_messages(arrays, q), *_data_messages(arrays, skipped)]
+    found = [*forced, *_failure_messages(arrays), *_surrogate_messages(arrays, q), *_interval_messages(arrays, q)]
+    found += _data_messages(arrays, skipped)
     order = {"alarm": 0, "caution": 1, "info": 2}
     return tuple(sorted(found, key=lambda m: order[m.level]))
 
@@ -197,6 +198,18 @@ def _forced_message(difference: float) -> Message:
         "float32 on a sample; leave the precision open to have that refused"
     )
     return Message(level="caution", code="forced_execution", text=text)
+
+
+def _failure_messages(arrays: xr.Dataset) -> list[Message]:
+    failed, drawn = (int(arrays.attrs.get(name, 0)) for name in ("n_failed", "n_drawn"))
+    if not failed:
+        return []
+    what = "rows" if arrays.attrs["estimator"] == "gpc" else "blocks"
+    text = (
+        f"In {failed:,} evaluation{'s' * (failed > 1)} the model gave NaN or infinity; {arrays.attrs['n_dropped']:,} "
+        f"of {drawn:,} {what} of the design that hold one were left out, so the indices are those of the cases that ran"
+    )
+    return [Message(level="caution", code="failed_runs", text=text)]
 
 
 def _surrogate_messages(arrays: xr.Dataset, q: str) -> list[Message]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shiftgauge.report.blocks.bars import Axis, bar
+from shiftgauge.report.blocks.method import addition_text, failure_fact
 from shiftgauge.report.format import duration, fixed, input_label, number, percent, with_unit
 from shiftgauge.report.read import Estimate, Quantity, Shown, estimate, pick, strings
 from shiftgauge.results.audit import AuditResult
@@ -58,6 +59,8 @@ def build_cost(result: AuditResult) -> dict[str, Any]:
     ]
     if _float(cost, "rows_from_store") > 0:
         facts.append(("Evaluations taken over from an earlier start", number(_float(cost, "rows_from_store"), 7)))
+    failed = failure_fact(result.arrays)
+    facts += [] if failed is None else [failed]
     trial = []
     for row in cost.get("trial") or []:
         trial.append(
@@ -116,6 +119,8 @@ def _formula(result: AuditResult, quantity: Quantity) -> str:
     if "surrogate_terms" in data:
         count = number(float(pick(data, "surrogate_terms", quantity=quantity.name)), 7)
         parts.append(f"{count} term{'s' * (count != '1')}")
+    added = addition_text(data, quantity.name)
+    parts += [f"explains {percent(quantity.share)}; {added}"] if added else []
     return ", ".join(p for p in parts if p)
 
 

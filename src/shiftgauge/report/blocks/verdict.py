@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from shiftgauge.report.blocks.method import method_text, surrogate_text
 from shiftgauge.report.format import clean, input_label, interval, number, percent, quantity_label
 from shiftgauge.report.read import Quantity, estimate, gauge_words, is_constant, is_unmoved, ranked, strings
 from shiftgauge.results.audit import AuditResult
@@ -16,11 +17,6 @@ TRUST: Final = {
     "alarm": "Do not rely on this result",
 }
 """What each level of a message says about the whole result."""
-_METHOD: Final = {
-    "assisted": "surrogate-assisted pick-freeze (corrected by the sample, so that it does not rest on the surrogate)",
-    "pick_freeze": "pick-freeze Monte Carlo",
-    "gpc": "polynomial chaos surrogate alone",
-}
 
 
 def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
@@ -37,7 +33,7 @@ def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
             for g in result.gates
         ],
         "passed": result.passed,
-        "measured": measured_text(result),
+        "measured": f"{measured_text(result)} {surrogate_text(result.arrays, quantity)}".strip(),
     }
 
 
@@ -69,10 +65,9 @@ def measured_text(result: AuditResult) -> str:
     at = result.arrays.attrs
     images, classes = int(at.get("n_images", 0)), int(at.get("n_classes", 0))
     which = "chosen images, one by one" if at.get("images_mode") == "fixed" else "images drawn at random for each trial"
-    method = _METHOD.get(str(at.get("estimator", "")), clean(at.get("estimator", "")))
     count = f"{images:,} image{'s' * (images != 1)} and {classes:,} classes, {which}"
     what = f"{clean(at.get('model_name', 'the classifier'))} on {clean(at.get('data_name', 'the data'))}"
-    return f"{what}. {count}; {method}; {percent(result.confidence_level, 0)} intervals."
+    return f"{what}. {count}; {method_text(result.arrays)}; {percent(result.confidence_level, 0)} intervals."
 
 
 def _figures(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
