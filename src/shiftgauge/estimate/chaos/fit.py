@@ -71,7 +71,8 @@ def fit_terms(bases: Sequence[Basis], indices: IndexSet, coordinates: FloatArray
         NumericalError: Not more points than terms, or points that do not determine all terms.
 
     References:
-        Blatman, G., Sudret, B. (2010). doi:10.1016/j.probengmech.2009.10.003
+        Blatman, G., Sudret, B. (2010). An adaptive algorithm to build up sparse polynomial chaos expansions for
+            stochastic finite element analysis. doi:10.1016/j.probengmech.2009.10.003
         Chapelle, O., Vapnik, V., Bengio, Y. (2002). Model selection for small sample regression.
             doi:10.1023/A:1013943418833
     """

@@ -15,7 +15,8 @@ def ishigami(a: float = 7.0, b: float = 0.1) -> ReferenceFunction:
     """sin x1 + a sin² x2 + b x3⁴ sin x1 on [-π, π]³: strongly curved, one interaction.
 
     References:
-        Ishigami, T., Homma, T. (1990). Uncertainty analysis of computer models. doi:10.1109/ISUMA.1990.151285
+        Ishigami, T., Homma, T. (1990). An importance quantification technique in uncertainty analysis for computer
+            models. doi:10.1109/ISUMA.1990.151285
     """
     return ReferenceFunction(
         name="ishigami",
@@ -57,7 +58,8 @@ def sobol_g(a: tuple[float, ...] = (0.0, 1.0, 4.5, 9.0, 99.0, 99.0, 99.0, 99.0))
     """∏ (|4 x_i - 2| + a_i) / (1 + a_i) on [0, 1]^d: kinked, with interactions of every order.
 
     References:
-        Saltelli, A., Sobol', I. M. (1995). About the use of rank transformation. doi:10.1016/0951-8320(95)00099-2
+        Saltelli, A., Sobol', I. M. (1995). About the use of rank transformation in sensitivity analysis of model
+            output. doi:10.1016/0951-8320(95)00099-2
     """
     weight = np.asarray(a, float)
     alone = 1 / (3 * (1 + weight) ** 2)
