@@ -44,6 +44,19 @@ def test_only_the_blocks_with_a_failed_run_are_left_out(estimator, value):
         assert (np.abs(getattr(found, name)[0] - getattr(ISHIGAMI, name)) < 3 * half + 0.01).all()
 
 
+def test_what_a_surrogate_makes_of_failed_cases_has_no_part_in_the_indices():
+    design = PickFreezeDesign(inputs=Inputs(space=ISHIGAMI.space), n_base=256)
+    theta = design.rows(0, design.n_rows).theta
+    y = ISHIGAMI.function(theta)[:, None]
+    y[theta[:, 0] > 2.5] = np.nan
+    plain, found = (
+        analyse(design, y, outputs=["y"], estimator=name, on_failure="drop") for name in ("pick_freeze", "assisted")
+    )
+    assert found.n_dropped > 20
+    assert np.array_equal(found.total_order_interval, plain.total_order_interval)
+    assert "surrogate_unused" in [s.code for s in found.status]
+
+
 def test_dropping_equals_the_textbook_sums_over_the_other_blocks():
     design, y = sample()
     found = pick_freeze(design, broken(design, y), outputs=["y"], on_failure="drop")

@@ -59,8 +59,9 @@ def assisted(
     intervals then hold the truth in 90 to 93 % of cases. Since the smooth part is exact, independent replicates of the
     design, which make its intervals fair, cost hardly any accuracy.
 
-    Where blocks are dropped, E T[h] is still taken over the whole space: the surrogate stands for the failed cases, the
-    sample corrects it on the others.
+    Where blocks are dropped, the sample alone gives the indices, as in `pick_freeze`: E T[h] over the cases that ran is
+    not known, and over the whole space it would rest on what the surrogate makes of the others, where it has seen
+    nothing. Curves drawn from the surrogate there are guesses for the same reason.
 
     Args:
         design: What was evaluated, with at least 20 blocks.
@@ -116,9 +117,11 @@ def assisted(
         )
     plain = PickFreezeMoments(design, values, outputs, on_failure)
     fit = _fit(plain, chaos or ChaosOptions(), default_features(design, image_features), n_folds)
-    points = ResidualPoints(inputs=design.inputs, bases=fit.bases, with_features=image_features is not None)
-    residuals = fit_residuals(design, _centred(plain), fit, points, surrogate=surrogate, kept=plain.kept)
-    source = AssistedMoments(plain, fit, weight, residuals, points)
+    source, residuals = plain, {}
+    if plain.kept.all():
+        points = ResidualPoints(inputs=design.inputs, bases=fit.bases, with_features=image_features is not None)
+        residuals = fit_residuals(design, _centred(plain), fit, points, surrogate=surrogate, kept=plain.kept)
+        source = AssistedMoments(plain, fit, weight, residuals, points)
     info = _information(plain, fit, residuals, outputs)
     return sobol_indices(
         source,
@@ -128,7 +131,7 @@ def assisted(
         confidence_level=confidence_level,
         seed=seed,
         surrogate=info,
-        status=_messages(info, outputs),
+        status=[*_messages(info, outputs), *_unaided(plain)],
     )
 
 
@@ -195,6 +198,16 @@ def _messages(info: SurrogateInfo, outputs: Sequence[str]) -> list[Status]:
         for q, name in enumerate(outputs)
         if info.q2[q] < GOOD_Q2
     ]
+
+
+def _unaided(plain: PickFreezeMoments) -> list[Status]:
+    if plain.kept.all():
+        return []
+    text = (
+        "since runs failed, the indices come from the sample without the surrogate, which knows nothing of the failed "
+        "cases, so that intervals are those of `pick_freeze`"
+    )
+    return [Status(level="info", code="surrogate_unused", message=text)]
 
 
 def _added(info: SurrogateInfo, q: int) -> str:

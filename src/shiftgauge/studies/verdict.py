@@ -204,10 +204,16 @@ def _failure_messages(arrays: xr.Dataset) -> list[Message]:
     failed, drawn = (int(arrays.attrs.get(name, 0)) for name in ("n_failed", "n_drawn"))
     if not failed:
         return []
-    what = "rows" if arrays.attrs["estimator"] == "gpc" else "blocks"
+    alone = arrays.attrs["estimator"] == "gpc"
+    what = "rows" if alone else "blocks"
+    meaning = (
+        "the surrogate speaks for such cases too, though it has seen none"
+        if alone
+        else "the indices are those of the cases that ran"
+    )
     text = (
         f"In {failed:,} evaluation{'s' * (failed > 1)} the model gave NaN or infinity; {arrays.attrs['n_dropped']:,} "
-        f"of {drawn:,} {what} of the design that hold one were left out, so the indices are those of the cases that ran"
+        f"of {drawn:,} {what} of the design that hold one were left out; {meaning}"
     )
     return [Message(level="caution", code="failed_runs", text=text)]
 
