@@ -202,6 +202,7 @@ def test_infinite_values_inside_the_network_name_the_image():
         preprocessing=Preprocessing(channels=1, height=8, width=8),
         device=torch.device("cpu"),
         classes=["dark", "bright"],
+        output_kind="logits",
     )
     shown = replace(e, classifier=c, blocks=block_projection(c, BlockOptions(names=["0"], directions=5), 0))
     shown = replace(shown, source=GreyImages((0.5, 0.0)))
