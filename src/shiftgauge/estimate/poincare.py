@@ -87,9 +87,9 @@ def stein_kernel(parameter: Parameter, value_n: FloatArray) -> FloatArray:
 
     References:
         Saumard, A. (2019). Weighted Poincaré inequalities, concentration inequalities and tail bounds related to Stein
-            kernels in dimension one. Bernoulli 25(4B), 3978-4006. arXiv:1804.03926
+            kernels in dimension one. Bernoulli 25. arXiv:1804.03926
         Song, S., Zhou, T., Wang, L., Kucherenko, S., Lu, Z. (2019). Derivative-based new upper bound of Sobol'
-            sensitivity measure. Reliability Engineering & System Safety 187, 142-148.
+            sensitivity measure. Reliability Engineering & System Safety 187.
     """
     o, x = continuous(parameter).options, np.asarray(value_n, float)
     weights: Mapping[str, Callable[[], FloatArray]] = {
