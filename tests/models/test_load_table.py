@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ConfigError, ModelError, NumericalError
-from shiftgauge.models.load_table import TableModelSpec, load_table_model
+from shiftgauge.models.load_table import load_table_model
 from shiftgauge.models.table_model import TableModel
+from shiftgauge.models.table_specification import TableModelSpec
 
 NAMES = ("a", "b", "c")
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
