@@ -47,7 +47,8 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.streaming import LinearFirst, stream_pick_freeze
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 best = np.inf
 for _ in range(REPEATS):
     start = time.perf_counter()

@@ -9,7 +9,8 @@ from scipy import stats
 from shiftgauge.distributions import DISTRIBUTIONS
 from shiftgauge.errors import SpaceError
 from shiftgauge.infer import space_from_table
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 CASES = {
     "uniform": ({"low": -90, "high": 90}, stats.uniform(-90, 180)),

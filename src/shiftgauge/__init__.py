@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
     from shiftgauge.infer import space_from_table
     from shiftgauge.models.load import load_model
+    from shiftgauge.parameter import Parameter
     from shiftgauge.results.audit import AuditResult
     from shiftgauge.results.table import TableAuditResult
     from shiftgauge.shifts.pipeline import ShiftPipeline
-    from shiftgauge.space import Parameter, Space
+    from shiftgauge.space import Space
     from shiftgauge.studies.audit import audit
     from shiftgauge.studies.reduction import Reduction
     from shiftgauge.studies.table_audit import audit_table
@@ -33,7 +34,7 @@ _HOMES = {
     "AuditResult": "shiftgauge.results.audit",
     "BlockOptions": "shiftgauge.evaluate.options",
     "ExecutionOptions": "shiftgauge.evaluate.options",
-    "Parameter": "shiftgauge.space",
+    "Parameter": "shiftgauge.parameter",
     "Reduction": "shiftgauge.studies.reduction",
     "ShiftOptions": "shiftgauge.evaluate.options",
     "ShiftPipeline": "shiftgauge.shifts.pipeline",

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from shiftgauge.errors import SpaceError
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 Rule = Literal["range", "quantiles", "nonzero"]
 

@@ -10,7 +10,8 @@ from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.reference import ISHIGAMI
 from shiftgauge.estimate.streaming import stream_pick_freeze
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 TABLES = ("first_order", "total_order", "second_order", "closed", "total_interaction")
 

@@ -7,7 +7,8 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.points import METHODS, unit_design
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 
 def space(n=3):

@@ -7,7 +7,8 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.effects import main_effect, response_surface
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.reference import ImageStudy, weld_polynomial
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 REFERENCE = weld_polynomial()
 DESIGN = PickFreezeDesign(inputs=Inputs(space=REFERENCE.space), n_base=2048)

@@ -5,7 +5,8 @@ import pytest
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.groups import group_columns, theta_columns, unit_columns
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 
 def _inputs(n_images: int = 0, repeat: bool = False) -> Inputs:

@@ -12,7 +12,8 @@ from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.points import METHODS
 from shiftgauge.estimate.reference import ISHIGAMI, sobol_g
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 TABLES = ("first_order", "total_order", "second_order", "closed", "total_interaction")
 INTERVALS = tuple(f"{name}_interval" for name in TABLES)

@@ -7,7 +7,8 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.reference import ISHIGAMI, linear_gaussian, rough_ishigami, sobol_g, weld_polynomial
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 UPPER = np.triu_indices(3, 1)
 

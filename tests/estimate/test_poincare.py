@@ -8,7 +8,7 @@ from scipy.special import jn_zeros
 
 from shiftgauge.errors import SpaceError
 from shiftgauge.estimate.poincare import poincare_constant, stein_kernel
-from shiftgauge.space import Parameter
+from shiftgauge.parameter import Parameter
 
 
 def parameter(distribution, **options):

@@ -10,7 +10,8 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.projected import projected_indices
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 D = 200
 SPACE = Space([Parameter(name=n, distribution="uniform", options={"low": -1, "high": 1}) for n in "abcd"])

@@ -12,7 +12,8 @@ from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.reference import ISHIGAMI
 from shiftgauge.estimate.streaming import LinearFirst, stream_pick_freeze
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 FIELDS = ("mean", "mean_interval", "variance", "first_order", "first_order_interval", "total_order_interval")
 PAIRS = ("total_interaction", "second_order", "closed_interval")

@@ -11,7 +11,8 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.moments import MomentLayout, pick_freeze_columns
 from shiftgauge.estimate.tails import Tails
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 OPTIONS = {
     "exponential": {"scale": 0.7, "low": 0},

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from shiftgauge.errors import ConfigError
+from shiftgauge.parameter import Parameter
 from shiftgauge.shifts.catalog import CATALOG, PRESETS, Preset, get, get_preset
 from shiftgauge.shifts.entries import STAGES
 from shiftgauge.shifts.steps import STEPS
-from shiftgauge.space import Parameter
 
 
 @pytest.mark.parametrize("shift", CATALOG.values(), ids=CATALOG.keys())

@@ -13,8 +13,9 @@ from scipy.special import expit
 from fakes import MeanClassifier
 from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError, SpaceError, StoreError
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
+from shiftgauge.parameter import Parameter
 from shiftgauge.results.audit import AuditResult
-from shiftgauge.space import Parameter, Space
+from shiftgauge.space import Space
 from shiftgauge.studies.audit import audit
 
 GREYS = np.array([0.3, 0.4, 0.5, 0.6])

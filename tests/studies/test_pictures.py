@@ -6,7 +6,8 @@ from scipy.special import expit
 
 from fakes import GreyImages, MeanClassifier, brighten
 from shiftgauge.evaluate.evaluator import Evaluator, Points
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 from shiftgauge.studies.pictures import LEVELS, affected, small_rgb, strips, thumbs
 from shiftgauge.types import Execution
 

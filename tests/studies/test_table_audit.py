@@ -7,8 +7,9 @@ import xarray as xr
 
 from shiftgauge.errors import ConfigError, DataError, NumericalError, SpaceError
 from shiftgauge.estimate.reference import ISHIGAMI
+from shiftgauge.parameter import Parameter
 from shiftgauge.results.table import TableAuditResult
-from shiftgauge.space import Parameter, Space
+from shiftgauge.space import Space
 from shiftgauge.studies.reduction import Reduction
 from shiftgauge.studies.table_audit import audit_table
 from shiftgauge.studies.table_measure import TableEstimate

@@ -97,7 +97,7 @@ def _preset(preset: Preset) -> Table:
 
 
 def _spread(name: str, entry: Mapping[str, Any]) -> str:
-    from shiftgauge.space import Parameter
+    from shiftgauge.parameter import Parameter
 
     return Parameter.from_dict(name, {**entry, "unit": get(name).unit}).describe()
 

@@ -32,7 +32,8 @@ class PlainDesign:
         seed: Whole number ≥ 0.
 
     Example:
-        >>> from shiftgauge.space import Parameter, Space
+        >>> from shiftgauge.parameter import Parameter
+        >>> from shiftgauge.space import Space
         >>> space = Space([Parameter(name="x", distribution="uniform", options={"low": 0, "high": 1})])
         >>> PlainDesign(inputs=Inputs(space=space), n=16).rows(3, 5).theta.shape
         (2, 1)
@@ -113,7 +114,8 @@ class PickFreezeDesign:
         ConfigError: Unknown method or input, an input in two groups, a number outside its range.
 
     Example:
-        >>> from shiftgauge.space import Parameter, Space
+        >>> from shiftgauge.parameter import Parameter
+        >>> from shiftgauge.space import Space
         >>> def limits(name): return Parameter(name=name, distribution="uniform", options={"low": 0, "high": 1})
         >>> design = PickFreezeDesign(inputs=Inputs(space=Space([limits("a"), limits("b")])), n_base=4)
         >>> design.n_rows, design.rows_per_block

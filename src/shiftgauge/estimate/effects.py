@@ -13,7 +13,7 @@ from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import IMAGE, REPEAT, Inputs
 from shiftgauge.estimate.moments import OnFailure, finite_rows
-from shiftgauge.space import Parameter
+from shiftgauge.parameter import Parameter
 from shiftgauge.types import FloatArray, OutputsNQ
 
 

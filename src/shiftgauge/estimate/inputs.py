@@ -8,7 +8,8 @@ import numpy as np
 
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, ThetaNP, UnitNP
 
 IMAGE: Final = "image"

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from shiftgauge.errors import SpaceError
 from shiftgauge.estimate.chaos.basis import PolynomialBasis, parameter_basis
-from shiftgauge.space import Parameter
+from shiftgauge.parameter import Parameter
 from shiftgauge.types import FloatArray
 
 _DEGREE: Final = 58

@@ -72,7 +72,8 @@ def projected_indices(indices: Indices, directions: int = 0) -> ProjectedIndices
         >>> from shiftgauge.estimate.designs import PickFreezeDesign
         >>> from shiftgauge.estimate.inputs import Inputs
         >>> from shiftgauge.estimate.pick_freeze import pick_freeze
-        >>> from shiftgauge.space import Parameter, Space
+        >>> from shiftgauge.parameter import Parameter
+        >>> from shiftgauge.space import Space
         >>> limits = {"low": -1, "high": 1}
         >>> space = Space([Parameter(name=name, distribution="uniform", options=limits) for name in "ab"])
         >>> design = PickFreezeDesign(inputs=Inputs(space=space), n_base=256)

@@ -11,7 +11,7 @@ from shiftgauge.estimate.chaos.basis import Basis, PolynomialBasis
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.moments import MomentLayout
-from shiftgauge.space import Parameter
+from shiftgauge.parameter import Parameter
 from shiftgauge.types import FloatArray
 
 _NODES: Final = 24
@@ -76,7 +76,8 @@ class Tails:
 
     Example:
         >>> from shiftgauge.estimate.chaos.basis import input_bases
-        >>> from shiftgauge.space import Parameter, Space
+        >>> from shiftgauge.parameter import Parameter
+        >>> from shiftgauge.space import Space
         >>> inputs = Inputs(space=Space([Parameter(name="x", distribution="exponential", options={"scale": 2})]))
         >>> tails = Tails(inputs=inputs, plain=input_bases(inputs, None, 0), edge=0.01)
         >>> tails.gram(0, 3).round(3)[3].tolist()  # far from 0 0 0 1

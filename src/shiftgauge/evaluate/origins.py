@@ -13,6 +13,7 @@ from shiftgauge.files import hash_bytes, hash_file
 _CODE: Final = ("data", "models", "shifts", "evaluate")
 _FILES: Final = (
     "space.py",
+    "parameter.py",
     "distributions.py",
     "random.py",
     "estimate/designs.py",

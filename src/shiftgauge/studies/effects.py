@@ -13,7 +13,7 @@ from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.effects import MainEffect, main_effect, response_surface
 from shiftgauge.estimate.gauge import GaugeTable, gauge_table
 from shiftgauge.estimate.result import Indices
-from shiftgauge.space import Parameter
+from shiftgauge.parameter import Parameter
 from shiftgauge.studies.arrays import texts
 from shiftgauge.studies.estimates import per_row
 from shiftgauge.studies.setup import Setup

@@ -9,8 +9,9 @@ import numpy as np
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError
+from shiftgauge.parameter import Parameter
 from shiftgauge.shifts.catalog import CATALOG, Preset, check_names, get, get_preset
-from shiftgauge.space import Parameter, Space
+from shiftgauge.space import Space
 
 Entry: TypeAlias = Mapping[str, Any] | Sequence[float] | float | None
 """A distribution with its options; (low, high) for uniform; a number for a fixed value; None to leave it out."""

@@ -11,7 +11,8 @@ from shiftgauge.estimate.chaos.basis import (
     table_basis,
 )
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 MARGINALS = {
     "uniform": {"low": -90, "high": 90},

@@ -7,7 +7,8 @@ from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.reference import ISHIGAMI, ImageStudy
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 THREE = Inputs(space=ISHIGAMI.space)
 EIGHT = Inputs(

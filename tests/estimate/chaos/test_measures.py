@@ -13,7 +13,8 @@ from shiftgauge.estimate.chaos.measures import basis_derivatives, chaos_measures
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.reference import ISHIGAMI, linear_gaussian, sobol_g
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 
 def measured(space, function, n, noise=0.0, seed=0, residual="misfit", **options):

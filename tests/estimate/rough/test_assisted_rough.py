@@ -12,7 +12,8 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.reference import ISHIGAMI, ImageStudy
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 LOW = ChaosOptions(degree=3)
 SQUARE = Space([Parameter(name=n, distribution="uniform", options={"low": 0, "high": 1}) for n in ("x", "y")])

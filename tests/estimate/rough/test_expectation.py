@@ -11,7 +11,8 @@ from shiftgauge.estimate.moments import MomentLayout
 from shiftgauge.estimate.rough.expectation import fresh_blocks, residual_expectations
 from shiftgauge.estimate.rough.points import ResidualPoints
 from shiftgauge.estimate.rough.search import ResidualFit
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 SPACE = Space([Parameter(name=n, distribution="uniform", options={"low": 0, "high": 1}) for n in ("x", "y")])
 LAYOUT = MomentLayout(d=2, second_order=True)

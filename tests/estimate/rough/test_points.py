@@ -5,7 +5,8 @@ from shiftgauge.estimate.chaos.basis import input_bases
 from shiftgauge.estimate.designs import PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.rough.points import ResidualPoints
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 
 SPACE = Space(
     [

@@ -9,7 +9,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from shiftgauge.errors import DataError, NumericalError
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.space import Parameter
+from shiftgauge.parameter import Parameter
 from shiftgauge.types import FloatArray
 
 MAX_DEGREE: Final = 60

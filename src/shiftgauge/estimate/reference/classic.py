@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from shiftgauge.estimate.reference.function import ReferenceFunction, uniform_space
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, ThetaNP
 
 

@@ -8,7 +8,8 @@ from math import comb
 import numpy as np
 
 from shiftgauge.errors import ConfigError
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, ThetaNP
 
 

@@ -7,7 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, ThetaNP
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from shiftgauge.estimate.inputs import DesignRows
+from shiftgauge.parameter import Parameter
 from shiftgauge.random import generator
-from shiftgauge.space import Parameter, Space
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray
 
 

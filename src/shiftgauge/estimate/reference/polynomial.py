@@ -8,7 +8,8 @@ import numpy as np
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.reference.function import ReferenceFunction
-from shiftgauge.space import Parameter, Space
+from shiftgauge.parameter import Parameter
+from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, ThetaNP
 
 
