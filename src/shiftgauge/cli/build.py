@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, DataSection, ModelSection, PreprocessingSection
+from shiftgauge.cli.estimate_section import ChaosSection
 from shiftgauge.cli.reader import LoadedConfig
 from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
 from shiftgauge.shifts.catalog import get, get_preset
@@ -102,19 +103,28 @@ def chaos_options(loaded: LoadedConfig) -> ChaosOptions:
     Raises:
         ConfigError: The terms and their degree do not agree; with file and line.
     """
+    estimate = loaded.config.estimate
+    with loaded.at("estimate", "chaos"):
+        return chaos_terms(estimate.chaos, estimate.degree)
+
+
+def chaos_terms(section: ChaosSection, degree: int | str = "auto") -> ChaosOptions:
+    """Builds the options of the surrogate's terms from their section.
+
+    Args:
+        section: The section `chaos`.
+        degree: What holds where the section leaves the degree open.
+    """
     from shiftgauge.estimate.chaos.candidates import ChaosOptions
 
-    estimate = loaded.config.estimate
-    given = estimate.chaos
-    with loaded.at("estimate", "chaos"):
-        return ChaosOptions(
-            terms=given.terms,
-            degree=_unless_auto(estimate.degree if given.degree == "auto" else given.degree),
-            interaction_order=given.interaction_order,
-            max_terms=given.max_terms,
-            q_norm=_first(given.q_norm, ChaosOptions.q_norm),
-            solver=given.solver,
-        )
+    return ChaosOptions(
+        terms=section.terms,
+        degree=_unless_auto(degree if section.degree == "auto" else section.degree),
+        interaction_order=section.interaction_order,
+        max_terms=section.max_terms,
+        q_norm=_first(section.q_norm, ChaosOptions.q_norm),
+        solver=section.solver,
+    )
 
 
 def build_parts(loaded: LoadedConfig, *, trust: bool) -> Parts:

@@ -136,32 +136,31 @@ class EstimateSection(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        from shiftgauge.estimate.assisted import MIN_BASE
-
-        if self.estimator == "assisted" and self.n_base < MIN_BASE:
-            low = 1 << (MIN_BASE - 1).bit_length()
-            raise ValueError(f"`n_base` must be ≥ {low} for the assisted estimator, got {self.n_base}; 512 is usual")
         if self.estimator == "gpc" and self.blocks != "none":
             raise ValueError("`blocks` needs the estimator assisted or pick_freeze, got gpc")
         if self.degree != "auto" and self.chaos.degree != "auto":
             raise ValueError("`degree` is short for `chaos.degree`; give one of them")
-        check_section(self.estimator, self.surrogate, self.chaos, self.replicates)
+        check_section(self.estimator, self.surrogate, self.chaos, self.replicates, self.n_base)
         return self
 
 
-def check_section(estimator: str, surrogate: str, chaos: ChaosSection, replicates: int) -> None:
-    """Refuses keys that the estimator would silently do without.
+def check_section(estimator: str, surrogate: str, chaos: ChaosSection, replicates: int, n_base: int) -> None:
+    """Refuses keys that the estimator cannot be served with, or would silently do without.
 
     Raises:
-        ValueError: A key that belongs to another estimator, or two or three replicates.
+        ValueError: A key that belongs to another estimator, two or three replicates, or too few base samples.
     """
     from shiftgauge.estimate.analysis import check_choices
+    from shiftgauge.estimate.assisted import MIN_BASE
     from shiftgauge.estimate.designs import FEWEST, REPLICATES
 
     try:
         check_choices(estimator, surrogate=surrogate, solver=chaos.solver, residual=chaos.residual)
     except ConfigError as error:
         raise ValueError(str(error)) from error
+    if estimator == "assisted" and n_base < MIN_BASE:
+        low = 1 << (MIN_BASE - 1).bit_length()
+        raise ValueError(f"`n_base` must be ≥ {low} for the assisted estimator, got {n_base}; 512 is usual")
     if 1 < replicates < FEWEST:
         raise ValueError(f"`replicates` must be 1 or at least {FEWEST}, got {replicates}; {REPLICATES} is usual")
     if estimator == "gpc" and replicates != REPLICATES:

@@ -51,6 +51,7 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
     Raises:
         ShiftgaugeError: Bad input; nothing has been written then.
     """
+    from shiftgauge.cli.build import chaos_terms
     from shiftgauge.data.table import read_table
     from shiftgauge.studies.reduction import Reduction
     from shiftgauge.studies.table_audit import audit_table, full_space
@@ -68,6 +69,7 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
         )
     low, high = config.space.quantiles
     options = TableEstimate(
+        estimator=at.estimator,
         n_base=at.n_base,
         second_order=at.second_order,
         method=at.method,
@@ -76,6 +78,10 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
         budget=at.budget,
         resamples=at.resamples,
         confidence_level=at.confidence_level,
+        chaos=chaos_terms(at.chaos),
+        surrogate=at.surrogate,
+        residual=at.chaos.residual,
+        on_failure=at.on_failure,
         seed=at.seed,
     )
     entries = config.space.parameters or None

@@ -6,6 +6,14 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from shiftgauge.cli.estimate_section import (
+    ON_FAILURE_TEXT,
+    SURROGATE_TEXT,
+    ChaosSection,
+    OnFailure,
+    Surrogate,
+    check_section,
+)
 from shiftgauge.cli.section import Section, Share
 
 SpaceEntry: TypeAlias = dict[str, Any] | Annotated[list[float], Field(min_length=2, max_length=2)] | float
@@ -80,6 +88,11 @@ class TableSpaceSection(Section):
 class TableEstimateSection(Section):
     """What is estimated, from how many evaluations."""
 
+    estimator: Literal["pick_freeze", "assisted", "gpc"] = Field(
+        default="pick_freeze",
+        description="pick_freeze: without a surrogate; assisted: sharpened by one, for models that are dear to "
+        "evaluate; gpc: the surrogate alone, from n_base evaluations.",
+    )
     n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
         default=4096,
         description="Base samples, best a power of two; there are n_base × (2 × inputs + 2) evaluations. With "
@@ -91,9 +104,14 @@ class TableEstimateSection(Section):
         default=16, description="Independent scramblings behind the intervals; 1 takes the bootstrap instead."
     )
     tolerance: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None, description="Double the design until every interval is within ± this."
+        default=None,
+        description="Double the design until the intervals of all first and total indices of every output are within "
+        "± this; those of pairs do not decide.",
     )
     budget: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Most evaluations while doubling.")
+    chaos: ChaosSection = Field(default_factory=ChaosSection, description="The polynomial terms of the surrogate.")
+    surrogate: Surrogate = Field(default="auto", description=SURROGATE_TEXT)
+    on_failure: OnFailure = Field(default="raise", description=ON_FAILURE_TEXT)
     resamples: Annotated[int, Field(ge=100, le=100_000)] = Field(
         default=1000, description="Bootstrap resamples, where the design has no replicates."
     )
@@ -103,6 +121,11 @@ class TableEstimateSection(Section):
     output: str | None = Field(default=None, description="Name of the output that the verdict is about.")
     derivatives: bool = Field(default=True, description="Statistics of slopes at the table's rows.")
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        check_section(self.estimator, self.surrogate, self.chaos, self.replicates, self.n_base)
+        return self
 
 
 class ReductionSection(Section):

@@ -53,8 +53,16 @@ class TableModel:
     module: nn.Module | None = None
     estimator: Any = None
 
-    def values(self, rows_np: FloatArray, on_batch: Callable[[int], None] | None = None) -> OutputsNQ:
+    def values(
+        self,
+        rows_np: FloatArray,
+        on_batch: Callable[[int], None] | None = None,
+        *,
+        require_finite: bool = True,
+    ) -> OutputsNQ:
         """Outputs (n, Q), in batches; `on_batch` is told the size of each.
+
+        Without `require_finite` a row for which the model gives NaN or infinity gives NaN throughout.
 
         Raises:
             ModelError: The model fails, or gives another shape than before.
@@ -64,7 +72,7 @@ class TableModel:
         parts = []
         for start in range(0, len(rows), BATCH_ROWS):
             batch = rows[start : start + BATCH_ROWS]
-            parts.append(self._batch(batch))
+            parts.append(self._batch(batch, require_finite))
             if on_batch is not None:
                 on_batch(len(batch))
         return np.concatenate(parts) if parts else np.empty((0, len(self.outputs)))
@@ -84,18 +92,20 @@ class TableModel:
             after.append(b)
         return np.concatenate(first), np.concatenate(after)
 
-    def _batch(self, batch: FloatArray) -> OutputsNQ:
+    def _batch(self, batch: FloatArray, require_finite: bool) -> OutputsNQ:
         raw = call_model(self.predict, batch)
-        found = shaped(raw, self.form)
+        with np.errstate(invalid="ignore"):  # infinite logits
+            found = shaped(raw, self.form)
         if found.shape[1] != len(self.outputs):
             raise ModelError(f"the model gives {found.shape[1]} outputs for this batch, {len(self.outputs)} before")
-        if not np.isfinite(found).all():
-            row = int(np.argmax(~np.isfinite(found).all(axis=1)))
-            where = ", ".join(f"{v:.6g}" for v in batch[row])
+        failed = np.asarray(~np.isfinite(found).all(axis=1))
+        if failed.any() and require_finite:
+            where = ", ".join(f"{v:.6g}" for v in batch[int(np.argmax(failed))])
             raise NumericalError(
-                f"the model gives NaN or infinity for the row ({where}); check the model there, or narrow the space"
+                f"the model gives NaN or infinity for the row ({where}); check the model there, narrow the space, or "
+                "leave such cases out with on_failure: drop"
             )
-        return found
+        return np.where(failed[:, None], np.nan, found) if failed.any() else found
 
     def _differentiate(self, module: nn.Module, rows: FloatArray, second: bool) -> tuple[FloatArray, FloatArray]:
         n, p, q = len(rows), rows.shape[1], len(self.outputs)

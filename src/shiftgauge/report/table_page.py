@@ -8,10 +8,11 @@ from typing import Any
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import indices, record, table
 from shiftgauge.report.blocks.curves import build_curves
-from shiftgauge.report.blocks.verdict import TRUST
+from shiftgauge.report.blocks.method import method_text, surrogate_text
+from shiftgauge.report.blocks.verdict import TRUST, alarm_text
 from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, number, percent
-from shiftgauge.report.read import main_quantity, quantities
+from shiftgauge.report.read import Quantity, main_quantity, quantities
 from shiftgauge.results.table import TableAuditResult
 
 
@@ -33,13 +34,14 @@ def render_table_page(result: TableAuditResult) -> str:
         "quantities": shown,
         "several": len(shown) > 1,
         "notes": {q.key: "" for q in shown},
-        "verdict": _verdict(result, table.build_table_figures(result, main)),
+        "verdict": _verdict(result, main),
         "space": table.build_table_space(result),
         "indices": indices.build(result, shown),
         "interactions": indices.build_interactions(result, shown),
         "curves": build_curves(result, shown),
         "derivatives": table.build_derivatives(result, shown),
         "reduction": table.build_reduction(result),
+        "surrogate": record.build_surrogate(result, shown),
         "cost": table.build_table_cost(result),
         "provenance": record.build_provenance(result),
     }
@@ -53,7 +55,7 @@ def measured_sentence(result: TableAuditResult) -> str:
     what = f"{clean(at.get('model_name', 'the model'))} on {clean(at.get('data_name', 'the table'))}"
     rows, inputs = f"{int(at.get('n_rows', 0)):,}", result.arrays.sizes["input"]
     level = percent(result.confidence_level, 0)
-    return f"{what}. {rows} rows, {inputs} inputs that vary; pick-freeze Monte Carlo; {level} intervals."
+    return f"{what}. {rows} rows, {inputs} inputs that vary; {method_text(result.arrays)}; {level} intervals."
 
 
 _SECTIONS = (
@@ -64,23 +66,24 @@ _SECTIONS = (
     ("convergence", "Convergence", "curves"),
     ("derivatives", "Slopes over the data", "derivatives"),
     ("reduction", "Fewer inputs", "reduction"),
+    ("surrogate", "Surrogate quality", "surrogate"),
     ("cost", "Cost", None),
     ("provenance", "Provenance", None),
 )
 
 
-def _verdict(result: TableAuditResult, figures: list[dict[str, str]]) -> dict[str, Any]:
+def _verdict(result: TableAuditResult, quantity: Quantity) -> dict[str, Any]:
     return {
         "headline": result.headline,
         "level": result.level,
         "trust": TRUST[result.level],
         "messages": result.messages,
-        "alarm": None,
-        "figures": figures,
+        "alarm": None if quantity.factual else alarm_text(quantity),
+        "figures": table.build_table_figures(result, quantity),
         "gates": [
             {"name": g.name, "limit": number(g.limit), "value": number(g.value), "passed": g.passed, "text": g.text}
             for g in result.gates
         ],
         "passed": result.passed,
-        "measured": measured_sentence(result),
+        "measured": f"{measured_sentence(result)} {surrogate_text(result.arrays, quantity)}".strip(),
     }

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shiftgauge.report.blocks.method import failure_fact, surrogate_text
 from shiftgauge.report.blocks.table import build_reduction, build_table_cost
 from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.format import clean, fixed, input_label, interval, shorten
@@ -28,7 +29,8 @@ def table_summary(result: TableAuditResult) -> RenderableType:
         line((f"{TRUST[level]}.", STYLE[level])),
     ]
     parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    parts += [line((measured_sentence(result), "dim")), Text("")]
+    explained = surrogate_text(result.arrays, main_quantity(result))
+    parts += [line((f"{measured_sentence(result)} {explained}".strip(), "dim")), Text("")]
     if result.gates:
         parts.append(line(("Gates", "bold")))
         for gate in result.gates:
@@ -37,7 +39,9 @@ def table_summary(result: TableAuditResult) -> RenderableType:
         parts.append(Text(""))
     parts += [*_indices(result), Text(""), *_reduction(result)]
     facts = dict(build_table_cost(result)["facts"])
-    cost = f"{facts['Evaluations of the model']} evaluations, {facts['Time']}"
+    failed = failure_fact(result.arrays)
+    some = "" if failed is None else f" {failed[1].partition(' ')[0]} failed,"
+    cost = f"{facts['Evaluations of the model']} evaluations,{some} {facts['Time']}"
     return Group(*parts, line(("Cost: ", "bold"), (cost, "")))
 
 

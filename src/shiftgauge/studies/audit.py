@@ -195,7 +195,7 @@ def audit(
         setup = found.setup
         arrays = result_arrays(found, estimates, quantity_of_interest)
         known = facts(setup, estimates, quantity_of_interest) | ending_facts(found.convergence)
-        known |= failure_facts(found)
+        known |= failure_facts(found.values, found.convergence.indices, setup.rows.design)
         arrays.attrs |= known | {"title": title or f"Audit of {known['model_name']}", "data_name": data_name}
         config = record or plain_record(setup, estimates, stopping, n_base, limits)
         result = audit_result(found, arrays, limits, config, started)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.convergence import resized
+from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
@@ -221,16 +222,15 @@ def ending_facts(found: Convergence) -> dict[str, str | float | int]:
     return {"ending": found.reason, "reason": found.text, **known}
 
 
-def failure_facts(found: Evaluated) -> dict[str, int]:
+def failure_facts(values: OutputsNQ, indices: Indices, design: PickFreezeDesign | PlainDesign) -> dict[str, int]:
     """What failed, as attributes of the arrays; empty where every evaluation gave numbers.
 
     `n_failed` evaluations gave NaN or infinity; `n_dropped` of `n_drawn` blocks (rows of a plain design) were therefore
     left out.
     """
-    failed = int((~finite_rows(found.values)).sum())
+    failed = int((~finite_rows(values)).sum())
     if not failed:
         return {}
-    indices, design = found.convergence.indices, found.setup.rows.design
     return {
         "n_failed": failed,
         "n_dropped": indices.n_dropped,

@@ -15,6 +15,7 @@ from shiftgauge.checks import require_in
 from shiftgauge.data.table import TableDataset
 from shiftgauge.errors import ConfigError, SpaceError
 from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.infer import Rule
 from shiftgauge.models.load_table import load_table_model
 from shiftgauge.models.table_model import TableModel
@@ -22,6 +23,7 @@ from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.table import TableAuditResult
 from shiftgauge.space import Space
+from shiftgauge.studies.growth import failure_facts
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.reduction import Reduction, retrain
 from shiftgauge.studies.table_data import (
@@ -119,15 +121,15 @@ def audit_table(
         [
             index_arrays(measured.convergence),
             feature_arrays(table, full),
-            derivative_arrays(loaded, table, full, options.seed) if derivatives else xr.Dataset(),
+            derivative_arrays(loaded, table, full, options) if derivatives else xr.Dataset(),
         ],
         join="outer",
     )
     if reduction is not None:
         ranked = ranked_inputs(measured.indices, quantity)
         arrays = arrays.merge(retrain(loaded.estimator, table, ranked, reduction, seed=options.seed))
-    rest = loaded.values(table.values)
-    arrays["data_mean"] = ("quantity", rest.mean(axis=0))
+    rest = loaded.values(table.values, require_finite=options.on_failure == "raise")
+    arrays["data_mean"] = ("quantity", rest[finite_rows(rest)].mean(axis=0))
     correlation = strongest_correlation(table)
     arrays.attrs |= {
         "title": title or "Audit of a tabular model",
@@ -135,7 +137,7 @@ def audit_table(
         "model_name": model_label(loaded),
         "quantity_of_interest": quantity,
         "confidence_level": options.confidence_level,
-        "estimator": "pick_freeze",
+        "estimator": options.estimator,
         "rule": "given" if space is not None and set(full.names) <= set(_given(space)) else rule,
         "rule_text": _rule_text(space, full, rule, quantiles),
         "n_rows": len(table),
@@ -145,6 +147,8 @@ def audit_table(
         "correlation_of": " and ".join(correlation[1:]),
         "reason": measured.convergence.text,
         "seed": options.seed,
+        **({"residual": options.residual} if options.estimator == "gpc" else {}),
+        **failure_facts(measured.values, measured.indices, measured.design),
     }
     result = TableAuditResult(
         config=record or _record(loaded, full, options, limits, reduction),

@@ -129,16 +129,17 @@ def accuracy(model: TableModel, table: TableDataset, values_nq: OutputsNQ) -> fl
     """Share of the rows whose class the model names; NaN where outputs and classes cannot be matched.
 
     One output in [0, 1] is the probability of the second class in sorted order, or of the class that bears its name;
-    several outputs are matched by name, else by number.
+    several outputs are matched by name, else by number. A row at which the model gives NaN is not named rightly.
     """
-    classes = table.class_names
+    classes, ran = table.class_names, np.isfinite(values_nq).all(axis=1)
+    known = values_nq[ran]
     outputs = tuple(n[12:-1] if n.startswith("probability[") else n for n in model.outputs)
-    if len(classes) < 2:
+    if len(classes) < 2 or not len(known):
         return float("nan")
-    if len(outputs) == 1 and len(classes) == 2 and values_nq.min() >= 0 and values_nq.max() <= 1:
+    if len(outputs) == 1 and len(classes) == 2 and known.min() >= 0 and known.max() <= 1:
         positive = classes.index(outputs[0]) if outputs[0] in classes else 1
-        return float(((values_nq[:, 0] >= 0.5) == (table.labels == positive)).mean())
+        return float((((values_nq[:, 0] >= 0.5) == (table.labels == positive)) & ran).mean())
     if len(outputs) == len(classes) and set(outputs) == set(classes):
         named = np.array([classes.index(name) for name in outputs])
-        return float((named[values_nq.argmax(axis=1)] == table.labels).mean())
+        return float(((named[values_nq.argmax(axis=1)] == table.labels) & ran).mean())
     return float("nan")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from shiftgauge.data.table import TableDataset
-from shiftgauge.errors import ModelError
+from shiftgauge.errors import ModelError, NumericalError
 from shiftgauge.estimate.partials import PartialStatistics, central_differences, partial_statistics
 from shiftgauge.models.table_model import TableModel
 from shiftgauge.random import generator
 from shiftgauge.space import Space
+from shiftgauge.studies.table_measure import TableEstimate
 from shiftgauge.types import FloatArray
 
 _MOST_SECOND: Final = 40
@@ -21,12 +24,15 @@ _MOST_ROWS: Final = 2000
 """Most rows of the table that are differentiated."""
 
 
-def derivative_arrays(model: TableModel, table: TableDataset, space: Space, seed: int) -> xr.Dataset:
-    """The derivative statistics over the table's rows, at most 2,000 of them, drawn with the seed."""
+def derivative_arrays(model: TableModel, table: TableDataset, space: Space, options: TableEstimate) -> xr.Dataset:
+    """The derivative statistics over the table's rows, at most 2,000 of them, drawn with the seed.
+
+    Where failures are dropped, a row at which a derivative is not finite is left out.
+    """
     rows = table.values
     if len(rows) > _MOST_ROWS:
-        rows = rows[np.sort(generator(seed, "derivatives").permutation(len(rows))[:_MOST_ROWS])]
-    found = partials(model, rows, scale_of_features(table, space))
+        rows = rows[np.sort(generator(options.seed, "derivatives").permutation(len(rows))[:_MOST_ROWS])]
+    found = partials(model, rows, scale_of_features(table, space), drop=options.on_failure == "drop")
     first, pair = ("quantity", "feature"), ("quantity", "feature", "feature_2")
     names, arrays = list(table.feature_names), {}
     for kind in ("mean", "std", "mean_square"):
@@ -39,16 +45,29 @@ def derivative_arrays(model: TableModel, table: TableDataset, space: Space, seed
     return xr.Dataset(arrays, coordinates).assign({k: ((), v) for k, v in facts.items()})
 
 
-def partials(model: TableModel, rows: FloatArray, scale: FloatArray) -> PartialStatistics:
-    """Derivative statistics of a model over rows, by autograd where there is a network that allows it."""
-    second = rows.shape[1] <= _MOST_SECOND
+def partials(model: TableModel, rows: FloatArray, scale: FloatArray, *, drop: bool = False) -> PartialStatistics:
+    """Derivative statistics of a model over rows, by autograd where there is a network that allows it.
+
+    Raises:
+        NumericalError: The model gives NaN or infinity; with `drop`, so near every row.
+    """
+    second, way = rows.shape[1] <= _MOST_SECOND, "automatic differentiation"
+    found = None
     if model.module is not None:
-        try:
-            return partial_statistics(*model.derivatives(rows, second=second), way="automatic differentiation")
-        except ModelError:
-            pass  # a network with steps that autograd does not know; differences do
-    found = central_differences(model.values, rows, scale, second=second)
-    return partial_statistics(*found, way="central differences")
+        with contextlib.suppress(ModelError):  # a network with steps that autograd does not know; differences do
+            found = model.derivatives(rows, second=second)
+    if found is None:
+        way, values = "central differences", partial(model.values, require_finite=not drop)
+        found = central_differences(values, rows, scale, second=second)
+    first, after = found
+    if drop:
+        finite = np.isfinite(first.reshape(len(first), -1)).all(axis=1)
+        if len(after):
+            finite &= np.isfinite(after.reshape(len(after), -1)).all(axis=1)
+        if not finite.any():
+            raise NumericalError("the model fails beside every row of the table; set `derivatives` to false")
+        first, after = first[finite], after[finite] if len(after) else after
+    return partial_statistics(first, after, way=way)
 
 
 def scale_of_features(table: TableDataset, space: Space) -> FloatArray:

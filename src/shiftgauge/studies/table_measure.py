@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int
-from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign
+from shiftgauge.errors import ConfigError
+from shiftgauge.estimate.analysis import Estimator, analyse, check_choices
+from shiftgauge.estimate.assisted import MIN_BASE
+from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
+from shiftgauge.estimate.chaos.intervals import Residual
+from shiftgauge.estimate.convergence import resized
+from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.estimate.pick_freeze import pick_freeze
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
 from shiftgauge.evaluate.progress import Advance
 from shiftgauge.models.table_model import TableModel
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
+from shiftgauge.studies import arrays
+from shiftgauge.studies.growth import curve_arrays
 from shiftgauge.types import OutputsNQ
 
 _CHUNK: Final = 1 << 17
@@ -33,21 +42,28 @@ class TableEstimate:
     """How the indices of a table audit are estimated.
 
     Args:
-        n_base: Base samples, best a power of two; the cost is n_base · (2d + 2) evaluations, or n_base · (d + 2)
-            without second order. The first round where the design grows.
+        estimator: `pick_freeze`, `assisted` (sharpened by a surrogate) or `gpc` (the surrogate alone).
+        n_base: Base samples, best a power of two; the cost is n_base · (2d + 2) evaluations, n_base · (d + 2) without
+            second order, n_base for `gpc`. The first round where the design grows.
         second_order: Estimate the share of every pair as well.
         method: `sobol`, `halton` or `random`: designs whose first part is a design of its own.
         replicates: Independent scramblings behind the intervals, 1 (bootstrap) or ≥ 4.
-        tolerance: Double the design until every interval's half-width is within this; None: the size is given.
+        tolerance: Double the design until every interval's half-width, of first and total index of every output, is
+            within this; None: the size is given.
         budget: Most evaluations while doubling.
         resamples: Bootstrap resamples where there are no replicates.
         confidence_level: Of every interval.
+        chaos: Terms of the surrogate, and for `gpc` the solver that picks them. Default: chosen.
+        surrogate: What `assisted` may add to its polynomial: `auto`, `chaos` for nothing, `gp` or `trees`.
+        residual: What the surrogate of `gpc` leaves over: `misfit` or `noise`.
+        on_failure: What to do where the model gives NaN or infinity: `raise`, or `drop` the blocks that hold a case.
         seed: Decides the design, the bootstrap, the rows differentiated and the splits of retraining.
 
     Raises:
         ConfigError: A value outside its range.
     """
 
+    estimator: Estimator = "pick_freeze"
     n_base: int = 4096
     second_order: bool = True
     method: str = "sobol"
@@ -56,10 +72,25 @@ class TableEstimate:
     budget: int | None = None
     resamples: int = 1000
     confidence_level: float = 0.95
+    chaos: ChaosOptions | None = None
+    surrogate: Surrogate = "auto"
+    residual: Residual = "misfit"
+    on_failure: OnFailure = "raise"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_choices(
+            self.estimator,
+            surrogate=self.surrogate,
+            solver=(self.chaos or ChaosOptions()).solver,
+            residual=self.residual,
+            on_failure=self.on_failure,
+        )
         require_positive_int("n_base", self.n_base, low=2)
+        if self.estimator == "assisted" and self.n_base < MIN_BASE:
+            raise ConfigError(f"`n_base` must be at least {MIN_BASE} for the assisted estimator, got {self.n_base}")
+        if self.estimator == "gpc" and self.replicates != REPLICATES:
+            raise ConfigError(f"`replicates` belongs to the estimators assisted and pick_freeze, got {self.replicates}")
         require_in("design", self.method, ("sobol", "halton", "random"))
         check_resampling(self.resamples, self.confidence_level)
         check_seed(self.seed)
@@ -82,7 +113,7 @@ class Measured:
         seconds: Time of design, evaluation and estimates.
     """
 
-    design: PickFreezeDesign
+    design: PickFreezeDesign | PlainDesign
     values: OutputsNQ
     convergence: Convergence
     seconds: float
@@ -96,27 +127,26 @@ class Measured:
 def measure_table(model: TableModel, space: Space, options: TableEstimate, advance: Advance) -> Measured:
     """Evaluates a design of the space on a model, growing it where that is asked for, and estimates all indices."""
     start = time.perf_counter()
-    design = PickFreezeDesign(
-        inputs=Inputs(space=space),
-        n_base=options.n_base,
-        second_order=options.second_order,
-        method=options.method,
-        seed=options.seed,
-        replicates=options.replicates,
-    )
+    design = _design(space, options)
+    check_chaos(design.inputs, options.chaos, n_rows=design.n_rows, estimator=options.estimator)
     held = np.empty((0, len(model.outputs)))
 
     def measure(n: int) -> Indices:
         nonlocal held
-        part = replace(design, n_base=n)
-        held = grown(model, part, held, advance)
-        return pick_freeze(
+        part, whole = resized(design, n), options.stopping.wanted or n == options.n_base
+        held = grown(model, part, held, advance, require_finite=options.on_failure == "raise")
+        return analyse(
             part,
             held[: part.n_rows],
             outputs=model.outputs,
+            estimator=options.estimator,
+            chaos=options.chaos,
             resamples=options.resamples,
             confidence_level=options.confidence_level,
             seed=options.seed,
+            on_failure=options.on_failure,
+            surrogate=options.surrogate if whole else "chaos",
+            residual=options.residual,
         )
 
     if options.stopping.wanted:
@@ -124,11 +154,32 @@ def measure_table(model: TableModel, space: Space, options: TableEstimate, advan
     else:
         points = max((options.n_base // _FIRST_POINT).bit_length(), 1)
         found = look_back(measure, options.n_base, points=points)
-    final = replace(design, n_base=found.indices.n_base)
+    final = resized(design, len(held) // design.rows_per_block)
     return Measured(design=final, values=held, convergence=found, seconds=time.perf_counter() - start)
 
 
-def grown(model: TableModel, design: PickFreezeDesign, held: OutputsNQ, advance: Advance) -> OutputsNQ:
+def _design(space: Space, options: TableEstimate) -> PickFreezeDesign | PlainDesign:
+    inputs = Inputs(space=space)
+    if options.estimator == "gpc":
+        return PlainDesign(inputs=inputs, n=options.n_base, method=options.method, seed=options.seed)
+    return PickFreezeDesign(
+        inputs=inputs,
+        n_base=options.n_base,
+        second_order=options.second_order,
+        method=options.method,
+        seed=options.seed,
+        replicates=options.replicates,
+    )
+
+
+def grown(
+    model: TableModel,
+    design: PickFreezeDesign | PlainDesign,
+    held: OutputsNQ,
+    advance: Advance,
+    *,
+    require_finite: bool = True,
+) -> OutputsNQ:
     """Values of a design of which the first rows are known; the design is never held as a whole."""
     if len(held) >= design.n_rows:
         return held
@@ -137,38 +188,14 @@ def grown(model: TableModel, design: PickFreezeDesign, held: OutputsNQ, advance:
     step = max(_CHUNK // design.rows_per_block, 1) * design.rows_per_block
     for start in range(len(held), design.n_rows, step):
         stop = min(start + step, design.n_rows)
-        out[start:stop] = model.values(design.rows(start, stop).theta)
+        out[start:stop] = model.values(design.rows(start, stop).theta, require_finite=require_finite)
         advance(stop, design.n_rows)
     return out
 
 
 def index_arrays(convergence: Convergence) -> xr.Dataset:
-    """The arrays of indices and of their curve."""
-    indices, curve = convergence.indices, convergence.curve
-    both = ("bound", ["low", "high"])
-    index, pair = ("quantity", "input"), ("quantity", "input", "input_2")
-    found: dict[str, Any] = {
-        "mean": ("quantity", indices.mean),
-        "mean_interval": (("quantity", "bound"), indices.mean_interval),
-        "variance": ("quantity", indices.variance),
-        "variance_interval": (("quantity", "bound"), indices.variance_interval),
-    }
-    for name, axes in (
-        ("first_order", index),
-        ("total_order", index),
-        ("second_order", pair),
-        ("total_interaction", pair),
-    ):
-        if getattr(indices, name) is not None:
-            found[name] = (axes, getattr(indices, name))
-            found[f"{name}_interval"] = ((*axes, "bound"), getattr(indices, f"{name}_interval"))
-    for name in ("first_order", "total_order"):
-        for suffix, axes in (("", index), ("_interval", (*index, "bound"))):
-            stacked = np.stack([getattr(point, name + suffix) for point in curve])
-            found[f"curve_{name}{suffix}"] = (("n_base", *axes), stacked)
-    names = list(indices.names)
-    coordinates = {"quantity": list(indices.outputs), "input": names, "input_2": names, both[0]: both[1]}
-    return xr.Dataset(found, {**coordinates, "n_base": [point.n_base for point in curve]})
+    """The arrays of indices, of their surrogate where there is one, and of their curve."""
+    return xr.merge([arrays.index_arrays(convergence.indices), curve_arrays(convergence)], join="outer")
 
 
 def ranked_inputs(indices: Indices, quantity: str) -> list[str]:

@@ -11,7 +11,9 @@ import xarray as xr
 from shiftgauge.checks import require_in, require_range, unknown_name
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.result import Indices
+from shiftgauge.results.audit import is_factual
 from shiftgauge.results.status import Gate, Message
+from shiftgauge.studies.verdict import failure_messages, readable
 
 GATES: Final = ("min_accuracy", "max_total_order", "max_first_order")
 _WIDE: Final = 0.05
@@ -54,6 +56,12 @@ def table_headline(arrays: xr.Dataset) -> str:
     total = arrays["total_order"].sel(quantity=q)
     if not np.isfinite(total.values).any():
         return f"{_output(q)} did not change anywhere in the space: no sensitivity can be stated."
+    if not is_factual(arrays, q):
+        share = max(float(arrays["surrogate_share"].sel(quantity=q)), 0)
+        return (
+            f"No index can be stated: the surrogate alone explains {share:.0%} of the variance of {readable(q)}; use "
+            "estimator: assisted or pick_freeze."
+        )
     ranked = [str(total["input"].values[i]) for i in np.argsort(-total.values)]
     named = [f"{_words(n)} ({float(total.sel(input=n)):.2f})" for n in ranked[:3]]
     lead = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
@@ -69,7 +77,7 @@ def table_headline(arrays: xr.Dataset) -> str:
 
 def find_table_messages(arrays: xr.Dataset, indices: Indices) -> tuple[Message, ...]:
     """Says what a reader must know before relying on the result, most serious first."""
-    found = [*_constant(arrays), *_status(indices), *_width(arrays), *_independence(arrays), *_zeros(arrays)]
+    found = [*_constant(arrays), *failure_messages(arrays), *_status(indices), *_width(arrays), *_independence(arrays), *_zeros(arrays)]
     found += [*_accuracy(arrays), *_steps(arrays), *_reduction(arrays)]
     order = {"alarm": 0, "caution": 1, "info": 2}
     return tuple(sorted(found, key=lambda m: order[m.level]))
@@ -85,6 +93,9 @@ def _judge(name: str, limit: float, arrays: xr.Dataset) -> Gate:
         value = float(arrays[word].sel(quantity=q, input=key))
         label = f"the {word.split('_')[0]} index of {_words(key)}"
     floor = kind == "min_accuracy"
+    if not floor and not is_factual(arrays, str(arrays.attrs["quantity_of_interest"])):
+        text = f"{label} cannot be established: the surrogate alone explains too little of the variance"
+        return Gate(name=name, limit=limit, value=value, passed=False, text=text)
     passed = bool(np.isfinite(value) and (value >= limit if floor else value <= limit))
     verb = ("reaches" if passed else "misses") if floor else ("keeps" if passed else "exceeds")
     shown = f"is {value:.3g}" if np.isfinite(value) else "is not defined"
@@ -109,7 +120,7 @@ def _constant(arrays: xr.Dataset) -> list[Message]:
 
 def _status(indices: Indices) -> list[Message]:
     levels: Any = {"info": "info", "warning": "caution", "error": "alarm"}
-    skipped = ("constant_output", "wide_interval")
+    skipped = ("constant_output", "wide_interval", "wide_intervals", "dropped_blocks", "dropped_rows")
     return [
         Message(level=levels[s.level], code=s.code, text=s.message[0].upper() + s.message[1:])
         for s in indices.status

@@ -112,7 +112,7 @@ def find_messages(arrays: xr.Dataset, skipped: int, disagreement: float | None =
     """
     q = str(arrays.attrs["quantity_of_interest"])
     forced = [] if disagreement is None else [_forced_message(disagreement)]
-    found = [*forced, *_failure_messages(arrays), *_surrogate_messages(arrays, q), *_interval_messages(arrays, q)]
+    found = [*forced, *failure_messages(arrays), *_surrogate_messages(arrays, q), *_interval_messages(arrays, q)]
     found += _data_messages(arrays, skipped)
     order = {"alarm": 0, "caution": 1, "info": 2}
     return tuple(sorted(found, key=lambda m: order[m.level]))
@@ -200,7 +200,8 @@ def _forced_message(difference: float) -> Message:
     return Message(level="caution", code="forced_execution", text=text)
 
 
-def _failure_messages(arrays: xr.Dataset) -> list[Message]:
+def failure_messages(arrays: xr.Dataset) -> list[Message]:
+    """Says how many evaluations failed and what that means, where some did."""
     failed, drawn = (int(arrays.attrs.get(name, 0)) for name in ("n_failed", "n_drawn"))
     if not failed:
         return []

@@ -26,7 +26,10 @@ def method_text(data: xr.Dataset) -> str:
         >>> method_text(xr.Dataset(attrs={"estimator": "gpc", "residual": "noise"}))
         'polynomial chaos surrogate alone, what it leaves over taken for noise'
     """
-    text = _METHOD.get(str(data.attrs.get("estimator", "")), clean(data.attrs.get("estimator", "")))
+    estimator = str(data.attrs.get("estimator", ""))
+    if estimator == "assisted" and data.attrs.get("n_failed"):
+        return f"{_METHOD['pick_freeze']} (without a surrogate's help, since evaluations failed)"
+    text = _METHOD.get(estimator, clean(estimator))
     return f"{text}, what it leaves over taken for noise" if data.attrs.get("residual") == "noise" else text
 
 

@@ -29,7 +29,7 @@ def build_space(result: AuditResult) -> list[dict[str, str]]:
     return rows
 
 
-def build_surrogate(result: AuditResult, quantities: Sequence[Quantity]) -> dict[str, Any] | None:
+def build_surrogate(result: Shown, quantities: Sequence[Quantity]) -> dict[str, Any] | None:
     """Returns Q² of each quantity beside the limit, and the surrogate's own indices, or None without a surrogate."""
     if not any(math.isfinite(q.share) for q in quantities):
         return None
@@ -111,7 +111,7 @@ def _trial_verdict(row: Mapping[str, Any], execution: Mapping[str, Any]) -> str:
     return "differs from float32" if row.get("agrees") is False else ""
 
 
-def _formula(result: AuditResult, quantity: Quantity) -> str:
+def _formula(result: Shown, quantity: Quantity) -> str:
     """The surrogate of a quantity in words, such as `total degree 6, 84 terms`."""
     data, parts = result.arrays, []
     if "surrogate_label" in data:
@@ -124,7 +124,7 @@ def _formula(result: AuditResult, quantity: Quantity) -> str:
     return ", ".join(p for p in parts if p)
 
 
-def _comparison(result: AuditResult, quantity: Quantity) -> list[dict[str, str]]:
+def _comparison(result: Shown, quantity: Quantity) -> list[dict[str, str]]:
     data = result.arrays
     if "surrogate_total_order" not in data:
         return []

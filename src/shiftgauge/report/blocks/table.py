@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from shiftgauge.report.blocks.bars import axis_for, bar
+from shiftgauge.report.blocks.method import failure_fact
 from shiftgauge.report.format import duration, fixed, input_label, interval, number, percent, quantity_label
 from shiftgauge.report.read import Estimate, Quantity, estimate, is_constant, pick, ranked, strings
 from shiftgauge.results.table import TableAuditResult
@@ -119,6 +120,8 @@ def build_table_cost(result: TableAuditResult) -> dict[str, Any]:
         ("Time", duration(float(cost["seconds"]))),
         ("Rows per second", f"{int(cost['rows_per_second']):,}"),
     ]
+    failed = failure_fact(result.arrays)
+    facts += [] if failed is None else [failed]
     how = (
         "What design, evaluation and estimates took. Nothing is stored on the way: after an interruption the same "
         "command starts again. Halving the intervals takes about four times as many evaluations."

@@ -43,7 +43,7 @@ def alarm_text(quantity: Quantity) -> str:
     return (
         f"This analysis used a surrogate alone, and the surrogate explains {share} of the variance of "
         f"“{quantity.label}” (at least {percent(TRUSTED_SHARE, 0)} is needed). Its indices describe the surrogate, not "
-        "the classifier. Run the audit again with the estimator “assisted”."
+        "the model. Run the audit again with the estimator “assisted”."
     )
 
 
