@@ -9,7 +9,7 @@ from rich.console import Console
 
 from shiftgauge.report.blocks.curves import build_curves
 from shiftgauge.report.figure_curves import plot_convergence
-from shiftgauge.report.figures import figure_bytes
+from shiftgauge.report.figure_file import figure_bytes
 from shiftgauge.report.page import render_page
 from shiftgauge.report.read import quantities
 from shiftgauge.report.terminal import summary

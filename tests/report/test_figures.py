@@ -9,6 +9,7 @@ from PIL import Image
 from factories import HOSTILE_CLASSES, audit_result
 from shiftgauge.errors import ConfigError
 from shiftgauge.report import figures, read
+from shiftgauge.report.figure_file import figure_bytes
 from shiftgauge.report.figure_style import figure_style, plain_text
 from shiftgauge.report.figure_surface import plot_surface
 
@@ -71,7 +72,7 @@ def test_dollar_signs_are_never_mathematics(text):
     with figure_style():
         figure = Figure()
         figure.text(0.5, 0.5, plain_text(text))
-    svg = figures.figure_bytes(figure, "svg")
+    svg = figure_bytes(figure, "svg")
     shown = " ".join(words(svg).split())
     expected = text.replace(r"\$", "$") if text == r"\$x\$" else text
     assert shown.count("$") == expected.count("$")
@@ -91,12 +92,12 @@ def test_every_plot_gives_a_figure_or_says_why_not(results, name, plot):
 
 def test_drawing_leaves_matplotlib_settings_and_pyplot_alone(results):
     before = dict(mpl.rcParams)
-    figures.figure_bytes(figures.plot_indices(results["plain"]), "svg")
+    figure_bytes(figures.plot_indices(results["plain"]), "svg")
     assert dict(mpl.rcParams) == before
 
 
 def test_same_result_gives_the_same_bytes(results):
-    first, second = (figures.figure_bytes(figures.plot_gauge(results["plain"]), "svg") for _ in range(2))
+    first, second = (figure_bytes(figures.plot_gauge(results["plain"]), "svg") for _ in range(2))
     assert first == second
 
 

@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from shiftgauge.files import write_atomic
+from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, long_text, tidy, whiskers
-from shiftgauge.report.figures import figure_bytes
 from shiftgauge.report.format import input_label
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.report.table_figures import plot_convergence
@@ -144,13 +143,7 @@ def write_study_figures(result: StudyResult, folder: str | Path) -> list[Path]:
         "retraining": plot_retraining,
         "components": plot_components,
     }
-    written = []
-    for name, draw in drawings.items():
-        figure = draw(result)
-        written += [
-            write_atomic(Path(folder) / f"{name}.{kind}", figure_bytes(figure, kind)) for kind in ("svg", "png")
-        ]
-    return written
+    return save_figures(result, drawings, folder)
 
 
 def _upright(axes: object, names: Sequence[str], title: str) -> None:

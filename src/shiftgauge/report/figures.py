@@ -5,21 +5,18 @@ Every text from outside is cleaned and its dollar signs are escaped, so that a c
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks.effects import value_range
 from shiftgauge.report.figure_curves import plot_convergence
 from shiftgauge.report.figure_depth import plot_depth
+from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import (
     FIRST,
     SOFT,
@@ -46,9 +43,6 @@ from shiftgauge.report.read import (
     strings,
 )
 from shiftgauge.results.audit import AuditResult
-
-DPI: Final = 160
-"""Resolution of the png files."""
 
 
 def plot_indices(result: Shown, quantity: str | None = None) -> Figure:
@@ -200,7 +194,7 @@ def write_figures(result: AuditResult, folder: str | Path) -> list[Path]:
     Raises:
         StoreError: The folder cannot be written to.
     """
-    data, target = result.arrays, Path(folder)
+    data = result.arrays
     drawings: dict[str, Callable[[AuditResult], Figure]] = {"indices": plot_indices}
     candidates: list[tuple[str, str, Callable[[AuditResult], Figure]]] = [
         ("gauge_contribution", "gauge", plot_gauge),
@@ -215,22 +209,7 @@ def write_figures(result: AuditResult, folder: str | Path) -> list[Path]:
     if data.sizes.get("n_base", 0) > 1:
         drawings["convergence"] = plot_convergence
     drawings |= {name: draw for needed, name, draw in candidates if needed in data}
-    written: list[Path] = []
-    for name, draw in drawings.items():
-        figure = draw(result)
-        written += [write_atomic(target / f"{name}.{kind}", figure_bytes(figure, kind)) for kind in ("svg", "png")]
-    return written
-
-
-def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """Returns a figure as the bytes of an `svg` or `png` file, the same bytes each time."""
-    buffer = io.BytesIO()
-    metadata = {"Date": None, "Creator": "shiftgauge"} if kind == "svg" else {"Software": "shiftgauge"}
-    FigureCanvasAgg(figure)
-    with figure_style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-    return buffer.getvalue()
+    return save_figures(result, drawings, folder)
 
 
 def _effect(axes: Axes, result: AuditResult, quantity: str, k: int) -> None:

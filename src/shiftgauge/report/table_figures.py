@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from shiftgauge.files import write_atomic
 from shiftgauge.report.figure_curves import plot_convergence
+from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, figure_style, long_text, tidy, whiskers
-from shiftgauge.report.figures import figure_bytes, plot_indices, plot_interactions
+from shiftgauge.report.figures import plot_indices, plot_interactions
 from shiftgauge.report.format import input_label
 from shiftgauge.report.read import Estimate, named_quantity, pick, strings
 from shiftgauge.results.table import TableAuditResult
@@ -68,10 +68,4 @@ def write_table_figures(result: TableAuditResult, folder: str | Path) -> list[Pa
         drawings["derivatives"] = plot_derivatives
     if "reduction_accuracy" in data:
         drawings["reduction"] = plot_reduction
-    written = []
-    for name, draw in drawings.items():
-        figure = draw(result)
-        written += [
-            write_atomic(Path(folder) / f"{name}.{kind}", figure_bytes(figure, kind)) for kind in ("svg", "png")
-        ]
-    return written
+    return save_figures(result, drawings, folder)
