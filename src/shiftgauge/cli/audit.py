@@ -9,6 +9,7 @@ import typer
 
 from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import GATE_MISSED, INTERRUPTED, Debug, Quiet, exit_codes
+from shiftgauge.cli.tell import tell
 from shiftgauge.errors import StoreError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def audit_command(
             from shiftgauge.report.tracking import log_run
 
             log_run(result, folder, mlflow)
-        tell(result, folder, quiet=quiet)
+        from shiftgauge.report.terminal import summary
+
+        tell(result, folder, summary, quiet=quiet)
         if open_page:
             show_page(folder / "report.html")
 
@@ -129,18 +132,3 @@ def data_name(data: DataSection) -> str:
     """What the report calls the images: the name of their folder or file, and of the split."""
     source = next((path for path in (data.folder, data.manifest, data.npz) if path is not None), "the demonstration")
     return Path(source).name + (f" ({data.split})" if data.split else "")
-
-
-def tell(result: AuditResult, folder: Path, *, quiet: bool) -> None:
-    """Prints the summary and where the page is; when quiet, only the gates that were missed."""
-    if quiet:
-        for gate in result.gates:
-            if not gate.passed:
-                typer.echo(f"gate missed: {gate.text}", err=True)
-        return
-    from rich.console import Console
-
-    from shiftgauge.report.terminal import summary
-
-    Console(highlight=False).print(summary(result))
-    typer.echo(f"page: {folder / 'report.html'}")

@@ -9,6 +9,7 @@ import typer
 
 from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import Debug, Quiet, exit_codes
+from shiftgauge.cli.tell import tell
 
 
 def demo_command(
@@ -24,10 +25,10 @@ def demo_command(
     minutes on two cores, and needs the extra `demo`: pip install 'shiftgauge[demo]'.
     """
     with exit_codes(debug=debug):
-        from shiftgauge.cli.audit import tell
+        from shiftgauge.report.terminal import summary
         from shiftgauge.studies.demo import demo
 
         result = demo(out=out, small=small, progress=False if quiet else None)
-        tell(result, out, quiet=quiet)
+        tell(result, out, summary, quiet=quiet)
         if open_page:
             show_page(out / "report.html")

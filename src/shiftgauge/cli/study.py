@@ -9,6 +9,7 @@ import typer
 
 from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import Debug, Quiet, exit_codes
+from shiftgauge.cli.tell import tell
 
 study_app = typer.Typer(
     help="Do a published study again and check its claims.",
@@ -43,6 +44,7 @@ def diabetes_command(
     """
     with exit_codes(debug=debug):
         from shiftgauge.errors import InterruptedRunError
+        from shiftgauge.report.diabetes_terminal import study_summary
         from shiftgauge.studies.diabetes import diabetes
 
         try:
@@ -59,12 +61,6 @@ def diabetes_command(
         except KeyboardInterrupt as error:
             text = "interrupted; the study keeps nothing on the way, and the same command starts it again"
             raise InterruptedRunError(text) from error
-        if not quiet:
-            from rich.console import Console
-
-            from shiftgauge.report.diabetes_terminal import study_summary
-
-            Console(highlight=False).print(study_summary(result))
-            typer.echo(f"page: {out / 'report.html'}")
+        tell(result, out, study_summary, quiet=quiet)
         if open_page:
             show_page(out / "report.html")

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from shiftgauge.cli.exits import GATE_MISSED
 from shiftgauge.cli.reader import LoadedTable
 from shiftgauge.cli.table_config import TABLE_MODEL_KINDS
+from shiftgauge.cli.tell import tell
 from shiftgauge.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
@@ -24,12 +23,14 @@ def table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, quiet: bool) 
         ShiftgaugeError: Bad input; nothing has been written then.
         InterruptedRunError: The run was stopped; it takes seconds and starts again.
     """
+    from shiftgauge.report.table_terminal import table_summary
+
     try:
         result = run_table_audit(loaded, folder, trust=trust, progress=False if quiet else None)
     except KeyboardInterrupt as error:
         text = "interrupted; the audit of a table keeps nothing on the way, and the same command starts it again"
         raise InterruptedRunError(text) from error
-    tell_table(result, folder, quiet=quiet)
+    tell(result, folder, table_summary, quiet=quiet)
     return 0 if result.passed else GATE_MISSED
 
 
@@ -107,21 +108,6 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
         record=config.model_dump(mode="json"),
         trust=trust,
     )
-
-
-def tell_table(result: TableAuditResult, folder: Path, *, quiet: bool) -> None:
-    """Prints the summary and where the page is; when quiet, only the gates that were missed."""
-    if quiet:
-        for gate in result.gates:
-            if not gate.passed:
-                typer.echo(f"gate missed: {gate.text}", err=True)
-        return
-    from rich.console import Console
-
-    from shiftgauge.report.table_terminal import table_summary
-
-    Console(highlight=False).print(table_summary(result))
-    typer.echo(f"page: {folder / 'report.html'}")
 
 
 def _model_values(loaded: LoadedTable) -> dict[str, Any]:
