@@ -1,0 +1,1 @@
+"""Training of classifiers for inspection: losses, batches, schedules, augmentation, and what follows a fit."""
