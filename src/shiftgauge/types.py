@@ -122,6 +122,10 @@ class BlockClassifier(Classifier, Protocol):
         """Shape of what each named block gives for one image."""
         ...
 
+    def block_channel_axes(self, names: Sequence[str]) -> dict[str, int]:
+        """Axis of the channels in each of these shapes."""
+        ...
+
     def outputs_and_blocks(
         self,
         images_nchw: torch.Tensor,

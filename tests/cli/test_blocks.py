@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from shiftgauge.models.compat import prepare_torchvision
+from shiftgauge.results.audit import AuditResult
 
 SIZE = 32
 
@@ -65,6 +66,15 @@ def test_blocks_of_a_file_stand_in_the_run_folder_and_on_the_terminal(cli, folde
     assert (folder / "run" / "figures" / "depth.svg").is_file()
 
 
+@pytest.mark.parametrize(("layout", "entries"), [("auto", 32), ("nhwc", 8)])
+def test_pooled_blocks_of_a_file_have_a_number_for_each_channel(cli, folder, layout, entries):
+    keys = {"blocks": ["layer1"], "block_pooled": True, "block_layout": layout, "block_directions": 8}
+    outcome = cli("audit", written(folder, **keys), "--quiet", "--out", folder / f"pooled {layout}")
+    assert outcome.code == 0, outcome.err
+    found = AuditResult.from_disk(folder / f"pooled {layout}").arrays
+    assert int(found["block_entries"].sel(block="layer1")) == entries
+
+
 @pytest.mark.parametrize(
     ("estimate", "text"),
     [
@@ -73,6 +83,8 @@ def test_blocks_of_a_file_stand_in_the_run_folder_and_on_the_terminal(cli, folde
         ({"blocks": ["layr1"]}, "did you mean `layer1`"),
         ({"blocks": "auto", "estimator": "gpc"}, "`blocks` needs the estimator assisted or pick_freeze"),
         ({"blocks": "auto", "block_directions": 1}, "block_directions"),
+        ({"blocks": "auto", "block_layout": "nhwc"}, "belongs to `block_pooled: true`"),
+        ({"blocks": "auto", "block_pooled": True, "block_layout": "NHWC"}, "block_layout"),
     ],
 )
 def test_a_mistake_is_one_line(cli, folder, estimate, text):

@@ -55,6 +55,43 @@ def evaluator(blocks=True, **options):
     )
 
 
+class ChannelsLast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4, elementwise_affine=False)
+
+    def forward(self, x):
+        return self.norm(x.permute(0, 2, 3, 1))
+
+
+def channels_last():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 4, 3), ChannelsLast(), nn.Flatten(), nn.Linear(144, 2))
+    shape = Preprocessing(channels=1, height=8, width=8)
+    return TorchClassifier(net, preprocessing=shape, device=torch.device("cpu"), output_kind="logits")
+
+
+@pytest.mark.parametrize(
+    ("layout", "entries"), [("auto", {"0": 4, "1": 4}), ("nchw", {"0": 4, "1": 6}), ("nhwc", {"0": 6, "1": 4})]
+)
+def test_pooling_follows_the_layout_of_each_block_or_the_one_that_is_stated(layout, entries):
+    c = channels_last()
+    p = block_projection(c, BlockOptions(names=["0", "1"], pooled=True, directions=16, layout=layout), 0)
+    assert {name: p.entries(name) for name in ("0", "1")} == entries
+    images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    _, found = c.outputs_and_blocks(images, ["1"], p.reduce)
+    whole = c.module[1](c.module[0](images))
+    assert torch.allclose(found["1"], whole.mean(dim=(2, 3) if layout == "nchw" else (1, 2)), atol=1e-6)
+
+
+def test_the_layout_is_part_of_the_identity_of_a_run_where_it_matters():
+    options = [BlockOptions(names=["1"], pooled=True, layout=layout) for layout in ("auto", "nhwc", "nchw")]
+    auto, nhwc, nchw = (block_projection(channels_last(), o, 0).describe() for o in options)
+    assert auto == nhwc != nchw
+    assert "channel_axes" not in block_projection(channels_last(), BlockOptions(names=["1"]), 0).describe()
+
+
 def test_columns_are_products_with_the_directions():
     p = project()
     z = torch.randn(7, 6, 5, 4, generator=torch.Generator().manual_seed(0))
@@ -217,6 +254,8 @@ def test_infinite_values_inside_the_network_name_the_image():
         (lambda: block_options("all"), ConfigError, "must be auto, none or a list"),
         (lambda: block_options([]), ConfigError, "empty list"),
         (lambda: BlockOptions(directions=1), ConfigError, "directions"),
+        (lambda: BlockOptions(pooled=True, layout="nhcw"), ConfigError, "layout"),
+        (lambda: BlockOptions(layout="nhwc"), ConfigError, "belongs to pooled blocks"),
         (lambda: BlockOptions(directions=5000), ConfigError, "directions"),
         (lambda: block_projection(MeanClassifier(), BlockOptions(), 0), ConfigError, "needs a torch network"),
         (lambda: block_projection(classifier(), BlockOptions(names=["9"]), 0), ModelError, "unknown block `9`"),

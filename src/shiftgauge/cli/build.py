@@ -79,7 +79,12 @@ def block_choice(loaded: LoadedConfig) -> BlockOptions | str:
     estimate = loaded.config.estimate
     if estimate.blocks == "none":
         return "none"
-    return BlockOptions(names=estimate.blocks, directions=estimate.block_directions, pooled=estimate.block_pooled)
+    return BlockOptions(
+        names=estimate.blocks,
+        directions=estimate.block_directions,
+        pooled=estimate.block_pooled,
+        layout=estimate.block_layout,
+    )
 
 
 def execution_options(loaded: LoadedConfig) -> ExecutionOptions:

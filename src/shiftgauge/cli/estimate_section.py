@@ -132,12 +132,19 @@ class EstimateSection(Section):
     block_pooled: bool = Field(
         default=False, description="Look at the mean of each channel over its map, instead of the map itself."
     )
+    block_layout: Literal["auto", "nchw", "nhwc"] = Field(
+        default="auto",
+        description="With block_pooled: which axis of a map holds the channels, the second (nchw) or the last (nhwc, "
+        "as in Swin transformers); auto reads it off the layers of each block.",
+    )
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="The same seed gives the same numbers.")
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if self.estimator == "gpc" and self.blocks != "none":
             raise ValueError("`blocks` needs the estimator assisted or pick_freeze, got gpc")
+        if self.block_layout != "auto" and not self.block_pooled:
+            raise ValueError(f"`block_layout: {self.block_layout}` belongs to `block_pooled: true`")
         if self.degree != "auto" and self.chaos.degree != "auto":
             raise ValueError("`degree` is short for `chaos.degree`; give one of them")
         check_section(self.estimator, self.surrogate, self.chaos, self.replicates, self.n_base)

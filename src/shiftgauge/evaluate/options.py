@@ -87,13 +87,19 @@ class BlockOptions:
             they bring falls as 1/√directions and is part of the intervals.
         pooled: Take the mean over the positions of a map first: what is then followed is how strongly each channel
             answers, and not where.
+        layout: With `pooled`, which axis of a map holds the channels: `nchw` the second, `nhwc` the last; `auto` reads
+            it off the layers of each block.
     """
 
     names: Literal["auto"] | Sequence[str] = "auto"
     directions: int = 128
     pooled: bool = False
+    layout: Literal["auto", "nchw", "nhwc"] = "auto"
 
     def __post_init__(self) -> None:
+        require_in("layout", self.layout, ("auto", "nchw", "nhwc"))
+        if self.layout != "auto" and not self.pooled:
+            raise ConfigError(f"`layout: {self.layout}` belongs to pooled blocks; set pooled, or leave the layout out")
         require_positive_int("directions", self.directions, low=2)
         require_range("directions", self.directions, 2, 1024)
         if isinstance(self.names, str):

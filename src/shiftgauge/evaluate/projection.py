@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ class BlockProjection:
         directions: k ≥ 2.
         pooled: Take the mean over all axes but the channels first.
         seed: Of the directions.
+        channel_axes: Block → axis of its shape that holds the channels; default the first, of two axes the second.
 
     References:
         Gamboa, F. et al. (2014). Sensitivity analysis for multidimensional and functional outputs.
@@ -62,6 +63,7 @@ class BlockProjection:
     directions: int
     pooled: bool
     seed: int
+    channel_axes: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> dict[str, slice]:
@@ -80,7 +82,11 @@ class BlockProjection:
     def entries(self, name: str) -> int:
         """Number of entries D that are projected."""
         shape = self.shapes[name]
-        return shape[_channel_axis(shape) - 1] if self.pooled else math.prod(shape)
+        return shape[self.channel_axis(name)] if self.pooled else math.prod(shape)
+
+    def channel_axis(self, name: str) -> int:
+        """Axis of a block's shape that holds its channels."""
+        return self.channel_axes.get(name, 1 if len(self.shapes[name]) == 2 else 0)
 
     def is_exact(self, name: str) -> bool:
         """Whether the block is kept as it is."""
@@ -94,7 +100,7 @@ class BlockProjection:
             output: What it gave (N, ...), on any device, in any precision.
         """
         if self.pooled and output.ndim > 2:
-            channels = _channel_axis(tuple(output.shape[1:]))
+            channels = self.channel_axis(name) + 1
             output = output.float().mean(dim=[axis for axis in range(1, output.ndim) if axis != channels])
         flat = output.reshape(len(output), -1)
         if self.is_exact(name):
@@ -164,7 +170,8 @@ class BlockProjection:
     def describe(self) -> dict[str, Any]:
         """What decides the columns, for the record and for the identity of a run."""
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
-        return {"blocks": shapes, "directions": self.directions, "pooled": self.pooled}
+        found = {"blocks": shapes, "directions": self.directions, "pooled": self.pooled}
+        return found | ({"channel_axes": dict(self.channel_axes)} if self.pooled else {})
 
     @property
     def text(self) -> str:
@@ -199,7 +206,20 @@ def block_projection(classifier: Classifier, options: BlockOptions, seed: int) -
     if not names:
         raise ConfigError("no blocks were found in the network; name them, such as blocks: [layer1, layer2]")
     shapes = {**classifier.block_shapes(names), OUTPUT: (classifier.n_classes,)}
-    return BlockProjection(shapes=shapes, directions=options.directions, pooled=options.pooled, seed=seed)
+    axes = {} if not options.pooled else _channel_axes(classifier, options, shapes)
+    return BlockProjection(
+        shapes=shapes, directions=options.directions, pooled=options.pooled, seed=seed, channel_axes=axes
+    )
+
+
+def _channel_axes(
+    classifier: BlockClassifier, options: BlockOptions, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, int]:
+    axes = classifier.block_channel_axes([name for name in shapes if name != OUTPUT])
+    if options.layout == "auto":
+        return axes
+    stated = 0 if options.layout == "nchw" else 2
+    return {name: stated if len(shapes[name]) == 3 else axis for name, axis in axes.items()}
 
 
 def block_values(
@@ -220,8 +240,3 @@ def block_values(
     found[OUTPUT] = projection.reduce(OUTPUT, raw)
     columns = torch.cat([found[name] for name in projection.shapes], dim=1)
     return raw.cpu().numpy(), columns.cpu().numpy()
-
-
-def _channel_axis(shape: Sequence[int]) -> int:
-    """Axis of the channels in a batch: the second of maps (N, C, H, W), the last of sequences (N, T, C)."""
-    return 1 if len(shape) != 2 else 2

@@ -12,6 +12,7 @@ from torch import nn
 
 from shiftgauge.models.capture import block_outputs
 from shiftgauge.models.conversion import evaluation_mode
+from shiftgauge.models.layout import channel_axes
 
 MAX_BLOCKS: Final = 12
 """Most blocks that are found by themselves; more are thinned evenly, first and last kept."""
@@ -27,11 +28,13 @@ class Block:
         name: Its module path, as `module.get_submodule` takes it.
         kind: Name of its class.
         shape: Shape of its output for one image.
+        channel_axis: Axis of `shape` that holds the channels.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
+    channel_axis: int = 0
 
 
 def find_blocks(module: nn.Module) -> tuple[str, ...]:
@@ -81,8 +84,14 @@ def list_blocks(module: nn.Module, images_nchw: torch.Tensor, names: Sequence[st
     chosen = find_blocks(module) if names is None else tuple(names)
     with evaluation_mode(module), torch.inference_mode():
         found = block_outputs(module, images_nchw, chosen)
+        axes = channel_axes(module, images_nchw, chosen)
     return tuple(
-        Block(name=name, kind=type(module.get_submodule(name)).__name__, shape=tuple(value.shape[1:]))
+        Block(
+            name=name,
+            kind=type(module.get_submodule(name)).__name__,
+            shape=tuple(value.shape[1:]),
+            channel_axis=axes[name] - 1,
+        )
         for name, value in found.items()
     )
 

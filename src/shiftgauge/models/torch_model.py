@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ModelError
-from shiftgauge.models.blocks import find_blocks, list_blocks, weighted_parts
+from shiftgauge.models.blocks import Block, find_blocks, list_blocks, weighted_parts
 from shiftgauge.models.capture import Recorder, as_features, repeated_text, require_all
 from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
 from shiftgauge.models.fingerprint import hash_module
@@ -117,8 +117,15 @@ class TorchClassifier(ImageClassifier):
         Raises:
             ModelError: An unknown block, or one that does not give one tensor with a row for each image.
         """
-        images = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
-        return {block.name: block.shape for block in list_blocks(self._module, images, names)}
+        return {block.name: block.shape for block in self._blocks(names)}
+
+    def block_channel_axes(self, names: Sequence[str]) -> dict[str, int]:
+        """Axis of the channels in the shape of what each named block gives for one image.
+
+        Raises:
+            ModelError: An unknown block, or one that does not give one tensor with a row for each image.
+        """
+        return {block.name: block.channel_axis for block in self._blocks(names)}
 
     def outputs_and_blocks(
         self,
@@ -185,6 +192,10 @@ class TorchClassifier(ImageClassifier):
             if self.output_kind == "probabilities":
                 outputs = outputs.clamp_min(torch.finfo(torch.float32).tiny).log()
         return outputs
+
+    def _blocks(self, names: Sequence[str]) -> tuple[Block, ...]:
+        images = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
+        return list_blocks(self._module, images, names)
 
     def _forward(self, images_nchw: torch.Tensor, execution: Execution) -> Any:
         return self._through(self._network(execution), images_nchw, execution)

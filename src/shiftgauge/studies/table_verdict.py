@@ -77,7 +77,8 @@ def table_headline(arrays: xr.Dataset) -> str:
 
 def find_table_messages(arrays: xr.Dataset, indices: Indices) -> tuple[Message, ...]:
     """Says what a reader must know before relying on the result, most serious first."""
-    found = [*_constant(arrays), *failure_messages(arrays), *_status(indices), *_width(arrays), *_independence(arrays), *_zeros(arrays)]
+    found = [*_constant(arrays), *failure_messages(arrays), *_status(indices), *_width(arrays)]
+    found += [*_independence(arrays), *_zeros(arrays)]
     found += [*_accuracy(arrays), *_steps(arrays), *_reduction(arrays)]
     order = {"alarm": 0, "caution": 1, "info": 2}
     return tuple(sorted(found, key=lambda m: order[m.level]))
