@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,24 @@ def test_wrong_arguments_are_refused():
         screen_then_estimate(function, gradient, space, outputs=["y"], threshold=1.5, n_gradients=64)
     with pytest.raises(DataError, match="must return"):
         screen_then_estimate(lambda x: x, gradient, space, outputs=["y"], n_gradients=64, n_base=16)
+
+
+def test_many_open_inputs_need_no_memory_for_pairs():
+    d = 1_200
+    space = Space.from_dict({f"x{i}": {"low": -1, "high": 1} for i in range(d)})
+    weights = np.ones(d)
+    tracemalloc.start()
+    found = screen_then_estimate(
+        lambda x: x @ weights,
+        lambda x: (x @ weights, np.broadcast_to(weights, x.shape)),
+        space,
+        outputs=["y"],
+        threshold=0.0,
+        n_gradients=32,
+        n_base=16,
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.indices.names) == d
+    assert found.indices.total_interaction is None
+    assert peak < 200e6  # the d (d - 1) / 2 pairs alone would be 1.5 GB

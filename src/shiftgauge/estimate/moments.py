@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from shiftgauge.types import FloatArray, OutputsNQ
 OnFailure: TypeAlias = Literal["raise", "drop"]
 ON_FAILURE: Final[tuple[str, ...]] = get_args(OnFailure)
 """What becomes of a run whose value is NaN or infinite: an error, or its whole block left out."""
+PAIRS_UP_TO: Final = 100
+"""Most groups whose d (d - 1) / 2 pairs are estimated unasked; BA rows ask for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +33,20 @@ class MomentLayout:
         d: Number of groups.
         second_order: Whether there are BA rows.
         with_pairs: Whether pairs have columns; for thousands of groups they would be millions.
+
+    Example:
+        >>> MomentLayout.of(8, second_order=False).with_pairs, MomentLayout.of(3_072, second_order=False).with_pairs
+        (True, False)
     """
 
     d: int
     second_order: bool
     with_pairs: bool = True
+
+    @classmethod
+    def of(cls, d: int, *, second_order: bool) -> Self:
+        """The layout that leaves pairs out where nobody asked for them and there are very many."""
+        return cls(d=d, second_order=second_order, with_pairs=second_order or d <= PAIRS_UP_TO)
 
     @cached_property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +137,7 @@ class PickFreezeMoments:
         self, design: PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure = "raise"
     ) -> None:
         self.design: Final = design
-        self.layout: Final = MomentLayout(d=design.n_groups, second_order=design.second_order)
+        self.layout: Final = MomentLayout.of(design.n_groups, second_order=design.second_order)
         checked, finite = finite_rows(design, values, outputs, on_failure)
         self.kept: Final[np.ndarray] = np.asarray(finite.reshape(design.n_base, -1).all(axis=1))
         require_blocks(self.kept, design.grouping)

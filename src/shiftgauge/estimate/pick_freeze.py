@@ -22,7 +22,8 @@ def pick_freeze(
     """First, total and (with BA rows) second-order indices by the pick-freeze method.
 
     S_i = E[f(B)(f(AB_i) - f(A))] / V after Saltelli, S_Ti = E[(f(A) - f(AB_i))²] / 2V after Jansen. The share of all
-    terms that hold i and j, S_Ti + S_Tj - S_T{ij}, comes from the pair (AB_i, AB_j) at no cost.
+    terms that hold i and j, S_Ti + S_Tj - S_T{ij}, comes from the pair (AB_i, AB_j) at no cost; beyond 100 inputs,
+    with too many pairs, it is left out unless there are BA rows.
 
     Args:
         design: What was evaluated.

@@ -2,22 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from shiftgauge.checks import require_range
-from shiftgauge.errors import DataError
 from shiftgauge.estimate.derivative import DerivativeBounds, GradientFunction, derivative_bounds
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.result import Indices, Status
+from shiftgauge.estimate.streaming import stream_pick_freeze
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
-
-_NUMBERS: Final = 4_000_000
-"""Numbers in a chunk of rows that is evaluated at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +112,7 @@ def screen_then_estimate(
     n_gradients: int = 1024,
     n_base: int = 1024,
     method: str = "sobol",
+    resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
 ) -> ScreenedIndices:
@@ -135,6 +131,7 @@ def screen_then_estimate(
         n_gradients: Number of gradients.
         n_base: Blocks of the pick-freeze design.
         method: As in `unit_design`.
+        resamples: Bootstrap resamples, where the design has no replicates (`method="random"`).
         confidence_level: Of all intervals.
         seed: Whole number ≥ 0.
 
@@ -172,23 +169,7 @@ def screen_then_estimate(
     design = PickFreezeDesign(
         inputs=Inputs(space=space), n_base=n_base, method=method, seed=seed, groups=screening.groups
     )
-    values = evaluate_rows(function, design, len(outputs))
-    indices = pick_freeze(design, values, outputs=outputs, confidence_level=confidence_level, seed=seed)
+    indices = stream_pick_freeze(
+        function, design, outputs=outputs, resamples=resamples, confidence_level=confidence_level, seed=seed
+    )
     return ScreenedIndices(bounds=bounds, screening=screening, indices=indices)
-
-
-def evaluate_rows(function: Callable[[ThetaNP], OutputsNQ], design: PickFreezeDesign, n_outputs: int) -> OutputsNQ:
-    """Values of a function at all rows of a design (n_rows, Q), chunk by chunk."""
-    values = np.empty((design.n_rows, n_outputs))
-    size = max(1, _NUMBERS // max(design.inputs.space.n_parameters, 1))
-    for start in range(0, design.n_rows, size):
-        stop = min(start + size, design.n_rows)
-        found = np.asarray(function(design.rows(start, stop).theta), float)
-        found = found[:, None] if found.ndim == 1 else found
-        if found.shape != (stop - start, n_outputs):
-            raise DataError(
-                f"the function must return {stop - start} × {n_outputs} values for {n_outputs} named output(s), "
-                f"got {found.shape}"
-            )
-        values[start:stop] = found
-    return values

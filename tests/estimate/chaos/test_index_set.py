@@ -56,3 +56,12 @@ def test_too_many_terms_are_refused():
         tensor([20] * 5)
     with pytest.raises(ConfigError, match="q_norm"):
         total_degree(3, 2, q_norm=2)
+
+
+def test_thousands_of_inputs_cost_no_more_than_their_terms():
+    linear = total_degree(3_072, 1)
+    assert linear.shape == (3_073, 3_072)
+    assert linear[0].sum() == 0
+    assert (linear[1:] == np.eye(3_072, dtype=int)).all()
+    with pytest.raises(ConfigError, match="more than 500 terms"):
+        total_degree(3_072, 2, most=500)  # millions of terms: found out after 500 of them

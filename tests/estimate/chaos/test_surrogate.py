@@ -78,3 +78,14 @@ def test_predictions_do_not_depend_on_how_many_are_asked_at_once(fitted):
     together = model.predict(many)
     assert np.allclose(together[:7], model.predict(many[:7]), rtol=1e-13, atol=1e-13)
     assert np.array_equal(model.predict(many[:0]), np.empty((0, 2)))
+
+
+def test_second_order_is_what_the_subsets_hold(fitted):
+    model = fitted[0]
+    second, subsets = model.second_order(), model.subsets()
+    for i, a in enumerate(model.names):
+        assert np.isnan(second[:, i, i]).all()
+        for j, b in enumerate(model.names[:i]):
+            expected = subsets.get((b, a), np.zeros(len(model.outputs)))
+            np.testing.assert_allclose(second[:, i, j], expected, atol=1e-15)
+            np.testing.assert_allclose(second[:, j, i], expected, atol=1e-15)

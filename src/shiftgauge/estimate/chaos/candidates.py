@@ -39,8 +39,8 @@ class ChaosOptions:
         interaction_order: Most inputs that meet in one term. Default: any number.
         image_degree: Highest degree of the shift terms that meet the image's features, -1 for no features. Default
             None: chosen.
-        max_terms: Most terms of any set that is tried. Default None: 500 where sets are chosen, 1000 where sparse fits
-            pick from them, 3000 for the set that a `degree` fixes.
+        max_terms: Most terms of any set that is tried. Default None: 500 where sets are chosen, 1000 (or one for each
+            input, where that is more) where sparse fits pick from them, 3000 for the set that a `degree` fixes.
         max_features: Most image features; more are reduced to their leading principal components.
         solver: How `gpc` fits. `least_squares`: all terms of the set. `omp`: orthogonal matching pursuit picks at most
             a third as many terms as there are points, from sets that may be larger than the sample. `lars`: the same
@@ -171,7 +171,7 @@ def sparse_sets(bases: Sequence[Basis], options: ChaosOptions, n: int) -> list[C
         ConfigError: As `candidate_sets`.
     """
     free = options.degree is None
-    limit = options.max_terms or (_PICKED_FROM if free else FIXED_TERMS)
+    limit = options.max_terms or (max(_PICKED_FROM, 1 + len(bases)) if free else FIXED_TERMS)
     return candidate_sets(bases, options, max(2, min(_PER_POINT * n, _NUMBERS // n)), grid=SPARSE, limit=limit)
 
 

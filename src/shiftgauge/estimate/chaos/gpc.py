@@ -16,7 +16,7 @@ from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual,
 from shiftgauge.estimate.chaos.search import TermChoice, choose_terms
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.moments import MomentLayout, OnFailure, finite_rows
+from shiftgauge.estimate.moments import PAIRS_UP_TO, MomentLayout, OnFailure, finite_rows
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import (
@@ -98,7 +98,7 @@ def gpc(
     search = choose_terms(bases, options, coordinates, sample)
     unseen = search.unseen_q2(bases, coordinates, sample)
     groups = design.group_columns if isinstance(design, PickFreezeDesign) else _alone(design.inputs.names)
-    layout = MomentLayout(d=len(groups), second_order=True)
+    layout = MomentLayout(d=len(groups), second_order=True, with_pairs=len(groups) <= PAIRS_UP_TO)
     weights = chaos_weights(len(sample), resamples, seed)
     found: dict[str, FloatArray] = {}
     parts: list[tuple[TermChoice, LeastSquares]] = []
@@ -149,7 +149,8 @@ def gpc(
 def _blank(tables: dict[str, Any], varies_q: np.ndarray) -> None:
     tables["defined"] = varies_q
     for key in (k for k in tables if k.startswith(("first", "total", "second", "closed"))):
-        tables[key][~varies_q] = np.nan
+        if tables[key] is not None:
+            tables[key][~varies_q] = np.nan
 
 
 def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArray | None) -> FloatArray | None:

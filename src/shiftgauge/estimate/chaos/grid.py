@@ -53,10 +53,8 @@ class Grid:
             if q == 1.0 and order is None and total_degree_size(d, p) > 4 * room:
                 break
             try:
-                indices = total_degree(d, p, q_norm=q, interaction_order=order, limits=limits)
-            except ConfigError:  # more terms than any sample here can carry
-                break
-            if len(indices) > room:
+                indices = total_degree(d, p, q_norm=q, interaction_order=order, limits=limits, most=room)
+            except ConfigError:  # more terms than the sample can carry
                 break
             found.append((p, indices))
         return found
@@ -65,7 +63,7 @@ class Grid:
 FULL: Final = Grid(orders=(None, 2, 3))
 """Sets that `gpc` fits in full."""
 SPARSE: Final = Grid(
-    degrees=(2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20),
+    degrees=(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20),
     q_norms=(1.0, 0.7, 0.5, 0.4),
     orders=(None, 2, 3),
     image_degrees=(-1, 1, 3),

@@ -1,6 +1,7 @@
 """Sets of terms: which products of one-dimensional functions a polynomial chaos holds."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import comb
 from typing import Final, TypeAlias
 
@@ -36,6 +37,7 @@ def total_degree(
     q_norm: float = 1.0,
     interaction_order: int | None = None,
     limits: Sequence[int] | None = None,
+    most: int = MAX_TERMS,
 ) -> IndexSet:
     """All products with (Σ α_i^q)^(1/q) ≤ degree: total degree for q = 1, hyperbolic for q < 1.
 
@@ -45,12 +47,13 @@ def total_degree(
         q_norm: q in (0, 1]; smaller keeps fewer interactions.
         interaction_order: Most inputs that may meet in one term. Default: any number.
         limits: Highest degree of each input (d,). Default: p everywhere.
+        most: Terms at which the enumeration gives up.
 
     Returns:
         Multi-indices (terms, d).
 
     Raises:
-        ConfigError: A value outside its range, or more than `MAX_TERMS` terms.
+        ConfigError: A value outside its range, or more than `most` terms.
 
     Example:
         >>> len(total_degree(3, 6))
@@ -65,24 +68,47 @@ def total_degree(
     require_positive_int("degree", degree, low=0)
     require_range("q_norm", q_norm, 0.05, 1.0, hint="1 is total degree")
     meet = d if interaction_order is None else require_positive_int("interaction_order", interaction_order)
-    limit = [degree] * d if limits is None else [min(int(v), degree) for v in limits]
-    found: list[tuple[int, ...]] = [()]
-    budget = float(degree) ** q_norm * (1 + 1e-12)
-    for column in range(d):
-        grown = []
-        for head in found:
-            spent = sum(v**q_norm for v in head if v)
-            used = sum(1 for v in head if v)
-            for v in range(limit[column] + 1):
-                if v and (used >= meet or spent + v**q_norm > budget):
+    limit = (degree,) * d if limits is None else tuple(min(int(v), degree) for v in limits)
+    found = _enumerated(degree, float(q_norm), min(meet, d), limit, min(most, MAX_TERMS))
+    if found is None:
+        raise ConfigError(
+            f"degree {degree} in {d} inputs has more than {min(most, MAX_TERMS)} terms; lower the degree or `q_norm`"
+        )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _enumerated(degree: int, q: float, meet: int, limit: tuple[int, ...], most: int) -> IndexSet | None:
+    """The set, read-only, or None when it has more than `most` terms.
+
+    Terms are built input by input over the inputs that they hold: the work grows with their number alone.
+    """
+    d, budget = len(limit), float(degree) ** q * (1 + 1e-12)
+    cost = [v**q for v in range(degree + 1)]
+    free = [i for i in range(d) if limit[i]]
+    terms: list[tuple[tuple[int, int], ...]] = [()]
+    stack: list[tuple[tuple[tuple[int, int], ...], int, float]] = [((), 0, 0.0)]
+    while stack:
+        head, start, spent = stack.pop()
+        if len(head) == meet or (degree and spent + cost[1] > budget) or not degree:
+            continue
+        for place in range(start, len(free)):
+            column = free[place]
+            for v in range(1, limit[column] + 1):
+                if spent + cost[v] > budget:
                     break
-                grown.append((*head, v))
-        if len(grown) > MAX_TERMS:
-            raise ConfigError(
-                f"degree {degree} in {d} inputs has more than {MAX_TERMS} terms; lower the degree or `q_norm`"
-            )
-        found = grown
-    return _graded(np.array(found, np.int64).reshape(-1, d))
+                term = (*head, (column, v))
+                terms.append(term)
+                stack.append((term, place + 1, spent + cost[v]))
+            if len(terms) > most:
+                return None
+    out = np.zeros((len(terms), d), np.int64)
+    for row, term in enumerate(terms):
+        for column, v in term:
+            out[row, column] = v
+    graded = _graded(out)
+    graded.setflags(write=False)
+    return graded
 
 
 def total_degree_size(d: int, degree: int) -> int:
@@ -114,5 +140,7 @@ def with_levels(shift_set: IndexSet, column: int, n_levels: int, degree: int) ->
 
 
 def _graded(indices: npt.NDArray[np.int64]) -> IndexSet:
-    order = np.lexsort((*indices.T[::-1] * -1, indices.sum(axis=1)))
-    return np.ascontiguousarray(indices[order], np.int64)
+    total = indices.sum(axis=1, keepdims=True)
+    keys = np.hstack([total, indices.max(initial=0) - indices]).astype(">u4")
+    rows = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.itemsize * keys.shape[1]))).ravel()
+    return np.ascontiguousarray(indices[np.argsort(rows, kind="stable")], np.int64)

@@ -15,7 +15,6 @@ from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.indices import chaos_columns, component_matrix, group_support, subset_variances
 from shiftgauge.estimate.chaos.vandermonde import vandermonde
 from shiftgauge.estimate.moments import MomentLayout
-from shiftgauge.estimate.sobol import pair_matrix
 from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.files import write_atomic
 from shiftgauge.types import FloatArray
@@ -118,10 +117,15 @@ class ChaosSurrogate:
 
     def second_order(self) -> FloatArray:
         """S_ij of exactly two inputs (Q, d, d), NaN on the diagonal."""
-        layout = MomentLayout(d=len(self.names), second_order=True)
-        first = self.first_order()
-        i, j = layout.pairs
-        return pair_matrix(self._table("pair_closed") - first[:, i] - first[:, j], len(self.names))
+        used = self.indices > 0
+        meet = np.flatnonzero(used.sum(axis=1) == 2)
+        i, j = np.nonzero(used[meet])[1].reshape(-1, 2).T
+        out = np.zeros((len(self.outputs), len(self.names), len(self.names)))
+        squares = self.coefficients[meet] ** 2
+        np.add.at(out, (slice(None), i, j), _share(squares, self.variance).T)
+        out += out.swapaxes(1, 2)
+        out[:, np.arange(len(self.names)), np.arange(len(self.names))] = np.nan
+        return out
 
     def closed(self, names: Sequence[str]) -> FloatArray:
         """Share explained by some inputs together (Q,).
@@ -138,7 +142,7 @@ class ChaosSurrogate:
 
     def _table(self, part: str) -> FloatArray:
         d = len(self.names)
-        layout = MomentLayout(d=d, second_order=True)
+        layout = MomentLayout(d=d, second_order=False, with_pairs=False)
         matrix = component_matrix(group_support(self.indices, [(i,) for i in range(d)]), layout)
         columns = chaos_columns(self.coefficients, matrix)[getattr(layout, part)]
         return _share(columns, self.variance).T
