@@ -188,10 +188,11 @@ class TorchClassifier(ImageClassifier):
                 raise ModelError(f"the model fails on images of the shape {shape}: {one_line(error)}") from error
             outputs = getattr(raw, "logits", raw)
             as_matrix(outputs, shape[0], self.n_classes)
-            outputs = outputs.to(device=images_nchw.device, dtype=torch.float32)
-            if self.output_kind == "probabilities":
-                outputs = outputs.clamp_min(torch.finfo(torch.float32).tiny).log()
-        return outputs
+            return self._as_logits(outputs.to(device=images_nchw.device, dtype=torch.float32))
+
+    def _as_logits(self, outputs_nk: torch.Tensor) -> torch.Tensor:
+        tiny = torch.finfo(torch.float32).tiny
+        return outputs_nk.clamp_min(tiny).log() if self.output_kind == "probabilities" else outputs_nk
 
     def _blocks(self, names: Sequence[str]) -> tuple[Block, ...]:
         images = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))

@@ -17,6 +17,8 @@ from shiftgauge.errors import ModelError
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights", "params")
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
 _SHOWN = 3
+COUNTER = "num_batches_tracked"
+"""How the names of the counters of batch normalisation end; they say nothing about the function."""
 
 
 def read_weights(path: str | Path, *, trust: bool = False) -> dict[str, torch.Tensor]:
@@ -71,21 +73,33 @@ def load_weights(module: nn.Module, tensors: Mapping[str, torch.Tensor], source:
         'module.'
     """
     wanted = module.state_dict()
-    prefix, named = _best_names(wanted, tensors)
-    missing = [k for k in wanted if k not in named and not k.endswith("num_batches_tracked")]
-    extra = [k for k in named if k not in wanted and not k.endswith("num_batches_tracked")]
-    if missing or extra:
-        parts = [f"lacks {_short(missing)}"] * bool(missing) + [f"has unknown {_short(extra)}"] * bool(extra)
-        raise ModelError(f"{source} does not fit the network: it {' and '.join(parts)}; check the name and arguments")
-    wrong = [k for k in wanted if k in named and named[k].shape != wanted[k].shape]
-    if wrong:
-        k = wrong[0]
-        raise ModelError(
-            f"{source} does not fit the network: `{k}` has the shape {tuple(named[k].shape)}, "
-            f"the network needs {tuple(wanted[k].shape)} ({len(wrong)} differ); check num_classes and the channels"
-        )
+    prefix, named = best_names(wanted, tensors)
+    if reason := misfit(named, wanted):
+        raise ModelError(f"{source} does not fit the network: {reason}")
     module.load_state_dict({k: v for k, v in named.items() if k in wanted}, strict=False)
     return prefix
+
+
+def misfit(named: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """Says why named tensors do not fit a network, `""` where they do; at most three names are listed.
+
+    Args:
+        named: Named tensors.
+        wanted: The network's state dict. Counters of batches may be missing or left over.
+    """
+    missing = [k for k in wanted if k not in named and not k.endswith(COUNTER)]
+    extra = [k for k in named if k not in wanted and not k.endswith(COUNTER)]
+    if missing or extra:
+        parts = [f"lacks {_short(missing)}"] * bool(missing) + [f"has unknown {_short(extra)}"] * bool(extra)
+        return f"it {' and '.join(parts)}; check the name and arguments"
+    wrong = [k for k in wanted if k in named and named[k].shape != wanted[k].shape]
+    if not wrong:
+        return ""
+    k = wrong[0]
+    return (
+        f"`{k}` has the shape {tuple(named[k].shape)}, the network needs {tuple(wanted[k].shape)} "
+        f"({len(wrong)} differ); check num_classes and the channels"
+    )
 
 
 def load_weights_in_order(module: nn.Module, tensors: Mapping[str, torch.Tensor], source: str = "the weights") -> None:
@@ -182,9 +196,22 @@ def _named_tensors(content: Any, file: Path) -> dict[str, torch.Tensor]:
     raise ModelError(f"{file} holds no named tensors; save the network's state_dict()")
 
 
-def _best_names(
+def best_names(
     wanted: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[str, Mapping[str, torch.Tensor]]:
+    """Removes the prefixes that wrappers add, as long as more names fit without them.
+
+    Args:
+        wanted: The names of the network's state dict.
+        tensors: Named tensors.
+
+    Returns:
+        The prefix that was removed, `""` for none, and the tensors by their shorter names.
+
+    Example:
+        >>> best_names({"weight": 0}, {"model.weight": torch.zeros(1)})[0]
+        'model.'
+    """
     best, removed, named = _hits(wanted, tensors), "", tensors
     improved = True
     while improved and best < len(wanted):
@@ -196,7 +223,7 @@ def _best_names(
                 break
             twice = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
             if twice and len(twice) == len(named) and any(k.startswith(_PREFIXES) for k in twice):
-                inner, deeper = _best_names(wanted, twice)
+                inner, deeper = best_names(wanted, twice)
                 if _hits(wanted, deeper) > best:
                     return removed + prefix + inner, deeper
     return removed, named
