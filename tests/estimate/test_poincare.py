@@ -124,3 +124,9 @@ def test_constant_scales_with_the_square_of_the_unit():
         (parameter("beta", a=2, b=3, high=100), parameter("beta", a=2, b=3)),
     ):
         assert poincare_constant(wide) == pytest.approx(1e4 * poincare_constant(narrow), rel=1e-10)
+
+
+@pytest.mark.parametrize(("mean", "constant"), [(-10, 0.0306962), (-20, 0.0089680), (-30, 0.0041694), (50, 0.00182316)])
+def test_truncation_far_in_the_tail_keeps_the_constant(mean, constant):
+    """Expected: finite differences of the equation for u with 4,000 steps on the part that matters."""
+    assert poincare_constant(parameter("truncnormal", mean=mean, std=1, low=0, high=4)) == pytest.approx(constant, 5e-5)
