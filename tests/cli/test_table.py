@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pima import FOLDER, needs_pima
+from shiftgauge.results.table import TableAuditResult
 
 MODEL = "import numpy as np\n\n\ndef build():\n    return lambda x: x[:, 0] + 3 * x[:, 1] * x[:, 0]\n"
 
@@ -65,6 +66,84 @@ def test_a_missed_gate_exits_with_1(cli, folder):
 )
 def test_bad_input_is_one_line_and_exits_with_2(cli, folder, setting, words):
     assert words in cli("audit", folder / "a.yaml", "--quiet", "--set", setting).error
+    assert not (folder / "run").exists()
+
+
+ROUGH = """import numpy as np
+
+
+def build():
+    return lambda x: np.where(x[:, 0] > 0.4, 1.0, 0.0) + x[:, 1]
+
+
+def failing():
+    return lambda x: np.where(x[:, 1] > 0.9, np.nan, x[:, 0] + 3 * x[:, 1] * x[:, 0])
+"""
+
+
+@pytest.fixture
+def rough(folder):
+    name = f"rough_{abs(hash(str(folder)))}"
+    (folder / f"{name}.py").write_text(ROUGH)
+    return name
+
+
+def settings(*keys):
+    return [part for key in keys for part in ("--set", key)]
+
+
+def table_arrays(folder):
+    return TableAuditResult.from_disk(folder / "run").arrays
+
+
+def test_trees_sharpen_the_indices_of_a_rough_model_and_the_page_says_so(cli, folder, rough):
+    keys = (f"model.factory={rough}:build", "estimate.estimator=assisted", "estimate.surrogate=trees")
+    found = cli("audit", folder / "a.yaml", *settings(*keys))
+    assert found.code == 0, found.err
+    arrays, page = table_arrays(folder), (folder / "run" / "report.html").read_text()
+    assert arrays["surrogate_residual"].values.tolist() == ["trees"]
+    text = f"with boosted trees added to it {100 * float(arrays['surrogate_assisted_share'][0]):.1f}"
+    assert text in " ".join(found.out.split())
+    assert text in page
+    assert '<section id="surrogate"' in page
+    assert "surrogate-assisted pick-freeze" in page
+
+
+def test_a_failing_row_is_named_and_can_be_left_out(cli, folder, rough):
+    keys = (f"model.factory={rough}:failing", "space.parameters={age: [0, 1], bmi: [0, 0.95]}")
+    error = cli("audit", folder / "a.yaml", "--quiet", *settings(*keys)).error
+    assert "gives NaN or infinity for the row (" in error
+    assert "on_failure: drop" in error
+    found = cli("audit", folder / "a.yaml", *settings(*keys, "estimate.on_failure=drop"))
+    assert found.code == 0, found.err
+    at, page = table_arrays(folder).attrs, (folder / "run" / "report.html").read_text()
+    assert 0 < at["n_dropped"] < at["n_failed"]
+    assert at["n_drawn"] == 256
+    assert f"{at['n_failed']} failed" in " ".join(found.out.split())
+    assert f"{at['n_dropped']} of 256 blocks" in page
+
+
+def test_a_surrogate_alone_that_explains_too_little_states_nothing(cli, folder, rough):
+    keys = (f"model.factory={rough}:build", "estimate.estimator=gpc", "estimate.chaos.degree=2")
+    found = cli("audit", folder / "a.yaml", *settings(*keys, "gates.max_total_order.age=1"))
+    assert found.code == 1
+    assert "No index can be stated" in found.out
+    assert "Do not rely on this result" in found.out
+    assert 'role="alert"' in (folder / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (["estimate.surrogate=gp"], "belongs to the estimator assisted"),
+        (["estimate.chaos.solver=lars"], "belongs to the estimator gpc"),
+        (["estimate.estimator=gpc", "estimate.replicates=4"], "`replicates` belongs to"),
+        (["estimate.estimator=assisted", "estimate.n_base=16"], "must be ≥ 32"),
+        (["estimate.on_failure=skip"], "estimate.on_failure"),
+    ],
+)
+def test_a_choice_that_does_not_fit_is_one_line(cli, folder, keys, words):
+    assert words in cli("audit", folder / "a.yaml", "--quiet", *settings(*keys)).error
     assert not (folder / "run").exists()
 
 
