@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import skew
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.resampling import (
@@ -9,6 +10,7 @@ from shiftgauge.estimate.resampling import (
     check_resampling,
     multinomial_weights,
     percentile_interval,
+    upper_reach,
 )
 
 
@@ -63,6 +65,45 @@ def test_jackknife_of_a_mean_is_the_t_interval():
     low, high = resampling.interval(groups.mean(), resampled, 0.9)
     half = 1.795885 * groups.std(ddof=1) / np.sqrt(12)  # t at 0.95 with 11 degrees of freedom
     assert [low, high] == pytest.approx([groups.mean() - half, groups.mean() + half], rel=1e-6)
+
+
+def test_only_the_upper_end_follows_skewness_and_only_to_the_right():
+    values = np.random.default_rng(2).exponential(size=(4, 16)) ** 2
+    values[3] = 5.0
+    resampling = Resampling.of(Grouping(16, replicates=16), 1000, 0)
+
+    def interval(sample, squares):
+        return resampling.interval(sample.mean(axis=-1), resampling.means(sample, np.ones(16)), 0.95, squares=squares)
+
+    plain, found, mirrored = interval(values, False), interval(values, True), interval(-values, True)
+    assert np.array_equal(plain[:, 0], found[:, 0])
+    assert (found[:3, 1] > plain[:3, 1]).all()
+    assert found[3].tolist() == pytest.approx([5.0, 5.0])
+    assert mirrored == pytest.approx(-plain[:, ::-1])
+    assert interval(7 + 3 * values, True) == pytest.approx(7 + 3 * found)
+
+
+def test_the_upper_end_is_where_halls_transformed_t_statistic_is_the_quantile():
+    x = np.random.default_rng(4).exponential(size=16)
+    a = 1.5 * np.mean((x - x.mean()) ** 3) / x.std() ** 3 / 4
+    t = -upper_reach(a, 2.131450)  # (estimate - upper end) / standard error, with 15 degrees of freedom
+    assert t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 == pytest.approx(-2.131450)
+    resampling = Resampling.of(Grouping(16, replicates=16), 1000, 0)
+    upper = resampling.interval(x.mean(), resampling.means(x, np.ones(16)), 0.95, squares=True)[1]
+    assert upper == pytest.approx(x.mean() - t * x.std(ddof=1) / 4, rel=1e-6)
+
+
+def test_the_bootstrap_follows_the_skewness_of_its_resamples():
+    x = np.random.default_rng(4).exponential(size=(2, 100)) ** 2
+    x[1] = -x[1]
+    resampling = Resampling.of(Grouping(100), 2000, 0)
+    means = resampling.means(x, np.ones(100))
+    means[0, :3] = np.nan
+    plain, found = (resampling.interval(x.mean(axis=1), means, 0.95, squares=squares) for squares in (False, True))
+    a, s = skew(means[0, 3:]), means[0, 3:].std()
+    assert found[0] == pytest.approx([plain[0, 0], x[0].mean() + upper_reach(a, 1.959964) * s], rel=1e-6)
+    assert found[0, 1] > plain[0, 1]
+    assert found[1, 0] == plain[1, 0]
 
 
 def test_no_resamples_give_no_interval():

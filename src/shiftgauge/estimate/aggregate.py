@@ -10,7 +10,7 @@ from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.estimate.moments import MomentSource, mean_error, variance_components
 from shiftgauge.estimate.resampling import Resampling
 from shiftgauge.estimate.result import Indices
-from shiftgauge.estimate.sobol import constant_messages, index_tables, variance_floor
+from shiftgauge.estimate.sobol import SQUARES, constant_messages, index_tables, variance_floor
 from shiftgauge.estimate.threads import bounded_threads
 from shiftgauge.types import FloatArray
 
@@ -158,7 +158,7 @@ def _shares(
         elif not known:
             value = np.zeros(())
         found[key] = np.asarray(value)[None]
-        found[f"{key}_interval"] = resampling.interval(np.asarray(value), again, level)[None]
+        found[f"{key}_interval"] = resampling.interval(np.asarray(value), again, level, squares=key in SQUARES)[None]
     found["mean"] = np.full(1, np.nan)
     found["mean_interval"] = np.full((1, 2), np.nan)
     return found

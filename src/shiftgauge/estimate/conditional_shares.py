@@ -55,6 +55,7 @@ def conditional_shares(
     n_columns: int,
     n_base: int,
     confidence_level: float,
+    n_products: int = 0,
 ) -> tuple[Shares, dict[str, Any]]:
     """Checks the values, and estimates mean, variance and shares of it.
 
@@ -66,6 +67,7 @@ def conditional_shares(
         n_columns: As in `shares`.
         n_base: As in `shares`.
         confidence_level: Of the intervals (Student's t over the replicates).
+        n_products: As in `shares`.
 
     Returns:
         The shares, and the arguments of `ConditionalEstimate`.
@@ -84,6 +86,7 @@ def conditional_shares(
         n_base=n_base,
         confidence_level=confidence_level,
         seed=design.seed,
+        n_products=n_products,
     )
     return found, {
         "names": design.names,

@@ -211,7 +211,7 @@ def _result(sums: _Sums, level: float, seed: int) -> DerivativeBounds:
         finite = np.where(np.isfinite(factor), factor, 1.0)[:, None]
         point = sums.slopes[k].sum(axis=-1) / n * finite[:, 0] / np.where(defined, variance, 1.0)[:, None]
         resampled = resampling.means(sums.slopes[k], counts) * finite / left_variance[:, None, :]
-        interval = resampling.interval(point, resampled, level)
+        interval = resampling.interval(point, resampled, level, squares=True)
         unknown = ~np.isfinite(factor) | np.array([p.levels is not None for p in parameters])
         tables[name] = _masked(point, unknown, defined)
         tables[f"{name}_interval"] = _masked(interval, unknown, defined)

@@ -81,7 +81,14 @@ def kucherenko(
     """
     d = design.n_groups
     found, facts = conditional_shares(
-        design, values, _columns, outputs=outputs, n_columns=2 + 2 * d, n_base=2, confidence_level=confidence_level
+        design,
+        values,
+        _columns,
+        outputs=outputs,
+        n_columns=2 + 2 * d,
+        n_base=2,
+        confidence_level=confidence_level,
+        n_products=d,
     )
     return DependentIndices(
         first_order=found.share[:, :d],

@@ -39,6 +39,7 @@ def shares(
     n_base: int,
     confidence_level: float,
     seed: int,
+    n_products: int = 0,
 ) -> Shares:
     """Means of the columns over the blocks, as shares of the variance.
 
@@ -51,6 +52,8 @@ def shares(
         n_base: Rows of a block, from the first on, that follow the inputs' own distribution, for the centre.
         confidence_level: Of the intervals.
         seed: Of the resampling.
+        n_products: How many of the shares, from the first on, are means of products; the others are means of
+            squares or of their differences, whose intervals reach further up where these are skewed.
 
     Returns:
         Shares with intervals.
@@ -73,10 +76,16 @@ def shares(
         mean_interval=resampling.interval(point[0], resampled[0], confidence_level) + centre[:, None],
         variance=np.where(defined, point[1], 0.0),
         variance_interval=np.where(
-            defined[:, None], resampling.interval(point[1], resampled[1], confidence_level), 0.0
+            defined[:, None], resampling.interval(point[1], resampled[1], confidence_level, squares=True), 0.0
         ),
         share=share,
-        share_interval=resampling.interval(share, resampled_share, confidence_level),
+        share_interval=np.concatenate(
+            [
+                resampling.interval(share[:, part], resampled_share[:, part], confidence_level, squares=squares)
+                for part, squares in ((slice(n_products), False), (slice(n_products, None), True))
+            ],
+            axis=1,
+        ),
     )
 
 

@@ -14,6 +14,8 @@ from shiftgauge.types import FloatArray
 
 _REPLICATES: Final = 8_000_000
 _WIDE: Final = 0.2
+SQUARES: Final = frozenset({"variance", "total", "interaction"})
+"""What is estimated by means of squares, whose distribution is skewed."""
 
 
 def sobol_indices(
@@ -41,8 +43,8 @@ def sobol_indices(
         status: Messages that are already known.
 
     Returns:
-        Indices with Student's intervals from the design's replicates, or percentile intervals of the bootstrap where
-        it has none.
+        Indices with Student's intervals from the design's replicates, whose upper ends are corrected for skewness for
+        total order, total interaction and variance; or percentile intervals of the bootstrap where it has none.
 
     Raises:
         ConfigError: `resamples` or `confidence_level` outside its range.
@@ -108,7 +110,7 @@ def _one_block(source: MomentSource, chosen: slice, resampling: Resampling, leve
     resampled = ratios(resampling.means(sums.values, sums.counts), layout, floor, error)
     out = dict(point)
     for key, value in resampled.items():
-        out[f"{key}_interval"] = resampling.interval(point[key], value, level)
+        out[f"{key}_interval"] = resampling.interval(point[key], value, level, squares=key in SQUARES)
     out["mean"] = point["mean"] + centre
     out["mean_interval"] = out["mean_interval"] + centre[:, None]
     return out
