@@ -133,7 +133,7 @@ def _width(arrays: xr.Dataset) -> list[Message]:
     q = str(arrays.attrs["quantity_of_interest"])
     bounds = arrays["total_order_interval"].sel(quantity=q)
     half = ((bounds.sel(bound="high") - bounds.sel(bound="low")) / 2).values
-    if not np.isfinite(half).any() or np.nanmax(half) <= _WIDE:
+    if not np.isfinite(half).any() or np.nanmax(half) <= 1.1 * _WIDE:
         return []
     worst = int(np.nanargmax(half))
     name, factor = str(bounds["input"].values[worst]), int(np.ceil((half[worst] / _WIDE) ** 2))
@@ -159,11 +159,12 @@ def _independence(arrays: xr.Dataset) -> list[Message]:
 def _zeros(arrays: xr.Dataset) -> list[Message]:
     if arrays.attrs["rule"] != "range":
         return []
-    share, low = arrays["feature_zeros"], arrays["feature_low"]
+    share, low, levels = arrays["feature_zeros"], arrays["feature_low"], arrays["feature_levels"]
     odd = [
         str(n)
         for n in arrays["feature"].values
         if float(low.sel(feature=n)) == 0 and float(share.sel(feature=n)) > 0 and _gap(arrays, str(n))
+        if not int(levels.sel(feature=n))
     ]
     if not odd:
         return []
