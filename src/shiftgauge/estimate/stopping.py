@@ -32,9 +32,9 @@ class Stopping:
     To look at intervals again and again and stop when they are narrow favours the looks at which they came out too
     narrow. With intervals from independent replicates, the widest of which must be narrow, this cost nothing that could
     be measured on Ishigami, the g-function and a linear function (coverage at the stop 93 % to 96 %, as at any fixed
-    size; for indices that few points carry, see the theory of indices) once the variance rests on enough points: hence at
-    least 128 blocks (64 points for a surrogate alone), and at least 32 points that carry it. Without the
-    latter a rare event that was met only two or three times looks sure: all its resamples agree.
+    size; for indices that few points carry, see the theory of indices) once the variance rests on enough points: hence
+    at least 128 blocks (64 points for a surrogate alone), and at least 32 points that carry it. Without the latter a
+    rare event that was met only two or three times looks sure: all its resamples agree.
 
     Args:
         tolerance: Half-width that the interval of every first and total index must reach, in (0, 1); for a surrogate
