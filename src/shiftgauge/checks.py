@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,17 @@ def unknown_name(kind: str, name: str, allowed: Iterable[str]) -> str:
     guess = nearest(name, names)
     hint = f"did you mean `{guess}`?" if guess else f"allowed are {', '.join(names)}"
     return f"unknown {kind} `{name}`; {hint}"
+
+
+def shortened(names: Sequence[str], shown: int = 3) -> str:
+    """Lists the first names and counts the others.
+
+    Example:
+        >>> shortened(["a.png", "b.png", "c.png"], 2)
+        '`a.png`, `b.png` and 1 more'
+    """
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"`{name}`" for name in names[:shown]) + more
 
 
 def require_in(kind: str, name: str, allowed: Iterable[str], error: type[ShiftgaugeError] = ConfigError) -> str:

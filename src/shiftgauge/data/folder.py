@@ -80,7 +80,7 @@ def class_files(root: Path) -> dict[str, list[Path]]:
         raise DataError(f"image folder {root} cannot be read: {error.strerror or error}") from error
     folders = [e for e in entries if e.is_dir()]
     _check_layout(root, entries, folders)
-    files = {folder.name: _files_below(folder) for folder in folders}
+    files = {folder.name: files_below(folder) for folder in folders}
     for folder in folders:
         if not files[folder.name]:
             raise DataError(f"class folder {folder} holds no images; remove it or fill it")
@@ -103,7 +103,8 @@ def _check_layout(root: Path, entries: list[Path], folders: list[Path]) -> None:
         raise DataError(f"image folder {root} holds splits ({names}), not classes; give {folders[-1]} instead")
 
 
-def _files_below(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
+    """Lists the files below a folder by path, without hidden ones and what systems leave behind."""
     found: list[Path] = []
     for place, inner, files in os.walk(folder):
         inner[:] = sorted(d for d in inner if not _ignored(d))

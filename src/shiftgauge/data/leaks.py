@@ -1,0 +1,106 @@
+"""What must not lie on two sides of a split: groups, equal contents, near-duplicates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shiftgauge.checks import shortened
+from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.near_duplicates import exact_groups, merge_groups, near_duplicate_groups
+from shiftgauge.errors import DataError
+
+_SHOWN = 3
+_Parts = Mapping[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Units:
+    """Which images belong together.
+
+    Args:
+        kinds: Why (as a word for messages) → int64 (n,), a number per image.
+        joint: int64 (n,), the units that no split may separate: connected by any of the kinds.
+    """
+
+    kinds: Mapping[str, npt.NDArray[np.int64]]
+    joint: npt.NDArray[np.int64]
+
+
+def indivisible_units(dataset: ImageDataset, near_duplicates: bool | npt.NDArray[np.int64]) -> Units:
+    """Finds which images belong together: by group, by content and, if wanted, by likeness.
+
+    Args:
+        dataset: The images.
+        near_duplicates: Whether to look for near-duplicates, or their groups (n,).
+
+    Raises:
+        DataError: Groups of the wrong length, or an image cannot be read.
+    """
+    kinds: dict[str, npt.NDArray[np.int64]] = {}
+    if dataset.groups is not None:
+        kinds["group"] = np.unique(np.array(dataset.groups), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    kinds["content"] = exact_groups(dataset)
+    if isinstance(near_duplicates, np.ndarray):
+        if near_duplicates.shape != (len(dataset),):
+            raise DataError(f"`near_duplicates` must be ({len(dataset)},) numbers, got {near_duplicates.shape}")
+        kinds["likeness"] = np.unique(near_duplicates, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    elif near_duplicates:
+        kinds["likeness"] = near_duplicate_groups(dataset)
+    joint = np.arange(len(dataset), dtype=np.int64)
+    for numbers in kinds.values():
+        _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+        joint = merge_groups(joint, np.arange(len(dataset)), first[inverse.reshape(-1)])
+    return Units(kinds=kinds, joint=joint)
+
+
+def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> None:
+    """Checks that no unit is on two sides.
+
+    Raises:
+        DataError: One is; the first ones are named, with their parts.
+    """
+    for kind, numbers in units.kinds.items():
+        on_two = _on_two_sides(parts, numbers)
+        if len(on_two):
+            shown = "; ".join(_describe(dataset, parts, numbers, int(u), kind) for u in on_two[:_SHOWN])
+            more = f"; and {len(on_two) - _SHOWN} more" if len(on_two) > _SHOWN else ""
+            what = {"group": "groups", "content": "images of equal content", "likeness": "near-duplicates"}[kind]
+            raise DataError(
+                f"the split leaks: {what} on two sides, {len(on_two)} time(s): {shown}{more}; "
+                "split them together, or drop those in training"
+            )
+
+
+def drop_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Leaves out images whose unit is also in a later part, in the order train, validation, test.
+
+    Returns:
+        The parts, and a sentence for each part that became smaller.
+    """
+    names = [name for name in ("train", "validation", "test") if name in parts]
+    kept, notes = {name: np.asarray(rows) for name, rows in parts.items()}, []
+    for i, name in enumerate(names[:-1]):
+        later = np.concatenate([kept[other] for other in names[i + 1 :]])
+        leaking = np.isin(units.joint[kept[name]], units.joint[later])
+        if leaking.any():
+            lost = kept[name][leaking]
+            names_lost = shortened([dataset.names[r] for r in lost])
+            notes.append(f"{len(lost)} images left out of `{name}`; their like is in a later part: {names_lost}")
+            kept[name] = kept[name][~leaking]
+    return kept, tuple(notes)
+
+
+def _on_two_sides(parts: _Parts, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    sides = np.concatenate([np.unique(numbers[rows]) for rows in parts.values()])
+    values, counts = np.unique(sides, return_counts=True)
+    return values[counts > 1]
+
+
+def _describe(dataset: ImageDataset, parts: _Parts, numbers: npt.NDArray[np.int64], unit: int, kind: str) -> str:
+    found = [(name, rows[numbers[rows] == unit]) for name, rows in parts.items()]
+    sides = " and ".join(f"`{dataset.names[rows[0]]}` in {name}" for name, rows in found if len(rows))
+    if kind == "group" and dataset.groups is not None:
+        return f"group `{dataset.groups[int(np.flatnonzero(numbers == unit)[0])]}` ({sides})"
+    return sides

@@ -1,0 +1,265 @@
+"""Splits of a data set into parts that share no image, no object and no near-duplicate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from shiftgauge.checks import require_in, require_positive_int, require_range, unknown_name
+from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.leaks import Units, drop_leaks, indivisible_units, refuse_leaks
+from shiftgauge.data.stratification import deal_units, label_matrix
+from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.random import check_seed
+
+PARTS: Mapping[str, float] = MappingProxyType({"train": 0.6, "validation": 0.2, "test": 0.2})
+"""Default shares of the parts."""
+
+_GIVEN: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("train", "training", "trainval"), "train"),
+        **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+        **dict.fromkeys(("test", "testing"), "test"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Which images are in which part; images may be in none, never in two.
+
+    Args:
+        parts: Part → indices of its images; each is kept sorted.
+        by: How the split was made, for the record.
+        notes: Sentences for the record: shares that could not be met, classes that a part lacks, images left out.
+
+    Raises:
+        DataError: A part is empty, or an image is in two parts or twice in one.
+    """
+
+    parts: Mapping[str, npt.NDArray[np.int64]]
+    by: str = "own"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        parts = {name: np.sort(np.asarray(rows, np.int64)) for name, rows in self.parts.items()}
+        empty = next((name for name, rows in parts.items() if len(rows) == 0), None)
+        if empty is not None or not parts:
+            raise DataError(f"the part `{empty or 'train'}` of the split has no images; give it a larger share")
+        together = np.concatenate(list(parts.values()))
+        values, counts = np.unique(together, return_counts=True)
+        if counts.max() > 1:
+            row = int(values[counts.argmax()])
+            where = " and ".join(f"`{name}`" for name, rows in parts.items() if row in rows)
+            raise DataError(f"image number {row} is in the split more than once, in {where}; each may be in one part")
+        for rows in parts.values():
+            rows.setflags(write=False)
+        object.__setattr__(self, "parts", MappingProxyType(parts))
+
+    def select(self, dataset: ImageDataset, part: str) -> ImageDataset:
+        """Returns the images of one part.
+
+        Raises:
+            DataError: There is no such part, or the data set is smaller than the split's.
+        """
+        require_in("part of the split", part, self.parts, DataError)
+        return dataset.select(self.parts[part])
+
+    def record(self, dataset: ImageDataset) -> dict[str, Any]:
+        """Returns what a model record keeps: for each part its images, classes and content hash; and the notes."""
+        chosen = {name: self.select(dataset, name) for name in self.parts}
+        facts = {
+            name: {"n_images": len(part), "classes": part.class_counts, "fingerprint": part.fingerprint}
+            for name, part in chosen.items()
+        }
+        return {"by": self.by, "parts": facts, "notes": list(self.notes)}
+
+
+def split_dataset(
+    dataset: ImageDataset,
+    *,
+    parts: Mapping[str, float] = PARTS,
+    by: Literal["stratified", "group", "given"] = "stratified",
+    near_duplicates: bool | npt.NDArray[np.int64] = True,
+    leaks: Literal["error", "drop"] = "error",
+    seed: int = 0,
+) -> Split:
+    """Splits a data set so that each class has its share in every part and nothing leaks.
+
+    Images of one group (`dataset.groups`: object, person, recording, board), images of the same content, and near-
+    duplicates stay together, whatever `by` says; see `shiftgauge.data.stratification.deal_units` for how the units
+    are dealt out, for data with one label or several.
+
+    Args:
+        dataset: The images.
+        parts: Part → share; positive, with the sum 1; `train` must be among them.
+        by: `stratified`; `group`, the same but an error where the data set has no groups; or `given`: the parts that
+            the data set states (`dataset.splits`: train, validation, test and their usual other names). A validation
+            part that is wanted but not stated is taken from the training part, in the proportion of the two shares.
+        near_duplicates: Find near-duplicates with the defaults of `near_duplicate_groups` (each image is read once);
+            or their groups, int64 (n,), found with other options. False keeps only equal contents together.
+        leaks: What happens to images of a given split that have their like in another part: an `error` with their
+            names, or `drop` them, from training before validation and from validation before test.
+        seed: Seed, ≥ 0.
+
+    Raises:
+        ConfigError: A share, a part or an option is not allowed.
+        DataError: A part stays empty, a class is missing from training, the data set has no groups or states no
+            parts, or a given split leaks.
+
+    Example:
+        >>> from shiftgauge.data.arrays import from_arrays
+        >>> pixels = np.random.default_rng(0).random((20, 16, 16))
+        >>> data = from_arrays(pixels, ["a", "b"] * 10, groups=[str(i // 4) for i in range(20)])
+        >>> split = split_dataset(data, parts={"train": 0.8, "test": 0.2}, by="group")
+        >>> {name: len(rows) for name, rows in split.parts.items()}
+        {'train': 16, 'test': 4}
+    """
+    _check_options(dataset, parts, by, leaks, seed)
+    units = indivisible_units(dataset, near_duplicates)
+    if by == "given":
+        split = _given(dataset, parts, units, leaks, seed)
+    else:
+        rows = {name: float(share) for name, share in parts.items()}
+        split = _dealt(dataset, rows, units, by, seed)
+    return _checked(dataset, split)
+
+
+def k_folds(
+    dataset: ImageDataset,
+    k: int,
+    *,
+    validation: float = 0.0,
+    near_duplicates: bool | npt.NDArray[np.int64] = True,
+    seed: int = 0,
+) -> tuple[Split, ...]:
+    """Splits a data set k times, so that every image is in the test part once; otherwise as `split_dataset`.
+
+    Args:
+        dataset: The images.
+        k: Number of folds, ≥ 2.
+        validation: Share of the images outside the fold that becomes a validation part, in [0, 1); 0 for none.
+        near_duplicates: As in `split_dataset`; they are found once.
+        seed: Seed, ≥ 0.
+
+    Returns:
+        k splits with the parts `train`, `test`, and `validation` if wanted.
+
+    Raises:
+        ConfigError: `k` or `validation` is out of range.
+        DataError: There are fewer indivisible units than folds, or a class is missing from training.
+
+    Example:
+        >>> from shiftgauge.data.arrays import from_arrays
+        >>> data = from_arrays(np.random.default_rng(0).random((6, 16, 16)), ["a", "b"] * 3)
+        >>> [len(fold.parts["test"]) for fold in k_folds(data, 3)]
+        [2, 2, 2]
+    """
+    require_positive_int("k", k, low=2)
+    require_range("validation", validation, 0.0, 0.99)
+    check_seed(seed)
+    units = indivisible_units(dataset, near_duplicates).joint
+    if len(np.unique(units)) < k:
+        raise DataError(f"{k} folds need as many units that may be separated; the data set has {len(np.unique(units))}")
+    fold_n = deal_units(label_matrix(dataset), units, [1 / k] * k, seed=seed)
+    splits = []
+    for fold in range(k):
+        parts = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}
+        if validation > 0:
+            parts |= _carved(dataset, parts["train"], units, validation, seed)
+        splits.append(_checked(dataset, Split(parts=parts, by=f"fold {fold + 1} of {k}")))
+    return tuple(splits)
+
+
+def check_leaks(dataset: ImageDataset, split: Split, *, near_duplicates: bool | npt.NDArray[np.int64] = True) -> None:
+    """Checks that no group, no content and no near-duplicate is on two sides of a split.
+
+    Args:
+        dataset: The images.
+        split: Its parts.
+        near_duplicates: As in `split_dataset`.
+
+    Raises:
+        DataError: Something is; the first such groups or images are named, with their parts.
+    """
+    last = max(int(rows[-1]) for rows in split.parts.values())
+    if last >= len(dataset):
+        raise DataError(f"the split has image number {last}, the data set only {len(dataset)} images")
+    refuse_leaks(dataset, split.parts, indivisible_units(dataset, near_duplicates))
+
+
+def _check_options(dataset: ImageDataset, parts: Mapping[str, float], by: str, leaks: str, seed: int) -> None:
+    require_in("way to split", by, ("stratified", "group", "given"))
+    require_in("value of `leaks`", leaks, ("error", "drop"))
+    check_seed(seed)
+    if "train" not in parts:
+        raise ConfigError(f"`parts` must hold `train`, got {', '.join(parts) or 'nothing'}")
+    for name, share in parts.items():
+        require_range(f"parts.{name}", share, 0.0, 1.0)
+    total = sum(parts.values())
+    if abs(total - 1) > 1e-6:
+        raise ConfigError(f"the shares of `parts` must have the sum 1, got {total:g}")
+    if by == "group" and dataset.groups is None:
+        raise DataError("the data set has no groups; name their column or key, or split `by` stratified")
+    if by == "given" and dataset.splits is None:
+        raise DataError("the data set states no parts; name their column or key, or split `by` stratified")
+
+
+def _dealt(dataset: ImageDataset, shares: Mapping[str, float], units: Units, by: str, seed: int) -> Split:
+    part_n = deal_units(label_matrix(dataset), units.joint, list(shares.values()), seed=seed)
+    split = Split(parts={name: np.flatnonzero(part_n == p) for p, name in enumerate(shares)}, by=by)
+    off = [
+        f"`{name}` has {len(split.parts[name]) / len(dataset):.1%} of the images instead of {share:.1%}, "
+        "because images that belong together are not separated"
+        for name, share in shares.items()
+        if abs(len(split.parts[name]) / len(dataset) - share) > 0.02 and len(np.unique(units.joint)) < len(dataset)
+    ]
+    return Split(parts=split.parts, by=by, notes=tuple(off))
+
+
+def _given(dataset: ImageDataset, shares: Mapping[str, float], units: Units, leaks: str, seed: int) -> Split:
+    stated = dataset.splits or ()
+    unknown = next((name for name in stated if name.lower() not in _GIVEN), None)
+    if unknown is not None:
+        raise DataError(unknown_name("part in the data", unknown, _GIVEN))
+    part_n = np.array([_GIVEN[name.lower()] for name in stated])
+    parts = {name: np.flatnonzero(part_n == name) for name in ("train", "validation", "test") if name in part_n}
+    missing = [name for name in shares if name not in parts and name != "validation"]
+    if missing:
+        raise DataError(f"the data set states no part `{missing[0]}`; it has {', '.join(sorted(set(stated)))}")
+    notes: tuple[str, ...] = ()
+    if leaks == "drop":
+        parts, notes = drop_leaks(dataset, parts, units)
+    else:
+        refuse_leaks(dataset, parts, units)
+    if "validation" in shares and "validation" not in parts:
+        share = shares["validation"] / (shares["train"] + shares["validation"])
+        parts |= _carved(dataset, parts["train"], units.joint, share, seed)
+    return Split(parts=parts, by="given", notes=notes)
+
+
+def _carved(
+    dataset: ImageDataset, rows: npt.NDArray[np.int64], units: npt.NDArray[np.int64], share: float, seed: int
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Divides the training rows into training and validation."""
+    found = deal_units(label_matrix(dataset)[rows], units[rows], [1 - share, share], seed=seed)
+    return {"train": rows[found == 0], "validation": rows[found == 1]}
+
+
+def _checked(dataset: ImageDataset, split: Split) -> Split:
+    """Returns the split with a note for each class that a part lacks.
+
+    Raises:
+        DataError: The training part lacks a class.
+    """
+    labels, notes = label_matrix(dataset), []
+    for name, rows in split.parts.items():
+        for k in np.flatnonzero(labels[rows].sum(axis=0) == 0):
+            text = f"class `{dataset.class_names[k]}` has no image in `{name}`, {int(labels[:, k].sum())} in all"
+            if name == "train":
+                raise DataError(f"{text}; add images of it or leave the class out")
+            notes.append(text)
+    return Split(parts=split.parts, by=split.by, notes=(*split.notes, *notes))
