@@ -11,6 +11,7 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.folder import read_folder
 from shiftgauge.data.manifest import read_manifest
 from shiftgauge.data.table import TableDataset, read_table
+from shiftgauge.data.yolo import read_yolo
 from shiftgauge.errors import ConfigError, DataError
 
 READERS: Mapping[str, Callable[..., Any]] = {
@@ -18,6 +19,7 @@ READERS: Mapping[str, Callable[..., Any]] = {
     "manifest": read_manifest,
     "npz": read_npz,
     "table": read_table,
+    "yolo": read_yolo,
 }
 """Kinds of data and their readers; a specification's other keys are the reader's arguments."""
 
@@ -27,7 +29,7 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
 
     Args:
         spec: A path (a folder of class folders, a `.csv`, `.tsv` or `.parquet` manifest, an `.npz`);
-            a mapping with `path`, optionally `kind` (`folder`, `manifest`, `npz`, `table`) and the
+            a mapping with `path`, optionally `kind` (`folder`, `manifest`, `npz`, `table`, `yolo`) and the
             arguments of that kind's reader; or a data set, which is returned as it is.
 
     Returns:
