@@ -135,3 +135,13 @@ class BlockClassifier(Classifier, Protocol):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """`outputs`, and what `reduce` makes of each block's output (N, ...) → (N, k)."""
         ...
+
+
+@runtime_checkable
+class MultiLabelClassifier(Classifier, Protocol):
+    """A classifier whose outputs are independent probabilities: any number of labels may hold for one image."""
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """A label is said to hold when its probability reaches this, one in [0, 1] for each label."""
+        ...

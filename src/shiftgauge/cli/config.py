@@ -47,8 +47,11 @@ class PreprocessingSection(Section):
 
 
 class ModelSection(Section):
-    """The trained classifier: exactly one of timm, factory, pt2, onnx, sklearn, demo."""
+    """The trained classifier: exactly one of folder, timm, factory, pt2, onnx, sklearn, demo."""
 
+    folder: str | None = Field(
+        default=None, description="Path of a model folder, as training writes it; it says everything itself."
+    )
     timm: str | None = Field(default=None, description="Name of a timm architecture, such as resnet18.")
     factory: str | None = Field(
         default=None,
@@ -82,6 +85,9 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         _exactly_one(self, MODEL_KINDS)
+        said = [key for key in _SAID_BY_FOLDER if key in self.model_fields_set]
+        if self.folder is not None and said:
+            raise ValueError(f"`{said[0]}` does not go with a model folder, which says it itself; leave it out")
         if self.weights is not None and self.timm is None and self.factory is None:
             raise ValueError("`weights` belongs to `timm` or `factory`; the other kinds carry their weights")
         return self
@@ -239,8 +245,9 @@ class Config(Section):
     title: str = Field(default="", description="Title of the page.")
 
 
-MODEL_KINDS = ("timm", "factory", "pt2", "onnx", "sklearn", "demo")
+MODEL_KINDS = ("folder", "timm", "factory", "pt2", "onnx", "sklearn", "demo")
 """The keys of `model` of which exactly one is given."""
+_SAID_BY_FOLDER = ("weights", "weights_by", "num_classes", "arguments", "output")
 DATA_KINDS = ("folder", "manifest", "npz", "demo")
 """The keys of `data` of which exactly one is given."""
 

@@ -19,6 +19,7 @@ from shiftgauge.models.class_names import IMAGENET
 from shiftgauge.models.compat import prepare_torchvision
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.exported_model import load_exported
+from shiftgauge.models.model_folder import load_folder
 from shiftgauge.models.onnx_model import load_onnx
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.sklearn_model import load_sklearn
@@ -32,9 +33,9 @@ def load_model(spec: Any, *, trust: bool = False, device: str | torch.device | N
     """Returns a classifier for whatever describes one.
 
     Args:
-        spec: A `ModelSpec`; a mapping of its fields; an `nn.Module` of timm's (which knows its
-            preprocessing); a scikit-learn estimator or a callable within `ModelSpec(target=…)`; or a
-            classifier, which is returned as it is.
+        spec: A `ModelSpec`; a mapping of its fields; the path of a model folder, as training writes
+            it; an `nn.Module` of timm's (which knows its preprocessing); a scikit-learn estimator or
+            a callable within `ModelSpec(target=…)`; or a classifier, which is returned as it is.
         trust: Open pickled files that can run code. Naming a `factory` runs its module in any case.
         device: `cpu`, `cuda`, `mps`, …; default the first there is of cuda, mps, cpu.
 
@@ -62,6 +63,7 @@ def load_model(spec: Any, *, trust: bool = False, device: str | torch.device | N
         "pt2": lambda: load_exported(chosen, trust, place),
         "onnx": lambda: load_onnx(chosen, place),
         "sklearn": lambda: load_sklearn(chosen, trust),
+        "folder": lambda: load_folder(chosen, place),
     }
     return loaders[chosen.kind]()
 
@@ -71,6 +73,8 @@ def _as_spec(spec: Any) -> ModelSpec:
         return spec
     if isinstance(spec, Mapping):
         return ModelSpec.from_mapping(spec)
+    if isinstance(spec, (str, Path)):
+        return ModelSpec(kind="folder", path=spec)
     if isinstance(spec, nn.Module):
         return ModelSpec(kind="module", target=spec)
     if callable(getattr(spec, "predict", None)):
@@ -78,7 +82,8 @@ def _as_spec(spec: Any) -> ModelSpec:
     if callable(spec):
         return ModelSpec(kind="callable", target=spec)
     raise ConfigError(
-        f"a model is a ModelSpec, a mapping, a torch module, an estimator or a callable, got {type(spec).__name__}"
+        "a model is a ModelSpec, a mapping, the path of a model folder, a torch module, an estimator or a callable, "
+        f"got {type(spec).__name__}"
     )
 
 

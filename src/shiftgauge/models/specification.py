@@ -9,12 +9,13 @@ from shiftgauge.checks import require_in, unknown_name
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.preprocessing import Preprocessing
 
-Kind: TypeAlias = Literal["timm", "factory", "pt2", "onnx", "sklearn", "callable", "module", "embedded"]
+Kind: TypeAlias = Literal["timm", "factory", "pt2", "onnx", "sklearn", "callable", "module", "embedded", "folder"]
 
 _NEEDS = {
     "timm": "name",
     "factory": "name",
     "embedded": "name",
+    "folder": "path",
     "pt2": "path",
     "onnx": "path",
     "callable": "target",
@@ -27,10 +28,11 @@ class ModelSpec:
     """Says which model to load and how images reach it.
 
     Args:
-        kind: `timm`, `factory`, `pt2`, `onnx`, `sklearn`, `callable`, `module` or `embedded`.
+        kind: `timm`, `factory`, `pt2`, `onnx`, `sklearn`, `callable`, `module`, `embedded`
+            or `folder` (a model folder, as training writes it, which says everything itself).
         name: timm's model name; `package.module:factory` for `factory`; for `embedded` the name of a
             packaged model (`efficientnet_lite0`).
-        path: The file of a `pt2`, `onnx` or `sklearn` model.
+        path: The file of a `pt2`, `onnx` or `sklearn` model, or a model folder.
         weights: A safetensors or state-dict file. For timm also `pretrained` (downloads) or `random`
             (initialised from seed 0; for benchmarks and tests). None for a factory that loads its own.
         weights_by: `name` (default) or `order`, which matches tensors by position.
