@@ -208,20 +208,22 @@ class Augmenter:
         return np.where(acts, theta, identity), rng.integers(_STREAMS, size=count)
 
     def _flipped(self, images: Tensor, epoch: int, step: int) -> Tensor:
-        rng = generator(self.seed, "train", "flips", epoch, step)
-        drawn = rng.random((3, len(images)))  # all three, so that one flip does not depend on which others there are
-        for axis, name, values in ((-1, "horizontal", drawn[0]), (-2, "vertical", drawn[1])):
-            if name in self.options.flips:
-                mirrored = torch.from_numpy(values < 0.5).to(images.device)[:, None, None, None]
-                images = torch.where(mirrored, images.flip(axis), images)
-        if "quarter_turns" not in self.options.flips:
+        """Mirrors, then turns; images with the same change are changed together, each pixel once."""
+        if not self.options.flips:
             return images
-        turns = torch.from_numpy((drawn[2] * 4).astype(np.int64)).to(images.device)
-        turned = images.clone()
-        for k in (1, 2, 3):
-            where = (turns == k).nonzero().flatten()
-            turned[where] = images[where].rot90(k, (2, 3))
-        return turned
+        rng = generator(self.seed, "train", "flips", epoch, step)
+        # all three are drawn, so that what one flip does is the same whichever others there are
+        drawn = np.floor(rng.random((3, len(images))) * [[2], [2], [4]]).astype(np.int64)
+        drawn[[flip not in self.options.flips for flip in get_args(Flip)]] = 0
+        changed = torch.empty_like(images)
+        for mirror_x, mirror_y, turns in np.unique(drawn, axis=1).T.tolist():
+            same = (drawn == [[mirror_x], [mirror_y], [turns]]).all(axis=0)
+            where = torch.from_numpy(np.flatnonzero(same)).to(images.device)
+            axes = [axis for axis, mirrored in ((3, mirror_x), (2, mirror_y)) if mirrored]
+            part = images[where]
+            part = part.flip(axes) if axes else part
+            changed[where] = part.rot90(turns, (2, 3)) if turns else part
+        return changed
 
 
 def _check_share(share: float | Mapping[str, float], names: tuple[str, ...]) -> None:
