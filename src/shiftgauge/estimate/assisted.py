@@ -13,13 +13,14 @@ from shiftgauge.estimate.chaos.candidates import ChaosOptions, candidate_sets, s
 from shiftgauge.estimate.chaos.gpc import GOOD_Q2, default_features, surrogate_information
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.control import AssistedMoments, Weight
-from shiftgauge.estimate.crossfit import EXACT_Q2, CrossFit, cross_fit
+from shiftgauge.estimate.crossfit import CrossFit, cross_fit
 from shiftgauge.estimate.designs import PickFreezeDesign
+from shiftgauge.estimate.extrapolation import extrapolation_ratio
 from shiftgauge.estimate.moments import OnFailure, PickFreezeMoments
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.rough.points import ResidualPoints
-from shiftgauge.estimate.rough.search import ENOUGH_Q2, SURROGATES, ResidualFit, Surrogate, fit_residuals
+from shiftgauge.estimate.rough.search import SURROGATES, ResidualFit, Surrogate, fit_residuals
 from shiftgauge.estimate.sobol import sobol_indices
 from shiftgauge.estimate.tails import Tails
 from shiftgauge.estimate.threads import bounded_threads
@@ -27,8 +28,12 @@ from shiftgauge.types import FloatArray, OutputsNQ
 
 MIN_BASE: Final = 20
 """Fewest blocks from which folds can be made."""
-_TAIL: Final = 2.0
-"""Blocks beyond the quantile, on average, from which the surrogate is straight in an unbounded input."""
+_TAIL: Final = 4.0
+"""Blocks beyond the quantile, on average, from which the surrogate's tail in an unbounded input is curbed."""
+_TRUSTED: Final = 3e-4
+"""Polynomials go on as they are where their error at the outermost points is less than this share of the curbed one."""
+_WIDEST: Final = 0.1
+"""Largest share of an input that may lie beyond one of these quantiles."""
 _WORDS: Final = {"trees": "boosted trees on top bring", "gp": "a Gaussian process on top brings"}
 
 
@@ -58,6 +63,12 @@ def assisted(
     leaves a bias that is small beside the standard error, though not nothing below 256 blocks: for steps, 95 %
     intervals then hold the truth in 90 to 93 % of cases. Since the smooth part is exact, independent replicates of the
     design, which make its intervals fair, cost hardly any accuracy.
+
+    Under unbounded inputs, moments of a polynomial hang on far points that no sample holds. Its tails are therefore
+    curbed, unless it predicts the outermost points from the others almost without error (`extrapolation_ratio`). Errors
+    that come from far tails are rare and large, so that intervals stay somewhat too narrow there: nominal 95 % ones
+    hold the truth in 84 to 93 % of cases for curved functions of normal and exponential inputs at 128 blocks, and in
+    fewer where the polynomial is trusted, with errors of about 1e-4 or less. Pick-freeze alone has 92 to 95 %.
 
     Where blocks are dropped, the sample alone gives the indices, as in `pick_freeze`: E T[h] over the cases that ran is
     not known, and over the whole space it would rest on what the surrogate makes of the others, where it has seen
@@ -141,19 +152,17 @@ def _fit(plain: PickFreezeMoments, options: ChaosOptions, features: FloatArray |
     candidates = candidate_sets(bases, options, sample_room(design.n_rows, "assisted", n_folds))
     largest = max(len(c.indices) for c in candidates)
     kept, centred = None if plain.kept.all() else plain.kept, _centred(plain)
+    tails = Tails(inputs=design.inputs, plain=bases, edge=min(_TAIL / design.n_base, _WIDEST))
     with bounded_threads(2.0 * design.n_rows * float(largest) ** 2):
         fit = cross_fit(design, centred, bases, candidates, n_folds, kept)
-        folds, tail_of, used = fit.folds.copy(), np.full(len(fit.q2), -1), []
-        rough = ~(fit.q2 >= ENOUGH_Q2)
-        for outputs, heavy_only in ((rough, False), (~rough & (fit.q2 < EXACT_Q2), True)):
-            edge = _TAIL / design.n_base
-            tails = Tails(inputs=design.inputs, plain=bases, edge=edge, heavy_only=heavy_only)
-            if outputs.any() and tails.bent.any():
-                again = cross_fit(design, centred[:, outputs], tails.bases, candidates, n_folds, kept)
-                folds[..., outputs] = again.folds
-                tail_of[outputs] = len(used)
-                used.append(tails)
-    return replace(fit, folds=folds, tails=tuple(used), tail_of=tail_of)
+        if kept is not None or not tails.bent.any():
+            return fit
+        wild = (fit.q2 < 1) & (extrapolation_ratio(design, centred, fit, candidates, tails) > _TRUSTED)
+        if not wild.any():
+            return fit
+        folds, again = fit.folds.copy(), cross_fit(design, centred[:, wild], tails.bases, candidates, n_folds)
+        folds[..., wild] = again.folds
+    return replace(fit, folds=folds, tails=(tails,), tail_of=np.where(wild, 0, -1))
 
 
 def _centred(plain: PickFreezeMoments) -> OutputsNQ:

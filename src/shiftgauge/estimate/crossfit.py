@@ -24,7 +24,7 @@ _RIDGES: Final = (1e-12, 1e-3, 1e-2, 1e-1)
 
 _EXACT: Final = 1e-10
 EXACT_Q2: Final = 1 - 1e-6
-"""From this share on, a surrogate is the function itself, in its tails as well."""
+"""From this share on, nothing is left that a residual surrogate could learn."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +40,7 @@ class CrossFit:
         chosen: Number of the chosen candidate (Q,).
         labels: Of the chosen candidates (Q,).
         terms: Number of their terms (Q,).
-        tails: Bases with straight tails, to which the `folds` of some outputs belong; the other fields stay those of
+        tails: Bases with curbed tails, to which the `folds` of some outputs belong; the other fields stay those of
             the polynomials.
         tail_of: Which of `tails` each output has, -1 for none (Q,). Default: none.
     """
@@ -63,7 +63,7 @@ class CrossFit:
             yield outputs[tail == number]
 
     def tails_of(self, outputs: np.ndarray) -> Tails | None:
-        """The straight tails of outputs that share their bases; None where they have none."""
+        """The curbed tails of outputs that share their bases; None where they have none."""
         number = -1 if self.tail_of is None else int(self.tail_of[outputs[0]])
         return None if number < 0 else self.tails[number]
 

@@ -41,7 +41,7 @@ class FoldChoice:
             own_moment = self.sums.moment[k][rows[:, None], outputs]
             gram = self.gram[rows[:, None], rows] - own_gram
             moment = self.moment[rows[:, None], outputs] - own_moment
-            c = _solve(gram, moment, ridge * (self.sums.count.sum() - self.sums.count[k]))
+            c = solve_terms(gram, moment, ridge * (self.sums.count.sum() - self.sums.count[k]))
             if c is None:
                 return None
             fits.append(c)
@@ -61,7 +61,7 @@ class FoldChoice:
         for number, ridge in {(int(n), float(r)) for n, r in zip(self.number, self.ridge, strict=True)}:
             won = np.flatnonzero((self.number == number) & (self.ridge == ridge))
             rows = members[number]
-            c = _solve(
+            c = solve_terms(
                 self.gram[rows[:, None], rows], self.moment[rows[:, None], won], ridge * float(self.sums.count.sum())
             )
             if c is None:
@@ -70,7 +70,8 @@ class FoldChoice:
         return out
 
 
-def _solve(gram: FloatArray, moment: FloatArray, penalty: float) -> FloatArray | None:
+def solve_terms(gram: FloatArray, moment: FloatArray, penalty: float) -> FloatArray | None:
+    """Coefficients (P, Q) from ΦᵀΦ and Φᵀy with a penalty on all but the constant; None where nearly singular."""
     gram = gram.copy()
     gram[np.diag_indices(len(gram))] += penalty
     gram[0, 0] -= penalty  # the constant is not shrunk

@@ -1,4 +1,4 @@
-"""Polynomials with straight tails: without them, moments hang on far points that no sample holds."""
+"""Polynomials with curbed tails: without them, moments hang on far points that no sample holds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,18 @@ from shiftgauge.types import FloatArray
 
 _NODES: Final = 24
 _HEAVY: Final = ("exponential", "gamma")
+_FLAT_FROM: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TailBasis(PolynomialBasis):
-    """Polynomials that go on as straight lines beyond two points of the standard variable.
+    """Polynomials that go on as straight lines, or those of higher degree as constants, beyond two points.
 
     Args:
-        low: Where the line to the left begins; -inf for none.
-        high: Where the line to the right begins; inf for none.
+        low: Where the tail to the left begins, in the standard variable; -inf for none.
+        high: Where the tail to the right begins; inf for none.
+        flat_from: Functions of this degree and above stay constant beyond these points, the others are polynomials
+            throughout. Default: all functions go on as straight lines.
 
     Example:
         >>> from shiftgauge.estimate.chaos.basis import laguerre
@@ -36,12 +39,18 @@ class TailBasis(PolynomialBasis):
 
     low: float
     high: float
+    flat_from: int | None = None
 
     def evaluate(self, values_n: FloatArray, degree: int) -> FloatArray:
         """Functions 0 … degree at the values, contiguous by function (degree + 1, n)."""
         s = ((np.log(values_n) if self.log else values_n) - self.loc) / self.scale
         inner = np.clip(s, self.low, self.high)
-        out = PolynomialBasis(alpha=self.alpha, beta=self.beta).evaluate(inner, degree)
+        plain = PolynomialBasis(alpha=self.alpha, beta=self.beta)
+        out = plain.evaluate(inner, degree)
+        if self.flat_from is not None:
+            low = min(self.flat_from - 1, degree)
+            out[: low + 1] = plain.evaluate(s, low)
+            return out
         for end, far in ((self.low, s < self.low), (self.high, s > self.high)):
             if far.any():
                 out[:, far] += self._slopes(end, degree)[:, None] * (s[far] - end)
@@ -60,19 +69,19 @@ class TailBasis(PolynomialBasis):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tails:
-    """Bases that are straight beyond the quantiles ε and 1 - ε, on the sides where an input is unbounded.
+    """Bases with curbed tails beyond the quantiles ε and 1 - ε, on the sides where an input is unbounded.
 
     A polynomial that fits f wherever there are points may be huge beyond the last of them, and its variance then hangs
     on rare cases that the sample does not hold: a control variate made of it would trade the error of the sample for
-    that of the tail. As in natural splines, straight tails end this; the moments stay exact: all that changes is the
-    Gram matrix M_jk = E φ_j φ_k and the mean v_j = E φ_j of each input.
+    that of the tail. As in natural splines, simple tails end this. Functions of normal and lognormal inputs stay
+    constant there from degree 3 on, while those of degree 1 and 2 go on as they are. Under exponential and gamma
+    inputs, where even a square may run away, all go on as straight lines. The moments stay exact: all that changes is
+    the Gram matrix M_jk = E φ_j φ_k and the mean v_j = E φ_j of each input.
 
     Args:
         inputs: Of the design.
         plain: The polynomial bases, one per input.
         edge: ε, in (0, 1/2).
-        heavy_only: Only for exponential and gamma inputs, whose tails spoil even polynomials that fit well; normal and
-            lognormal ones stay.
 
     Example:
         >>> from shiftgauge.estimate.chaos.basis import input_bases
@@ -90,16 +99,15 @@ class Tails:
     inputs: Inputs
     plain: Sequence[Basis]
     edge: float
-    heavy_only: bool = False
 
     @cached_property
     def bent(self) -> np.ndarray:
-        """Which inputs have straight tails, bool (d,)."""
+        """Which inputs have such tails, bool (d,)."""
         return np.array([isinstance(basis, TailBasis) for basis in self.bases])
 
     @cached_property
     def bases(self) -> tuple[Basis, ...]:
-        """The bases with straight tails, one per input."""
+        """The bases with such tails, one per input."""
         found: list[Basis] = []
         for parameter, basis in zip(self.inputs.parameters, self.plain, strict=True):
             if parameter is None or not isinstance(basis, PolynomialBasis):
@@ -109,8 +117,6 @@ class Tails:
         return tuple(found)
 
     def _bent(self, parameter: Parameter, basis: PolynomialBasis) -> PolynomialBasis:
-        if self.heavy_only and parameter.distribution not in _HEAVY:
-            return basis
         with np.errstate(divide="ignore"):
             support = np.log(parameter.support) if basis.log else np.array(parameter.support)
         x = parameter.ppf(np.array([self.edge, 1 - self.edge]))
@@ -119,7 +125,8 @@ class Tails:
         if np.isinf(low) and np.isinf(high):
             return basis
         options = {"alpha": basis.alpha, "beta": basis.beta, "loc": basis.loc, "scale": basis.scale, "log": basis.log}
-        return TailBasis(**options, low=float(low), high=float(high))
+        flat_from = None if parameter.distribution in _HEAVY else _FLAT_FROM
+        return TailBasis(**options, low=float(low), high=float(high), flat_from=flat_from)
 
     def gram(self, column: int, degree: int) -> FloatArray:
         """M (degree + 1, degree + 1) of one input; its row 0 is v."""
