@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from shiftgauge.estimate.moments import check_values
+from shiftgauge.estimate.moments import OnFailure, finite_rows, require_blocks
 from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
 from shiftgauge.estimate.result import Status
-from shiftgauge.estimate.sobol import constant_messages, correlated_message, variance_floor
+from shiftgauge.estimate.sobol import constant_messages, correlated_message, dropped_message, variance_floor
 from shiftgauge.estimate.trajectories import MorrisDesign
 from shiftgauge.types import FloatArray, OutputsNQ
 
@@ -24,7 +24,7 @@ class ElementaryEffects:
     Args:
         names: The inputs or groups.
         outputs: The outputs.
-        n_trajectories: Effects of each input, r.
+        n_trajectories: Effects of each input, r: all of the design less those left out.
         n_evaluations: Number of rows.
         confidence_level: Of every interval.
         defined: Whether the output varies (Q,).
@@ -34,6 +34,7 @@ class ElementaryEffects:
             acts through bends or interactions; NaN as `mu`.
         effects: The effects themselves (Q, d, r); absolute for groups.
         status: What to know about the result.
+        n_dropped: Trajectories left out because a run in them failed.
     """
 
     names: tuple[str, ...]
@@ -50,29 +51,40 @@ class ElementaryEffects:
     sigma_interval: FloatArray
     effects: FloatArray
     status: tuple[Status, ...] = ()
+    n_dropped: int = 0
 
 
 def elementary_effects(
-    design: MorrisDesign, values: OutputsNQ, *, outputs: Sequence[str], confidence_level: float = 0.95
+    design: MorrisDesign,
+    values: OutputsNQ,
+    *,
+    outputs: Sequence[str],
+    confidence_level: float = 0.95,
+    on_failure: OnFailure = "raise",
 ) -> ElementaryEffects:
     """Mean, mean absolute value and standard deviation of the elementary effects.
 
         EE_i = (f(x with x_i moved by Δ) - f(x)) / Δ
 
     with Δ as a share of the input's range (signed), and for a group the root mean square of its members' steps. Values
-    without an order (the image) have Δ = 1. The intervals are Student's t over the r trajectories, by the jackknife.
+    without an order (the image) have Δ = 1. The intervals are the estimates ± Student's t with r - 1 degrees
+    of freedom times the error of the jackknife over trajectories. Nominal 95 % ones of μ* hold the value in 92 to 99 %
+    of cases; those of σ are approximate, and hold it in 73 to 97 % with 10 trajectories, 81 to 97 % with 20 and 88 to
+    97 % with 50 (Ishigami and g-function): effects that are skewed or take few values say little about their spread.
 
     Args:
         design: What was evaluated.
         values: Outputs at its rows, in order (n_rows, Q).
         outputs: Their names.
         confidence_level: Of the intervals.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole trajectories, with
+            a count and a warning.
 
     Returns:
         The three measures for every output and input.
 
     Raises:
-        NumericalError: A value is NaN or infinite; the message names the row.
+        NumericalError: A value is NaN or infinite (the message names the row), or too few trajectories are left.
         DataError: The number of rows or columns does not match.
 
     Example:
@@ -92,11 +104,14 @@ def elementary_effects(
             large models. doi:10.1016/j.envsoft.2006.10.004
     """
     check_resampling(0, confidence_level)
-    checked = check_values(design, values, outputs)
-    mean, square = checked.mean(axis=0), checked.var(axis=0)
+    checked, finite = finite_rows(design, values, outputs, on_failure)
+    kept = np.asarray(finite.reshape(design.n_trajectories, -1).all(axis=1))
+    require_blocks(kept, Grouping(len(kept)), what="trajectories")
+    left_in = checked if kept.all() else checked[np.repeat(kept, design.rows_per_block)]
+    mean, square = left_in.mean(axis=0), left_in.var(axis=0)
     defined = square > variance_floor(mean, square)
-    effects = _effects(design, checked)
-    r = design.n_trajectories
+    effects = _effects(design, checked)[..., kept]
+    r = int(kept.sum())
     grouping = Grouping(r, min(r, _GROUPS))
     resampling, tables = Resampling.of(grouping, 1, design.seed), {}
 
@@ -110,8 +125,8 @@ def elementary_effects(
         tables[name], tables[f"{name}_interval"] = point, resampling.interval(point, left, confidence_level)
     tables["sigma"] = effects.std(axis=-1, ddof=1)
     first, second = left_out(effects), left_out(effects**2)
-    kept = r - grouping.counts
-    left = np.sqrt(np.maximum(second - first**2, 0.0) * kept / np.maximum(kept - 1, 1))
+    others = r - grouping.counts
+    left = np.sqrt(np.maximum(second - first**2, 0.0) * others / np.maximum(others - 1, 1))
     tables["sigma_interval"] = resampling.interval(tables["sigma"], left, confidence_level)
     unsigned = [not _signed(design, columns) for columns in design.group_columns.values()]
     for name in ("mu", "mu_interval", "sigma", "sigma_interval"):
@@ -124,7 +139,8 @@ def elementary_effects(
         confidence_level=confidence_level,
         defined=defined,
         effects=effects,
-        status=_messages(design, defined, mean, outputs),
+        status=_messages(design, kept, defined, mean, outputs),
+        n_dropped=len(kept) - r,
         **tables,
     )
 
@@ -155,9 +171,11 @@ def _effects(design: MorrisDesign, values: OutputsNQ) -> FloatArray:
 
 
 def _messages(
-    design: MorrisDesign, defined: np.ndarray, mean: FloatArray, outputs: Sequence[str]
+    design: MorrisDesign, kept: np.ndarray, defined: np.ndarray, mean: FloatArray, outputs: Sequence[str]
 ) -> tuple[Status, ...]:
     messages = constant_messages(defined, mean, outputs)
+    if not kept.all():
+        messages.append(dropped_message(int((~kept).sum()), len(kept), "trajectories"))
     if design.inputs.space.correlation is not None:
         messages.append(correlated_message(design.inputs.names))
     if design.layout == "trajectory" and design.n_candidates > design.n_trajectories:
