@@ -158,6 +158,37 @@ def test_malformed_yaml_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("rule", ["range", "quantiles", "nonzero"])
+def test_a_column_of_few_codes_is_drawn_as_often_as_the_table_holds_them(rule):
+    stages = np.repeat([0, 1, 2], [50, 30, 20])
+    columns = {"sex": stages > 0, "stage": stages, "scaled": np.where(stages > 0, 0.7, -1.3)}
+    space = space_from_table(columns, rule=rule)
+    for name, values, shares in (
+        ("sex", [0, 1], [0.5, 0.5]),
+        ("stage", [0, 1, 2], [0.5, 0.3, 0.2]),
+        ("scaled", [-1.3, 0.7], [0.5, 0.5]),
+    ):
+        assert space[name].distribution == "choice"
+        assert space[name].options == {"values": values, "probabilities": shares}
+    assert space["stage"].nominal_value in stages
+    drawn = space.to_physical(np.random.default_rng(0).random((1000, 3)))
+    assert set(drawn[:, 1]) == {0, 1, 2}
+    assert np.allclose(drawn.mean(axis=0), [0.5, 0.7, -0.3], atol=0.08)
+
+
+def test_what_is_no_code_stays_uniform():
+    columns = {
+        "many": np.tile(np.arange(11), 9),
+        "parts": np.tile([0.5, 1.5, 2.5], 33),
+        "rows": np.arange(99) % 10 + np.linspace(0, 1e-9, 99),
+    }
+    assert {p.distribution for p in space_from_table(columns).parameters} == {"uniform"}
+    assert space_from_table({"few": np.arange(5.0)})["few"].describe() == "uniform on [0, 4]"
+    assert space_from_table({"sex": np.tile([0, 1], 9)}, most_levels=0)["sex"].describe() == "uniform on [0, 1]"
+    with pytest.raises(SpaceError, match="most_levels"):
+        space_from_table(columns, most_levels=-1)
+
+
 def test_the_three_rules_read_a_table_as_documented():
     column = np.array([0.0, 0.0, 1.0, 2.0, 3.0, np.nan])
     assert space_from_table({"c": column})["c"].support == (0, 3)

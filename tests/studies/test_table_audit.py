@@ -55,6 +55,33 @@ def test_a_part_of_the_space_can_be_given_and_a_column_held():
     assert found.arrays.attrs["rule_text"].startswith("2 of 3 ranges were given")
 
 
+def test_columns_of_codes_are_drawn_as_they_occur_and_the_rule_says_so():
+    data = rows(400).assign(sex=np.arange(400) % 4 == 0, stage=np.repeat([0, 1, 2, 4], [100, 200, 60, 40]))
+    found = audit_table(lambda x: 3 * x[:, 3] + x[:, 4], data, estimate=TableEstimate(n_base=2048), progress=False)
+    variance = np.array([9 * 0.25 * 0.75, data["stage"].var(ddof=0)])
+    total = found.arrays["total_order"][0].sel(input=["sex", "stage"])
+    assert np.allclose(total, variance / variance.sum(), atol=0.02)
+    text = found.arrays.attrs["rule_text"]
+    assert text.endswith("as often as the table does: sex, stage.")
+    assert found.arrays["feature_text"].sel(feature="stage").item() == "one of 0, 1, 2, 4"
+    assert "zeros" not in {m.code for m in found.messages}
+    given = audit_table(linear, data, {"sex": [0, 1], "stage": 2}, estimate=SMALL, progress=False)
+    assert "as often as" not in given.arrays.attrs["rule_text"]
+
+
+def test_one_input_can_be_held_while_the_rule_draws_the_rest():
+    found = audit_table(linear, rows(), {"bmi": 0.5}, estimate=SMALL, progress=False)
+    assert found.arrays["input"].values.tolist() == ["age", "dose"]
+
+
+def test_one_row_is_enough_where_every_range_is_given():
+    ranges = {"age": (0, 1), "bmi": (0, 1), "dose": (0, 10)}
+    found = audit_table(linear, rows(1), ranges, estimate=TableEstimate(n_base=4096), progress=False)
+    assert np.allclose(found.arrays["total_order"][0], [1 / 6, 4 / 6, 1 / 6], atol=0.02)
+    with pytest.raises(SpaceError, match="nothing varies"):
+        audit_table(linear, rows(1), estimate=SMALL, progress=False)
+
+
 def test_the_curve_comes_from_nested_parts_and_ends_at_the_indices():
     found = audit_table(linear, rows(), estimate=TableEstimate(n_base=1024), progress=False).arrays
     assert found["n_base"].values.tolist() == [128, 256, 512, 1024]
@@ -155,12 +182,12 @@ def test_correlated_columns_and_zeros_that_stand_apart_are_told():
 
 
 def test_a_model_of_steps_is_told_to_have_no_slopes():
-    from sklearn.tree import DecisionTreeRegressor
-
-    data = rows()
-    model = DecisionTreeRegressor(max_depth=1).fit(data.to_numpy(), data["bmi"])
-    found = audit_table(model, data, estimate=SMALL, progress=False)
-    assert "steps" in {m.code for m in found.messages} or float(found.arrays["derivative_mean_square"].max()) > 0
+    data = np.tile([[0.2, 0.7], [0.6, 0.1], [0.9, 0.4]], (5, 1))
+    steps = audit_table(lambda x: (x[:, 0] > 0.5) * 1.0, data, estimate=SMALL, progress=False)
+    assert float(steps.arrays["derivative_mean_square"].max()) == 0
+    assert "steps" in {m.code for m in steps.messages}
+    smooth = audit_table(lambda x: (x[:, 0] > 0.5) + 1e-3 * x[:, 1], data, estimate=SMALL, progress=False)
+    assert "steps" not in {m.code for m in smooth.messages}
 
 
 def test_gates_are_judged():
@@ -212,6 +239,20 @@ def test_wrong_tables_are_one_clear_line():
             audit_table(linear, data, estimate=SMALL, progress=False)
     with np.errstate(all="ignore"), pytest.raises(NumericalError, match="NaN or infinity"):
         audit_table(lambda x: np.log(x[:, 0] - 0.5), rows(), estimate=SMALL, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (rows().set_axis(["a", "a", "b"], axis=1), "`a` stands 2 times"),
+        (rows().assign(sex=["m", "f"] * 100), "`sex` holds cells such as `m`"),
+        (rows().assign(sex=pd.Categorical(["m", "f"] * 100)), "cat.codes"),
+    ],
+)
+def test_columns_that_stand_twice_or_hold_text_are_named(data, words):
+    with pytest.raises(DataError, match=words) as caught:
+        audit_table(linear, data, estimate=SMALL, progress=False)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_correlated_space_must_be_whole():

@@ -73,7 +73,8 @@ class TableSpaceSection(Section):
 
     rule: Literal["range", "quantiles", "nonzero"] = Field(
         default="range",
-        description="Uniform from smallest to largest value; between two quantiles; or like range without zeros.",
+        description="Uniform from smallest to largest value; between two quantiles; or like range without zeros. "
+        "Columns of two values, or of at most 10 whole ones, take these values as often as the table does.",
     )
     quantiles: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
         default=[0.05, 0.95], description="The two quantiles of that rule."

@@ -33,8 +33,9 @@ RULES: Final[tuple[Rule, ...]] = ("range", "quantiles", "nonzero")
 
 
 def columns_space(table: TableDataset, rule: Rule) -> Space:
-    """The space of the published rows under a rule."""
-    return space_from_table({n: table.values[SPACE_ROWS, k] for k, n in enumerate(table.feature_names)}, rule=rule)
+    """The space of the published rows under a rule; every column is uniform, as published."""
+    columns = {n: table.values[SPACE_ROWS, k] for k, n in enumerate(table.feature_names)}
+    return space_from_table(columns, rule=rule, most_levels=0)
 
 
 def run(network: TabularNet, rows_np: FloatArray) -> FloatArray:

@@ -19,6 +19,7 @@ from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.infer import Rule
 from shiftgauge.models.load_table import load_table_model
 from shiftgauge.models.table_model import TableModel
+from shiftgauge.parameter import Parameter
 from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.table import TableAuditResult
@@ -30,7 +31,7 @@ from shiftgauge.studies.table_data import (
     accuracy,
     as_table,
     feature_arrays,
-    infer_space,
+    infer_parameters,
     rule_text,
     strongest_correlation,
 )
@@ -185,34 +186,37 @@ def full_space(
     Raises:
         SpaceError: A name that is no column, or a correlated space that leaves columns out.
     """
-    inferred = infer_space(table, rule, quantiles)
     if space is None:
-        return inferred
-    given = space if isinstance(space, Space) else space_of(space)
-    for name in given.names:
+        return Space(list(infer_parameters(table, rule, quantiles).values()))
+    given = {p.name: p for p in (space.parameters if isinstance(space, Space) else parameters_of(space))}
+    for name in given:
         require_in("column", name, table.feature_names, SpaceError)
-    if given.names == table.feature_names:
-        return given
-    if given.correlation is not None:
+    if isinstance(space, Space) and tuple(given) == table.feature_names:
+        return space
+    if isinstance(space, Space) and space.correlation is not None:
         raise SpaceError("a correlated space must hold every column, in the table's order")
-    return Space([given[n] if n in given.names else inferred[n] for n in table.feature_names])
+    found = infer_parameters(table, rule, quantiles, given=tuple(given)) | given
+    return Space([found[n] for n in table.feature_names])
 
 
-def space_of(entries: Mapping[str, Any]) -> Space:
-    """A space from {column: distribution}; [low, high] is uniform, a number is fixed.
+def parameters_of(entries: Mapping[str, Any]) -> list[Parameter]:
+    """Parameters from {column: distribution}; [low, high] is uniform, a number is fixed.
+
+    Raises:
+        SpaceError: An entry that is no distribution.
 
     Example:
-        >>> space_of({"age": [20, 60], "sex": 1.0})["age"].describe()
-        'uniform on [20, 60]'
+        >>> [p.describe() for p in parameters_of({"age": [20, 60], "sex": 1.0})]
+        ['uniform on [20, 60]', 'fixed at 1']
     """
-    plain = {}
+    found = []
     for name, entry in entries.items():
         if isinstance(entry, (list, tuple)) and len(entry) == 2:
             entry = {"distribution": "uniform", "low": entry[0], "high": entry[1]}
         elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
             entry = {"distribution": "fixed", "value": entry}
-        plain[str(name)] = entry
-    return Space.from_dict({"parameters": plain})
+        found.append(Parameter.from_dict(str(name), entry))
+    return found
 
 
 def majority_share(table: TableDataset) -> float:
@@ -234,12 +238,12 @@ def _given(space: Space | Mapping[str, Any]) -> Sequence[str]:
 
 
 def _rule_text(space: Space | Mapping[str, Any] | None, full: Space, rule: str, quantiles: tuple[float, float]) -> str:
-    if space is None:
-        return rule_text(rule, quantiles)
-    rest = [n for n in full.names if n not in _given(space)]
+    rest = [n for n in full.names if space is None or n not in _given(space)]
     if not rest:
         return rule_text(None, quantiles)
-    text = rule_text(rule, quantiles)
+    text = rule_text(rule, quantiles, [n for n in rest if full[n].levels is not None])
+    if len(rest) == len(full.names):
+        return text
     start = f"{len(full.names) - len(rest)} of {len(full.names)} ranges were given"
     return f"{start}. Of the others: {text[0].lower()}{text[1:]}"
 

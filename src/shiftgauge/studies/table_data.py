@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,9 @@ import xarray as xr
 from shiftgauge.data.load import load_data
 from shiftgauge.data.table import TableDataset, read_table
 from shiftgauge.errors import DataError
-from shiftgauge.infer import Rule, space_from_table
+from shiftgauge.infer import MOST_LEVELS, Rule, parameters_from_table
 from shiftgauge.models.table_model import TableModel
+from shiftgauge.parameter import Parameter
 from shiftgauge.space import Space
 from shiftgauge.types import OutputsNQ
 
@@ -40,7 +42,7 @@ def as_table(data: Any) -> TableDataset:
         ('x1', 'x2')
     """
     if isinstance(data, TableDataset):
-        return data
+        return _unique(data)
     if isinstance(data, tuple):
         if len(data) != 2:
             raise DataError(f"data as a tuple is (features, labels), got {len(data)} entries")
@@ -53,6 +55,7 @@ def as_table(data: Any) -> TableDataset:
     if isinstance(data, (str, Path)):
         return read_table(data, label_column=None)
     if isinstance(data, pd.DataFrame):
+        _refuse_text(data)
         return _unlabelled(data.to_numpy(), tuple(str(c) for c in data.columns))
     if isinstance(data, np.ndarray) and data.ndim == 2:
         return _unlabelled(data, tuple(f"x{k + 1}" for k in range(data.shape[1])))
@@ -66,7 +69,29 @@ def _unlabelled(values: np.ndarray, names: tuple[str, ...]) -> TableDataset:
         raise DataError("the table holds cells that are no numbers; leave those columns out or code them") from error
     if not numbers.size or not np.isfinite(numbers).all():
         raise DataError("the table is empty, or holds NaN or infinity; fill or remove those rows")
-    return TableDataset(values=numbers, feature_names=names, labels=np.zeros(len(numbers), np.int64), class_names=())
+    labels = np.zeros(len(numbers), np.int64)
+    return _unique(TableDataset(values=numbers, feature_names=names, labels=labels, class_names=()))
+
+
+def _unique(table: TableDataset) -> TableDataset:
+    name, count = Counter(table.feature_names).most_common(1)[0] if table.feature_names else ("", 0)
+    if count > 1:
+        raise DataError(f"column `{name}` stands {count} times in the table; leave one, or give each its own name")
+    return table
+
+
+def _refuse_text(frame: pd.DataFrame) -> None:
+    """Refuses a column of text, whose codes only the owner of the model knows."""
+    for place, name in enumerate(frame.columns):
+        cells = frame.iloc[:, place].to_numpy()
+        try:
+            cells.astype(float)
+        except (TypeError, ValueError) as error:
+            text = next((c for c in cells if isinstance(c, str)), cells[0])
+            raise DataError(
+                f"column `{name}` holds cells such as `{text}`, which are no numbers; code it as 0, 1, 2 … as the "
+                "model takes it (pandas: `.astype('category').cat.codes`) or leave it out"
+            ) from error
 
 
 def _labelled(table: TableDataset, labels: Any) -> TableDataset:
@@ -81,18 +106,41 @@ def _labelled(table: TableDataset, labels: Any) -> TableDataset:
     )
 
 
-def infer_space(table: TableDataset, rule: Rule, quantiles: tuple[float, float]) -> Space:
-    """The space that the columns of a table span under a rule."""
-    columns = {name: table.values[:, k] for k, name in enumerate(table.feature_names)}
-    return space_from_table(columns, rule=rule, quantiles=quantiles)
+def infer_parameters(
+    table: TableDataset, rule: Rule, quantiles: tuple[float, float], *, given: Sequence[str] = ()
+) -> dict[str, Parameter]:
+    """The parameters that the columns of a table span under a rule, by name; given columns are left out.
+
+    Raises:
+        SpaceError: An unknown rule or wrong quantiles.
+    """
+    columns = {name: table.values[:, k] for k, name in enumerate(table.feature_names) if name not in given}
+    return {p.name: p for p in parameters_from_table(columns, rule=rule, quantiles=quantiles)}
 
 
-def rule_text(rule: str | None, quantiles: tuple[float, float]) -> str:
-    """One sentence that says where the space is from."""
+def rule_text(rule: str | None, quantiles: tuple[float, float], discrete: Sequence[str] = ()) -> str:
+    """Says in one or two sentences where the space is from.
+
+    Args:
+        rule: The rule, or None where everything was given.
+        quantiles: The two quantiles of that rule.
+        discrete: Columns that the rule took for discrete.
+
+    Example:
+        >>> rule_text("range", (0.05, 0.95), ["sex"]).split(". ")[0][:60]
+        'Every input is uniform between the smallest and the largest '
+    """
     if rule is None:
         return "The ranges and distributions were given."
     text = f"Every input is uniform {RULES[rule]}, independently of the others"
-    return f"{text} ({quantiles[0]:g} and {quantiles[1]:g})." if rule == "quantiles" else f"{text}."
+    text = f"{text} ({quantiles[0]:g} and {quantiles[1]:g})" if rule == "quantiles" else text
+    if not discrete:
+        return f"{text}."
+    names = f"{', '.join(discrete[:8])}{f' and {len(discrete) - 8} more' if len(discrete) > 8 else ''}"
+    return (
+        f"{text}; but columns of two values, or of at most {MOST_LEVELS} whole ones, take these values as often as "
+        f"the table does: {names}."
+    )
 
 
 def feature_arrays(table: TableDataset, space: Space) -> xr.Dataset:
@@ -101,6 +149,7 @@ def feature_arrays(table: TableDataset, space: Space) -> xr.Dataset:
     return xr.Dataset(
         {
             "feature_text": ("feature", [space[n].describe() for n in table.feature_names]),
+            "feature_levels": ("feature", [_count_levels(space[n]) for n in table.feature_names]),
             "feature_varies": ("feature", [int(not space[n].is_fixed) for n in table.feature_names]),
             "feature_mean": ("feature", values.mean(axis=0)),
             "feature_std": ("feature", values.std(axis=0)),
@@ -111,6 +160,11 @@ def feature_arrays(table: TableDataset, space: Space) -> xr.Dataset:
         },
         {"feature": list(table.feature_names)},
     )
+
+
+def _count_levels(parameter: Parameter) -> int:
+    """Number of values of a discrete input; 0 for a continuous or fixed one."""
+    return 0 if parameter.levels is None else len(parameter.levels[0])
 
 
 def strongest_correlation(table: TableDataset) -> tuple[float, str, str]:
