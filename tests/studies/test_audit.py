@@ -86,6 +86,20 @@ def test_fixed_images_give_indices_of_the_mean_and_of_each_image():
     assert "gauge_ndc" not in result.arrays
 
 
+def test_named_images_are_compared_with_themselves_without_shifts():
+    """Greys 0.3 to 0.5 are called dark and wrong at rest, 0.6 is right: over all a quarter, over the named one all."""
+    result = audit(MeanClassifier(), (IMAGES, LABELS), {"brightness": (0.95, 1.05)}, n_base=64, images=["3"], **RUN)
+    margin = 8 * (GREYS[3] - 0.5)
+    assert float(result.arrays["clean_mean"].sel(quantity="correct")) == 1
+    assert float(result.arrays["clean_mean"].sel(quantity="margin")) == pytest.approx(margin, abs=1e-5)
+    assert "of the 1 named image goes from 100.0% without shifts to 100.0% on average" in result.headline
+    assert not {"low_accuracy", "few_images"} & {m.code for m in result.messages}
+    assert "one_image" in {m.code for m in result.messages}
+    poor = audit(MeanClassifier(), (IMAGES, LABELS), BRIGHT, n_base=64, images=["0", "1"], **RUN)
+    text = next(m.text for m in poor.messages if m.code == "low_accuracy")
+    assert "right on 0% of the 2 named images" in text
+
+
 def test_noise_makes_repeatability_an_input():
     result = run(BRIGHT | {"gaussian_noise": (0.2, 0.5)}, n_base=256)
     assert list(result.arrays["input"].values) == ["image", "brightness", "gaussian_noise", "repeat"]

@@ -102,6 +102,7 @@ def image_arrays(
     image_n: np.ndarray,
     values_nq: OutputsNQ,
     quantities: Sequence[str],
+    chosen: Sequence[int] | None = None,
 ) -> xr.Dataset:
     """How each image fares: its values at rest, and mean and standard deviation under the shifts.
 
@@ -112,11 +113,13 @@ def image_arrays(
         image_n: Image of each row (N,).
         values_nq: Values of each row (N, Q + 1 or more).
         quantities: Names of the Q columns.
+        chosen: The images that were shifted, over which alone `clean_mean` is then formed; default all.
     """
     n, width = len(source), len(quantities)
     count = np.bincount(image_n, minlength=n)
     seen = np.maximum(count, 1)
     mean = np.stack([np.bincount(image_n, values_nq[:, q], minlength=n) / seen for q in range(width)])
+    shifted = slice(None) if chosen is None else list(chosen)
     centred = [(values_nq[:, q] - mean[q][image_n]) ** 2 for q in range(width)]
     spread = np.sqrt(np.stack([np.bincount(image_n, c, minlength=n) / seen for c in centred]))
     mean[:, count == 0] = np.nan
@@ -129,7 +132,7 @@ def image_arrays(
             "image_mean": (("quantity", "image"), mean),
             "image_std": (("quantity", "image"), spread),
             "image_count": ("image", count),
-            "clean_mean": ("quantity", clean[:, :width].mean(axis=0)),
+            "clean_mean": ("quantity", clean[shifted, :width].mean(axis=0)),
         },
         coords={"quantity": list(quantities), "image": list(source.names)},
     )

@@ -47,7 +47,9 @@ def result_arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.D
             tables.index_arrays(indices),
             curve_arrays(found.convergence),
             tables.shift_arrays(space),
-            tables.image_arrays(source, class_names, found.clean, every_image[ran], found.values[ran], names),
+            tables.image_arrays(
+                source, class_names, found.clean, every_image[ran], found.values[ran], names, setup.rows.chosen
+            ),
             tables.sample_arrays(space, theta, image, values, names),
             effects.gauge_arrays(indices, setup),
             effects.effect_arrays(indices, setup, found.values),
@@ -71,6 +73,7 @@ def facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
         "images_mode": "population" if setup.inputs.has_image else "fixed",
         "model_name": model_name(classifier),
         "n_images": len(source),
+        "n_shifted": len(source) if setup.rows.chosen is None else len(setup.rows.chosen),
         "n_classes": classifier.n_classes,
         "seed": setup.seed,
         "has_repeat": int(setup.inputs.repeat),

@@ -125,7 +125,12 @@ def headline(arrays: xr.Dataset) -> str:
     accuracy = ""
     if "correct" in arrays["quantity"].values:
         before, after = (float(arrays[name].sel(quantity="correct")) for name in ("clean_mean", "mean"))
-        accuracy = f" Over the stated ranges accuracy goes from {before:.1%} without shifts to {after:.1%} on average."
+        whole = int(arrays.attrs["n_images"])
+        n = int(arrays.attrs.get("n_shifted", whole))
+        where = "" if n == whole else f" of the {n} named image{'s' * (n > 1)}"
+        accuracy = (
+            f" Over the stated ranges accuracy{where} goes from {before:.1%} without shifts to {after:.1%} on average."
+        )
     if not np.isfinite(total.values).any():
         return f"The {readable(q)} did not change at all: no sensitivity can be stated.{accuracy}"
     if _surrogate_alone(arrays):
@@ -272,6 +277,7 @@ def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
 def _data_messages(arrays: xr.Dataset, skipped: int) -> list[Message]:
     found = []
     n_images = int(arrays.attrs["n_images"])
+    n_shifted = int(arrays.attrs.get("n_shifted", n_images))
     accuracy = float(arrays["clean_mean"].sel(quantity="correct"))
     if arrays.attrs["has_part"] and n_images < _FEW_IMAGES:
         text = (
@@ -279,16 +285,17 @@ def _data_messages(arrays: xr.Dataset, skipped: int) -> list[Message]:
             "of these images; add images before generalising"
         )
         found.append(Message(level="caution", code="few_images", text=text))
-    if not arrays.attrs["has_part"] and n_images == 1:
+    if not arrays.attrs["has_part"] and n_shifted == 1:
         text = (
             "One image alone was shifted: the indices are those of this image, and there is no gauge R&R split, which "
             "needs several"
         )
         found.append(Message(level="info", code="one_image", text=text))
     if accuracy < _LOW_ACCURACY:
+        which = "images" if n_shifted == n_images else f"{n_shifted} named image{'s' * (n_shifted > 1)}"
         text = (
-            f"Without any shift the model is right on {accuracy:.0%} of the images; check that labels, class names and "
-            "preprocessing fit the model"
+            f"Without any shift the model is right on {accuracy:.0%} of the {which}; check that labels, class names "
+            "and preprocessing fit the model"
         )
         found.append(Message(level="caution", code="low_accuracy", text=text))
     if skipped:

@@ -65,7 +65,9 @@ def measured_text(result: AuditResult) -> str:
     at = result.arrays.attrs
     images, classes = int(at.get("n_images", 0)), int(at.get("n_classes", 0))
     which = "chosen images, one by one" if at.get("images_mode") == "fixed" else "images drawn at random for each trial"
-    count = f"{images:,} image{'s' * (images != 1)} and {classes:,} classes, {which}"
+    named = int(at.get("n_shifted", images))
+    several = f"{images:,} image{'s' * (images != 1)}"
+    count = f"{several if named == images else f'{named:,} of {several}'} and {classes:,} classes, {which}"
     what = f"{clean(at.get('model_name', 'the classifier'))} on {clean(at.get('data_name', 'the data'))}"
     return f"{what}. {count}; {method_text(result.arrays)}; {percent(result.confidence_level, 0)} intervals."
 
