@@ -3,11 +3,18 @@ import pytest
 
 from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.analysis import analyse
+from shiftgauge.estimate.conditional import KucherenkoDesign, PermutationDesign, SubsetDesign
+from shiftgauge.estimate.derivative import derivative_bounds
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.gauge import gauge_table
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.kucherenko import kucherenko
+from shiftgauge.estimate.morris import elementary_effects
 from shiftgauge.estimate.pick_freeze import pick_freeze
-from shiftgauge.estimate.reference import ISHIGAMI
+from shiftgauge.estimate.reference import ISHIGAMI, DependentLinear, linear_gaussian
+from shiftgauge.estimate.screening import screen_then_estimate
+from shiftgauge.estimate.shapley import shapley_effects
+from shiftgauge.estimate.trajectories import MorrisDesign
 
 FAILED = (3, 40, 41, 200)
 
@@ -124,3 +131,86 @@ def test_the_gauge_table_leaves_the_same_blocks_out():
     assert [r.name for r in first.rows] == [r.name for r in second.rows]
     for one, two in zip(first.rows, second.rows, strict=True):
         assert two.variance == pytest.approx(one.variance, abs=0.15)
+
+
+def tied(kind, n_base=256):
+    reference = DependentLinear(weights=(1.0, 1.0, 2.0), covariance=[[1, 0.5, 0.2], [0.5, 1, -0.3], [0.2, -0.3, 2]])
+    design = kind(inputs=Inputs(space=reference.space), n_base=n_base)
+    return design, reference.function(design.rows(0, design.n_rows).theta)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "estimate", "table"),
+    [
+        (KucherenkoDesign, kucherenko, "total_order"),
+        (SubsetDesign, shapley_effects, "shapley"),
+        (PermutationDesign, shapley_effects, "shapley"),
+    ],
+)
+def test_estimators_for_dependent_inputs_leave_out_the_same_blocks(kind, estimate, table):
+    design, y = tied(kind)
+    failed = broken(design, y)
+    with pytest.raises(NumericalError, match="on_failure"):
+        estimate(design, failed, outputs=["y"])
+    found = estimate(design, failed, outputs=["y"], on_failure="drop")
+    assert found.n_dropped == 4
+    assert [s.message[:16] for s in found.status if s.code == "dropped_blocks"] == ["4 of 256 blocks "]
+    kept = np.isin(np.arange(256), FAILED, invert=True)
+    f = y.reshape(256, -1)[kept]
+    own = {KucherenkoDesign: f[:, :2], SubsetDesign: f[:, :1], PermutationDesign: f[:, [0, -1]]}[kind]
+    assert found.mean[0] == pytest.approx(own.mean())
+    whole = estimate(design, y, outputs=["y"])
+    assert getattr(found, table)[0] == pytest.approx(getattr(whole, table)[0], abs=0.05)
+    half = np.diff(getattr(whole, f"{table}_interval")[0], axis=-1)
+    assert np.diff(getattr(found, f"{table}_interval")[0], axis=-1) == pytest.approx(half, rel=1.0)
+    with pytest.raises(NumericalError, match="129 of 256 blocks"):
+        estimate(design, broken(design, y, range(129)), outputs=["y"], on_failure="drop")
+
+
+def test_elementary_effects_leave_out_whole_trajectories():
+    design = MorrisDesign(inputs=Inputs(space=ISHIGAMI.space), n_trajectories=40)
+    y = ISHIGAMI.function(design.rows(0, design.n_rows).theta)[:, None]
+    failed = broken(design, y, (3, 17))
+    with pytest.raises(NumericalError, match="on_failure"):
+        elementary_effects(design, failed, outputs=["y"])
+    found, whole = (elementary_effects(design, v, outputs=["y"], on_failure="drop") for v in (failed, y))
+    assert (found.n_dropped, whole.n_dropped, found.n_trajectories) == (2, 0, 38)
+    assert np.array_equal(found.effects, np.delete(whole.effects, (3, 17), axis=-1))
+    assert found.mu_star[0] == pytest.approx(np.abs(found.effects[0]).mean(axis=-1))
+    assert found.sigma[0] == pytest.approx(found.effects[0].std(axis=-1, ddof=1))
+    assert "dropped_trajectories" in [s.code for s in found.status]
+    with pytest.raises(NumericalError, match="21 of 40 trajectories"):
+        elementary_effects(design, broken(design, y, range(21)), outputs=["y"], on_failure="drop")
+
+
+def test_derivative_bounds_and_screening_leave_out_failed_rows():
+    reference = linear_gaussian()
+    calls = []
+
+    def gradient(x):
+        slope = np.tile([1.0, 2.0, 3.0], (len(x), 1))
+        slope[np.abs(x[:, 0]) > 2.2] = np.nan
+        calls.append(x)
+        return reference.function(x), slope
+
+    with pytest.raises(NumericalError, match=r"row \d+; .* on_failure"):
+        derivative_bounds(gradient, reference.space, outputs=["y"], n=1024)
+    calls.clear()
+    found = derivative_bounds(gradient, reference.space, outputs=["y"], n=1024, on_failure="drop")
+    x = np.concatenate(calls)
+    y = reference.function(x[np.abs(x[:, 0]) <= 2.2])
+    assert found.n_dropped == len(x) - len(y) > 0
+    assert found.mean[0] == pytest.approx(y.mean())
+    assert found.variance[0] == pytest.approx(y.var(ddof=1))
+    assert found.gradient_square[0] == pytest.approx([1, 4, 9])
+    assert found.poincare_bound[0] == pytest.approx(np.array([1, 4, 9]) / y.var(ddof=1))
+    assert "dropped_rows" in [s.code for s in found.status]
+    with pytest.raises(NumericalError, match="64 of 64 rows"):
+        derivative_bounds(lambda x: (x[:, 0] * np.nan, x), reference.space, outputs=["y"], n=64, on_failure="drop")
+
+    def function(x):
+        return np.where(np.abs(x[:, 0]) > 2.2, np.nan, reference.function(x))
+
+    both = screen_then_estimate(function, gradient, reference.space, outputs=["y"], n_base=128, on_failure="drop")
+    assert both.bounds.n_dropped == found.n_dropped
+    assert both.indices.n_dropped > 0

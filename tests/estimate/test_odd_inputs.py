@@ -3,9 +3,14 @@ import pytest
 
 from shiftgauge.errors import ConfigError, SpaceError
 from shiftgauge.estimate.analysis import analyse
+from shiftgauge.estimate.chaos.gpc import gpc
+from shiftgauge.estimate.conditional import KucherenkoDesign, PermutationDesign
+from shiftgauge.estimate.derivative import derivative_bounds
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.kucherenko import kucherenko
 from shiftgauge.estimate.pick_freeze import pick_freeze
+from shiftgauge.estimate.shapley import shapley_effects
 from shiftgauge.infer import space_from_table
 from shiftgauge.parameter import Parameter
 from shiftgauge.space import Space
@@ -91,3 +96,32 @@ def test_any_number_of_blocks_is_accepted_and_no_power_of_two_warned_of(n_base):
     found = pick_freeze(design, model(design.rows(0, design.n_rows).theta), outputs=["y"])
     assert ("unbalanced_design" in [s.code for s in found.status]) == (n_base & (n_base - 1) != 0)
     assert np.isfinite(found.total_order).all()
+
+
+def test_every_sobol_design_of_no_power_of_two_is_warned_of():
+    inputs = Inputs(space=SPACE)
+
+    def warned(found):
+        return [s.message for s in found.status if s.code == "unbalanced_design"]
+
+    def values(design):
+        return model(design.rows(0, design.n_rows).theta)
+
+    for n, method, expected in ((96, "sobol", True), (128, "sobol", False), (96, "random", False)):
+        plain = PlainDesign(inputs=inputs, n=n, method=method)
+        tied = KucherenkoDesign(inputs=inputs, n_base=n, method=method)
+        order = PermutationDesign(inputs=inputs, n_base=n, method=method)
+        found = [
+            warned(gpc(plain, values(plain), outputs=["y"], resamples=0)),
+            warned(kucherenko(tied, values(tied), outputs=["y"])),
+            warned(shapley_effects(order, values(order), outputs=["y"])),
+            warned(derivative_bounds(lambda x: (model(x), np.ones(x.shape)), SPACE, outputs=["y"], n=n, method=method)),
+        ]
+        assert [bool(messages) for messages in found] == [expected] * 4
+        if expected:
+            assert [m[0][:25] for m in found] == [
+                "the design has 96 points,",
+                "the design has 96 blocks,",
+                "the design has 96 blocks,",
+                "the design has 96 gradien",
+            ]

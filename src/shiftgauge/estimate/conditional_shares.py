@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from shiftgauge.estimate.conditional import ConditionalDesign
-from shiftgauge.estimate.moments import check_values
+from shiftgauge.estimate.moments import OnFailure, finite_rows, require_blocks
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.shares import Shares, shares
-from shiftgauge.estimate.sobol import constant_messages
+from shiftgauge.estimate.sobol import balance_messages, constant_messages, dropped_message
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
@@ -30,6 +30,7 @@ class ConditionalEstimate:
         mean: (Q,), with interval (Q, 2).
         variance: (Q,), with interval (Q, 2).
         status: What to know about the result.
+        n_dropped: Blocks left out because a run in them failed.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class ConditionalEstimate:
     variance: FloatArray
     variance_interval: FloatArray
     status: tuple[Status, ...] = ()
+    n_dropped: int = 0
 
 
 def conditional_shares(
@@ -56,6 +58,7 @@ def conditional_shares(
     n_base: int,
     confidence_level: float,
     n_products: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> tuple[Shares, dict[str, Any]]:
     """Checks the values, and estimates mean, variance and shares of it.
 
@@ -68,16 +71,20 @@ def conditional_shares(
         n_base: As in `shares`.
         confidence_level: Of the intervals (Student's t over the replicates).
         n_products: As in `shares`.
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole blocks.
 
     Returns:
         The shares, and the arguments of `ConditionalEstimate`.
 
     Raises:
-        NumericalError: A value is NaN or infinite; the message names the row.
+        NumericalError: A value is NaN or infinite (the message names the row), or too few blocks are left.
         DataError: The number of rows or columns does not match.
     """
     check_resampling(0, confidence_level)
-    checked = check_values(design, values, outputs)
+    checked, finite = finite_rows(design, values, outputs, on_failure)
+    kept = np.asarray(finite.reshape(design.n_base, -1).all(axis=1))
+    require_blocks(kept, design.grouping)
+    n_dropped = int((~kept).sum())
     found = shares(
         checked.reshape(design.n_base, design.rows_per_block, -1),
         design.grouping,
@@ -87,6 +94,7 @@ def conditional_shares(
         confidence_level=confidence_level,
         seed=design.seed,
         n_products=n_products,
+        kept=kept,
     )
     return found, {
         "names": design.names,
@@ -100,7 +108,13 @@ def conditional_shares(
         "mean_interval": found.mean_interval,
         "variance": found.variance,
         "variance_interval": found.variance_interval,
-        "status": (*constant_messages(found.defined, found.mean, outputs), *_latent_messages(design)),
+        "n_dropped": n_dropped,
+        "status": (
+            *constant_messages(found.defined, found.mean, outputs),
+            *([dropped_message(n_dropped, design.n_base, "blocks")] if n_dropped else []),
+            *balance_messages(design.method, design.n_base, "blocks"),
+            *_latent_messages(design),
+        ),
     }
 
 

@@ -7,13 +7,14 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from shiftgauge.checks import require_positive_int
+from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError, DataError, NumericalError
+from shiftgauge.estimate.moments import ON_FAILURE, OnFailure, require_blocks
 from shiftgauge.estimate.poincare import poincare_constant, stein_kernel
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
 from shiftgauge.estimate.result import Status
-from shiftgauge.estimate.sobol import constant_messages, variance_floor
+from shiftgauge.estimate.sobol import balance_messages, constant_messages, dropped_message, variance_floor
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
 
@@ -51,6 +52,7 @@ class DerivativeBounds:
         poincare_bound: C_i ν_i / Var f (Q, d), with interval (Q, d, 2).
         stein_bound: E[τ_i (∂f/∂x_i)²] / Var f (Q, d), with interval (Q, d, 2); sharp where f is nearly linear.
         status: What to know about the result.
+        n_dropped: Rows left out because a value or derivative was NaN or infinite.
     """
 
     names: tuple[str, ...]
@@ -70,6 +72,7 @@ class DerivativeBounds:
     stein_bound: FloatArray
     stein_bound_interval: FloatArray
     status: tuple[Status, ...] = ()
+    n_dropped: int = 0
 
     @property
     def bound(self) -> FloatArray:
@@ -92,6 +95,7 @@ def derivative_bounds(
     replicates: int = REPLICATES,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> DerivativeBounds:
     """Upper bounds on all total indices from n gradients, however many inputs there are.
 
@@ -106,6 +110,8 @@ def derivative_bounds(
         replicates: Independent replicates that give the intervals, ≥ 4.
         confidence_level: Of the intervals (Student's t over the replicates).
         seed: Whole number ≥ 0.
+        on_failure: What to do with rows at which a value or derivative is NaN or infinite: `raise`, or `drop` them,
+            with a count and a warning; what remains bounds the indices of the cases that ran.
 
     Returns:
         Both bounds for every output and input.
@@ -113,7 +119,7 @@ def derivative_bounds(
     Raises:
         ConfigError: Correlated inputs, for which there is no such bound, or a number outside its range.
         DataError: The function returns other shapes than it should.
-        NumericalError: A value or derivative is NaN or infinite.
+        NumericalError: A value or derivative is NaN or infinite, or too few rows are left.
 
     Example:
         >>> from shiftgauge.estimate.reference import linear_gaussian
@@ -130,24 +136,27 @@ def derivative_bounds(
         Roustant, O., Barthe, F., Iooss, B. (2017). Poincaré inequalities on intervals. doi:10.1214/17-EJS1310
     """
     check_resampling(0, confidence_level)
+    require_in("on_failure", on_failure, ON_FAILURE)
     require_positive_int("replicates", replicates, low=4)
     require_positive_int("n", n, low=2 * replicates)
     if space.correlation is not None:
         raise ConfigError("derivative-based bounds need independent inputs; drop `correlation` from the space")
-    sums = _Sums(space, tuple(outputs), Grouping(n, replicates))
+    sums = _Sums(space, tuple(outputs), Grouping(n, replicates), on_failure)
     points = Points(n, space.n_varying, method, seed, replicates)
     for span in sums.grouping.chunks(8 * len(outputs) * space.n_parameters):
         theta = space.to_physical(points.take(span.start, span.stop))
         values, slopes = gradient(theta)
         sums.add(theta, values, slopes, span.start)
-    return _result(sums, confidence_level, seed)
+    require_blocks(sums.kept, sums.grouping, what="rows")
+    return _result(sums, confidence_level, seed, method)
 
 
 class _Sums:
     """Sums over replicates, so that memory does not grow with the number of gradients."""
 
-    def __init__(self, space: Space, outputs: tuple[str, ...], grouping: Grouping) -> None:
-        self.space, self.outputs, self.grouping = space, outputs, grouping
+    def __init__(self, space: Space, outputs: tuple[str, ...], grouping: Grouping, on_failure: OnFailure) -> None:
+        self.space, self.outputs, self.grouping, self.on_failure = space, outputs, grouping, on_failure
+        self.kept = np.ones(grouping.n, bool)
         self.smooth = [j for j, i in enumerate(space.varying) if space.parameters[i].levels is None]
         found: dict[str, list[int]] = {}
         for j in self.smooth:  # inputs with the same marginal share one call
@@ -161,10 +170,15 @@ class _Sums:
 
     def add(self, theta: ThetaNP, values: OutputsNQ, slopes: FloatArray, start: int) -> None:
         """Adds a chunk of rows."""
-        f, g = self._checked(len(theta), values, slopes)
+        f, g, good = self._checked(theta, values, slopes, start)
+        self.kept[start : start + len(f)] = good
+        if not good.any():
+            return
         if not self.started:
-            self.centre, self.started = f.mean(axis=0), True
+            self.centre, self.started = f[good].mean(axis=0), True
         f = f - self.centre
+        if not good.all():
+            f, g = np.where(good[:, None], f, 0.0), np.where(good[:, None, None], g, 0.0)
         self.grouping.add(self.values[0], f.T, start)
         self.grouping.add(self.values[1], f.T**2, start)
         weight = np.zeros((self.space.n_varying, len(theta)))
@@ -180,8 +194,11 @@ class _Sums:
             slope *= weight
             self.grouping.add(self.slopes[2, q], slope, start)
 
-    def _checked(self, n: int, values: OutputsNQ, slopes: FloatArray) -> tuple[FloatArray, FloatArray]:
-        f, g = np.asarray(values, float), np.asarray(slopes)
+    def _checked(
+        self, theta: ThetaNP, values: OutputsNQ, slopes: FloatArray, start: int
+    ) -> tuple[FloatArray, FloatArray, np.ndarray]:
+        """Values (n, Q), derivatives (n, Q, P), and which rows are finite (n,)."""
+        f, g, n = np.asarray(values, float), np.asarray(slopes), len(theta)
         f = f[:, None] if f.ndim == 1 else f
         g = g[:, None, :] if g.ndim == 2 else g
         q, p = len(self.outputs), self.space.n_parameters
@@ -190,15 +207,20 @@ class _Sums:
         if g.shape != (n, q, p):
             raise DataError(f"the function must return gradients of shape ({n}, {q}, {p}), got {g.shape}")
         columns = [self.space.varying[j] for j in self.smooth]
-        if not np.isfinite(f).all() or not np.isfinite(g[:, :, columns]).all():
-            raise NumericalError("a value or derivative is NaN or infinite; bounds need a function that is smooth")
-        return f, g
+        good = np.asarray(np.isfinite(f).all(axis=1) & np.isfinite(g[:, :, columns]).all(axis=(1, 2)))
+        if self.on_failure == "raise" and not good.all():
+            raise NumericalError(
+                f"a value or derivative is NaN or infinite at row {start + int(good.argmin())}; bounds need a function "
+                'that is smooth: mend it, or give on_failure="drop"'
+            )
+        return f, g, good
 
 
-def _result(sums: _Sums, level: float, seed: int) -> DerivativeBounds:
+def _result(sums: _Sums, level: float, seed: int, method: str) -> DerivativeBounds:
     grouping, space = sums.grouping, sums.space
-    counts, n = grouping.counts, grouping.n
-    resampling = Resampling.of(grouping, 1, seed)
+    counts = grouping.kept_counts(sums.kept)
+    n = int(counts.sum())
+    resampling = Resampling.of(grouping, 1, seed).among(counts)
     parameters = [space.parameters[i] for i in space.varying]
     constant = np.array([poincare_constant(p) if p.levels is None else inf for p in parameters])
     mean, square = sums.values.sum(axis=-1) / n
@@ -221,7 +243,7 @@ def _result(sums: _Sums, level: float, seed: int) -> DerivativeBounds:
     return DerivativeBounds(
         names=space.varying_names,
         outputs=sums.outputs,
-        n_evaluations=n,
+        n_evaluations=grouping.n,
         replicates=grouping.replicates,
         confidence_level=level,
         seed=seed,
@@ -231,7 +253,11 @@ def _result(sums: _Sums, level: float, seed: int) -> DerivativeBounds:
         constant=constant,
         gradient_mean=gradient_mean,
         gradient_square=gradient_square,
-        status=_messages(sums, defined, mean + sums.centre, discrete),
+        status=(
+            *_messages(sums, defined, mean + sums.centre, discrete),
+            *balance_messages(method, grouping.n, "gradients"),
+        ),
+        n_dropped=grouping.n - n,
         **tables,
     )
 
@@ -245,6 +271,8 @@ def _masked(values: FloatArray, unknown_d: np.ndarray, defined_q: np.ndarray) ->
 
 def _messages(sums: _Sums, defined: np.ndarray, mean: FloatArray, discrete: list[int]) -> tuple[Status, ...]:
     messages = constant_messages(defined, mean, sums.outputs)
+    if not sums.kept.all():
+        messages.append(dropped_message(int((~sums.kept).sum()), len(sums.kept), "rows"))
     if discrete:
         names = ", ".join(f"`{sums.space.varying_names[j]}`" for j in discrete)
         text = f"{names}: discrete, so there is no derivative and no bound; judge by pick-freeze"

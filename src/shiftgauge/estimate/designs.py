@@ -159,11 +159,6 @@ class PickFreezeDesign:
         """Which blocks stay together when errors are estimated."""
         return Grouping(self.n_base, 1 if self.method == "random" else self.replicates)
 
-    @property
-    def balanced(self) -> bool:
-        """Whether the number of blocks keeps the balance of the sequences."""
-        return self.method != "sobol" or self.n_base & (self.n_base - 1) == 0
-
     @cached_property
     def group_columns(self) -> dict[str, tuple[int, ...]]:
         """Name → input columns of everything that is picked as one, in the order of the inputs."""

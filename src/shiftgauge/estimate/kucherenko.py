@@ -7,6 +7,7 @@ import numpy as np
 
 from shiftgauge.estimate.conditional import KucherenkoDesign
 from shiftgauge.estimate.conditional_shares import ConditionalEstimate, conditional_shares
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
@@ -30,6 +31,7 @@ class DependentIndices(ConditionalEstimate):
         first_order: (Q, d), unclipped, with interval (Q, d, 2).
         total_order: (Q, d), with interval (Q, d, 2).
         status: What to know about the result.
+        n_dropped: Blocks left out because a run in them failed.
     """
 
     first_order: FloatArray
@@ -44,6 +46,7 @@ def kucherenko(
     *,
     outputs: Sequence[str],
     confidence_level: float = 0.95,
+    on_failure: OnFailure = "raise",
 ) -> DependentIndices:
     """First and total indices when the inputs are tied by a Gaussian copula.
 
@@ -58,12 +61,14 @@ def kucherenko(
         values: Outputs at its rows, in order (n_rows, Q).
         outputs: Their names.
         confidence_level: Of the intervals (Student's t over the replicates).
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole blocks, with a
+            count and a warning.
 
     Returns:
         Indices, unclipped.
 
     Raises:
-        NumericalError: A value is NaN or infinite; the message names the row.
+        NumericalError: A value is NaN or infinite (the message names the row), or too few blocks are left.
         DataError: The number of rows or columns does not match.
 
     Example:
@@ -89,6 +94,7 @@ def kucherenko(
         n_base=2,
         confidence_level=confidence_level,
         n_products=d,
+        on_failure=on_failure,
     )
     return DependentIndices(
         first_order=found.share[:, :d],

@@ -174,15 +174,15 @@ def centre_of(base_n2q: FloatArray, kept: np.ndarray) -> FloatArray:
     return (base_n2q if kept.all() else base_n2q[kept]).mean(axis=(0, 1))
 
 
-def require_blocks(kept: np.ndarray, grouping: Grouping) -> None:
-    """Checks that enough blocks are left for indices and their intervals.
+def require_blocks(kept: np.ndarray, grouping: Grouping, what: str = "blocks") -> None:
+    """Checks that enough blocks (or whatever they are called) are left for indices and their intervals.
 
     Raises:
         NumericalError: More than half of the blocks failed, or fewer than 4 replicates keep a block.
     """
     left, n = int(kept.sum()), len(kept)
     if 2 * left < n or left < 2:
-        raise NumericalError(f"{n - left} of {n} blocks hold a failed run; indices of the rest would say little")
+        raise NumericalError(f"{n - left} of {n} {what} hold a failed run; indices of the rest would say little")
     replicates = int((grouping.kept_counts(kept) > 0).sum())
     if grouping.replicates > 1 and replicates < min(FEWEST, grouping.n_groups):
         raise NumericalError(

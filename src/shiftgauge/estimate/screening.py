@@ -9,6 +9,7 @@ from shiftgauge.checks import require_range
 from shiftgauge.estimate.derivative import DerivativeBounds, GradientFunction, derivative_bounds
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.estimate.streaming import stream_pick_freeze
 from shiftgauge.space import Space
@@ -115,6 +116,7 @@ def screen_then_estimate(
     resamples: int = 1000,
     confidence_level: float = 0.95,
     seed: int = 0,
+    on_failure: OnFailure = "raise",
 ) -> ScreenedIndices:
     """Sobol' indices of the inputs that derivative bounds leave open, all others picked and frozen as one.
 
@@ -134,6 +136,9 @@ def screen_then_estimate(
         resamples: Bootstrap resamples, where the design has no replicates (`method="random"`).
         confidence_level: Of all intervals.
         seed: Whole number ≥ 0.
+        on_failure: What to do with values or derivatives that are NaN or infinite: `raise`, or `drop` their rows
+            (of gradients) and blocks (of values), with a count and a warning. What is left is then guaranteed of the
+            cases that ran alone.
 
     Returns:
         Bounds, split and indices.
@@ -164,12 +169,19 @@ def screen_then_estimate(
         method=method,
         confidence_level=confidence_level,
         seed=seed,
+        on_failure=on_failure,
     )
     screening = screen(bounds, threshold)
     design = PickFreezeDesign(
         inputs=Inputs(space=space), n_base=n_base, method=method, seed=seed, groups=screening.groups
     )
     indices = stream_pick_freeze(
-        function, design, outputs=outputs, resamples=resamples, confidence_level=confidence_level, seed=seed
+        function,
+        design,
+        outputs=outputs,
+        resamples=resamples,
+        confidence_level=confidence_level,
+        seed=seed,
+        on_failure=on_failure,
     )
     return ScreenedIndices(bounds=bounds, screening=screening, indices=indices)

@@ -8,6 +8,7 @@ import numpy as np
 
 from shiftgauge.estimate.conditional import PermutationDesign, SubsetDesign
 from shiftgauge.estimate.conditional_shares import ConditionalEstimate, conditional_shares
+from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
@@ -27,6 +28,7 @@ class ShapleyEffects(ConditionalEstimate):
         variance: (Q,), with interval (Q, 2).
         shapley: Effects (Q, d), which sum to 1, with interval (Q, d, 2).
         status: What to know about the result.
+        n_dropped: Blocks left out because a run in them failed.
     """
 
     shapley: FloatArray
@@ -39,6 +41,7 @@ def shapley_effects(
     *,
     outputs: Sequence[str],
     confidence_level: float = 0.95,
+    on_failure: OnFailure = "raise",
 ) -> ShapleyEffects:
     """Shapley effects under a Gaussian copula.
 
@@ -54,12 +57,14 @@ def shapley_effects(
         values: Outputs at its rows, in order (n_rows, Q).
         outputs: Their names.
         confidence_level: Of the intervals (Student's t over the replicates).
+        on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole blocks, with a
+            count and a warning.
 
     Returns:
         Effects, unclipped.
 
     Raises:
-        NumericalError: A value is NaN or infinite; the message names the row.
+        NumericalError: A value is NaN or infinite (the message names the row), or too few blocks are left.
         DataError: The number of rows or columns does not match.
 
     Example:
@@ -90,6 +95,7 @@ def shapley_effects(
         n_columns=2 + design.n_groups,
         n_base=design.rows_per_block,
         confidence_level=confidence_level,
+        on_failure=on_failure,
     )
     return ShapleyEffects(shapley=found.share, shapley_interval=found.share_interval, **facts)
 

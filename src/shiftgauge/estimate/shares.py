@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shiftgauge.estimate.moments import centre_of
 from shiftgauge.estimate.resampling import Grouping, Resampling
 from shiftgauge.estimate.sobol import variance_floor
 from shiftgauge.types import FloatArray
@@ -40,6 +41,7 @@ def shares(
     confidence_level: float,
     seed: int,
     n_products: int = 0,
+    kept: np.ndarray | None = None,
 ) -> Shares:
     """Means of the columns over the blocks, as shares of the variance.
 
@@ -54,21 +56,26 @@ def shares(
         seed: Of the resampling.
         n_products: How many of the shares, from the first on, are means of products; the others are means of
             squares or of their differences, whose intervals reach further up where these are skewed.
+        kept: Blocks that count, bool (N,); by default all. The values of the others may be anything.
 
     Returns:
         Shares with intervals.
     """
     n_blocks, _, q = values_nrq.shape
-    centre = values_nrq[:, :n_base].mean(axis=(0, 1))
+    kept = np.ones(n_blocks, bool) if kept is None else kept
+    centre = centre_of(values_nrq[:, :n_base], kept)
+    if not kept.all():
+        values_nrq = np.where(kept[:, None, None], values_nrq, centre)  # all columns of such a block are 0
+    counts = grouping.kept_counts(kept)
     sums = np.zeros((n_columns, q, grouping.n_groups))
     for span in grouping.chunks(q * (n_columns + values_nrq.shape[1])):
         block = np.ascontiguousarray(np.moveaxis(values_nrq[span] - centre, 0, -1))
         grouping.add(sums, columns(block, span.start), span.start)
-    resampling = Resampling.of(grouping, 1, seed)
-    point = sums.sum(axis=-1) / n_blocks
+    resampling = Resampling.of(grouping, 1, seed).among(counts)
+    point = sums.sum(axis=-1) / counts.sum()
     floor = variance_floor(centre, point[1])
     defined = point[1] > floor
-    resampled = resampling.means(sums, grouping.counts)
+    resampled = resampling.means(sums, counts)
     share, resampled_share = (_ratio(table, floor) for table in (point, resampled))
     return Shares(
         defined=defined,

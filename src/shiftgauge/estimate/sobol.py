@@ -157,23 +157,28 @@ def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence
                 ),
             )
         )
-    if not source.design.balanced:
-        messages.append(_unbalanced_message(source.design.n_base))
+    messages += balance_messages(source.design.method, source.design.n_base, "blocks")
     if source.design.inputs.space.correlation is not None:
         messages.append(correlated_message(source.design.names))
     return [*messages, *fixed_messages(source.design.inputs.space)]
 
 
-def _unbalanced_message(n_base: int) -> Status:
-    near = 1 << (n_base.bit_length() - 1)
-    return Status(
-        level="warning",
-        code="unbalanced_design",
-        message=(
-            f"`n_base` is {n_base}, no power of two, which spoils the balance of the Sobol' sequence; "
-            f"{near} or {2 * near} uses the evaluations better"
-        ),
+def balance_messages(method: str, n: int, what: str) -> list[Status]:
+    """The message that goes with a Sobol' design whose size is no power of two.
+
+    Args:
+        method: Of the points.
+        n: Size of the design.
+        what: What it is a number of, such as `blocks`.
+    """
+    if method != "sobol" or n & (n - 1) == 0:
+        return []
+    near = 1 << (n.bit_length() - 1)
+    text = (
+        f"the design has {n} {what}, no power of two, which spoils the balance of the Sobol' sequence; "
+        f"{near} or {2 * near} use the evaluations better"
     )
+    return [Status(level="warning", code="unbalanced_design", message=text)]
 
 
 def dropped_message(dropped: int, n: int, what: str) -> Status:

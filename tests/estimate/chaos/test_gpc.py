@@ -121,9 +121,9 @@ def test_pick_freeze_design_gives_its_independent_rows():
 
 def test_outputs_are_independent_of_one_another_and_constants_are_named():
     reference = weld_polynomial()
-    design = PlainDesign(inputs=Inputs(space=reference.space), n=200)
-    y = reference.function(design.rows(0, 200).theta)
-    found = gpc(design, np.column_stack([y, np.full(200, 0.25), 3 * y - 1]), outputs=["a", "flat", "b"], resamples=50)
+    design = PlainDesign(inputs=Inputs(space=reference.space), n=256)
+    y = reference.function(design.rows(0, 256).theta)
+    found = gpc(design, np.column_stack([y, np.full(256, 0.25), 3 * y - 1]), outputs=["a", "flat", "b"], resamples=50)
     assert np.allclose(found.first_order[0], found.first_order[2])
     assert found.defined.tolist() == [True, False, True]
     assert np.isnan(found.first_order[1]).all()

@@ -20,6 +20,7 @@ from shiftgauge.estimate.moments import PAIRS_UP_TO, MomentLayout, OnFailure, fi
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import (
+    balance_messages,
     constant_messages,
     correlated_message,
     dropped_message,
@@ -247,7 +248,8 @@ def _messages(
             )
     if design.inputs.space.correlation is not None:
         messages.append(correlated_message(design.inputs.names))
-    return (*messages, *fixed_messages(design.inputs.space))
+    size, what = (design.n, "points") if isinstance(design, PlainDesign) else (design.n_base, "blocks")
+    return (*messages, *balance_messages(design.method, size, what), *fixed_messages(design.inputs.space))
 
 
 def _alone(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
