@@ -11,7 +11,7 @@ from PIL import Image
 
 from shiftgauge.cli.look import look
 from shiftgauge.cli.reader import load_config
-from shiftgauge.data.arrays import read_npz
+from shiftgauge.data.npz import read_npz
 
 
 def _folder(root: Path, classes: dict[str, int], size: tuple[int, int] = (20, 30), mode: str = "L") -> Path:

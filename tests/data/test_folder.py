@@ -129,3 +129,25 @@ def test_bad_limit_and_background_are_refused(folder):
         read_folder(folder, limit=0)
     with pytest.raises(DataError, match="`background`"):
         read_folder(folder, background=2.0)
+
+
+def test_an_image_in_several_class_folders_has_all_their_labels(tmp_path, pixels):
+    for name, shifts in {"good": [0], "hole": [1, 2], "scratch": [2, 3]}.items():
+        (tmp_path / name).mkdir()
+        for k in shifts:
+            Image.fromarray(np.roll(pixels, k)).save(tmp_path / name / f"{k}.png")
+    data = read_folder(tmp_path, task="multi", no_defect="good")
+    assert data.names == ("good/0.png", "hole/1.png", "hole/2.png", "scratch/3.png")
+    assert data.label_matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1]]
+    assert data.notes == ("1 image(s) lie in the data more than once; their labels were joined",)
+    assert len(read_folder(tmp_path)) == 5
+    (tmp_path / "hole" / "0.png").write_bytes((tmp_path / "good" / "0.png").read_bytes())
+    with pytest.raises(DataError, match=r"labelled `good` and a defect as well: `good/0\.png`"):
+        read_folder(tmp_path, task="multi", no_defect="good")
+
+
+def test_options_of_several_labels_are_refused_where_they_do_nothing(folder):
+    with pytest.raises(DataError, match="belongs to task `multi`"):
+        read_folder(folder, no_defect="good")
+    with pytest.raises(DataError, match="unknown task `several`"):
+        read_folder(folder, task="several")

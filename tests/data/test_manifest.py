@@ -61,6 +61,17 @@ def test_several_label_columns_are_multi_label(place):
     assert data.label_matrix.tolist() == FRAME[["dust", "dent"]].values.tolist()
 
 
+def test_the_label_no_defect_is_derived_or_checked(place):
+    data = read_manifest(save(place), label_columns=["dust", "dent"], no_defect="good")
+    assert data.class_names == ("good", "dust", "dent")
+    assert data.label_matrix[:, 0].tolist() == [0, 0, 1, 0, 0, 1]
+    stated = FRAME.assign(good=[0, 1, 1, 0, 0, 1])
+    with pytest.raises(DataError, match=r"1 image\(s\) are labelled `good` and a defect as well: `img/1\.png`"):
+        read_manifest(save(place, stated, "n.csv"), label_columns=["good", "dust", "dent"], no_defect="good")
+    with pytest.raises(DataError, match="multi-label data only"):
+        read_manifest(save(place), no_defect="good")
+
+
 def test_root_and_absolute_paths(place, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     relative = save(other)

@@ -116,7 +116,7 @@ def _look_at_manifest(path: Path) -> Found:
 
 
 def _look_at_npz(path: Path) -> Found:
-    from shiftgauge.data.arrays import load_npz, read_npz
+    from shiftgauge.data.npz import load_npz, read_npz
 
     content = load_npz(path)
     held = ", ".join(f"{name} {array.shape}" for name, array in content.items())

@@ -1,17 +1,15 @@
-"""Images from arrays in memory or in an NPZ file."""
+"""Images from arrays in memory."""
 
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from shiftgauge.checks import nearest, require_in, require_positive_int
+from shiftgauge.checks import nearest, require_in
 from shiftgauge.data.assemble import refuse_unreadable
-from shiftgauge.data.dataset import ImageDataset, stratified_order
-from shiftgauge.data.source import ArrayImages, Checked, EncodedImages, ImageSource, check_array, check_encoded
+from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.source import ArrayImages, Checked, ImageSource, check_array
 from shiftgauge.errors import DataError
 
 Layout = Literal["nhw", "nhwc", "nchw"]
@@ -51,91 +49,11 @@ def from_arrays(
         array = np.array(images)
     except ValueError as error:
         raise DataError("`images` must be one array, so that all have one shape; use a folder for others") from error
-    planes = _to_nchw(array, layout)
+    planes = to_nchw(array, layout)
     planes.setflags(write=False)
     checked = check_array(planes, range(len(planes)))
     source = ArrayImages(array=planes, rows=np.arange(len(planes)))
-    return _build(source, checked, labels, class_names, names, groups, splits, source_name="images")
-
-
-def read_npz(
-    path: str | Path,
-    *,
-    images: str = "images",
-    labels: str = "labels",
-    classes: str = "classes",
-    names: str = "names",
-    groups: str | None = None,
-    splits: str | None = None,
-    split: str | None = None,
-    layout: Layout | None = None,
-    skip_unreadable: bool = False,
-    limit: int | None = None,
-    seed: int = 0,
-) -> ImageDataset:
-    """Reads an NPZ file; pickled (object) arrays are refused.
-
-    Args:
-        path: The file. Images are one array, or encoded files one after the other in `blob` (uint8)
-            with `offsets` (n + 1 positions).
-        images: Key of the images.
-        labels: Key of the labels.
-        classes: Key of the class names; may be absent.
-        names: Key of the names of the images; may be absent.
-        groups: Key of the groups, or None.
-        splits: Key of the splits, or None.
-        split: Keep only images of this split.
-        layout: As in `from_arrays`.
-        skip_unreadable: Leave out encoded images that cannot be decoded, and list them.
-        limit: Keep at most so many images, stratified by class.
-        seed: Seed of that choice.
-
-    Raises:
-        DataError: The file is missing or damaged, a key is missing, or the content does not fit.
-    """
-    content = load_npz(Path(path))
-    given = _get(content, labels, path)
-    class_names = [str(c) for c in content[classes]] if classes in content else None
-    image_names = [str(n) for n in content[names]] if names in content and images != names else None
-    if image_names is not None and len(set(image_names)) != len(image_names):
-        image_names = [f"{i}:{name}" for i, name in enumerate(image_names)]
-    group_list = None if groups is None else [str(g) for g in _get(content, groups, path)]
-    split_list = None if splits is None else [str(s) for s in _get(content, splits, path)]
-    keep = np.arange(len(given))
-    if split is not None:
-        if split_list is None:
-            raise DataError(f"{path}: `split` needs `splits`, the key that holds the split of each image")
-        require_in("split", split, sorted(set(split_list)), DataError)
-        keep = np.flatnonzero(np.array(split_list) == split)
-    if limit is not None:
-        require_positive_int("limit", limit, error=DataError)
-        codes = np.unique(np.asarray(given)[keep], return_inverse=True, axis=0)[1].reshape(-1).astype(np.int64)
-        keep = keep[np.sort(stratified_order(codes, seed)[:limit])]
-    if images not in content and {"blob", "offsets"} <= set(content):
-        contents = _split_blob(content["blob"], content["offsets"], path, keep)
-        source: ImageSource = EncodedImages(contents=contents)
-        checked = check_encoded(contents)
-    else:
-        array = _get(content, images, path)
-        if len(array) != len(given):
-            raise DataError(f"{path}: `{images}` has {len(array)} entries, `{labels}` has {len(given)}")
-        planes = _to_nchw(array, layout)[keep]
-        source, checked = (
-            ArrayImages(array=planes, rows=np.arange(len(planes))),
-            check_array(planes, range(len(planes))),
-        )
-    return _build(
-        source,
-        checked,
-        np.asarray(given)[keep],
-        class_names,
-        _pick(image_names, keep) or [str(i) for i in keep],
-        _pick(group_list, keep),
-        _pick(split_list, keep),
-        source_name=str(path),
-        skip_unreadable=skip_unreadable,
-        all_labels=np.asarray(given),
-    )
+    return build_dataset(source, checked, labels, class_names, names, groups, splits, source_name="images")
 
 
 def code_labels(
@@ -197,7 +115,7 @@ def _code_matrix(values: npt.NDArray[Any], class_names: Sequence[str] | None) ->
     return single_labels(matrix), names, matrix
 
 
-def _build(
+def build_dataset(
     source: ImageSource,
     checked: list[Checked],
     labels: npt.ArrayLike,
@@ -210,6 +128,11 @@ def _build(
     skip_unreadable: bool = False,
     all_labels: npt.ArrayLike | None = None,
 ) -> ImageDataset:
+    """Makes the data set of a source of images, what is known of each, and the lists of `from_arrays`.
+
+    Raises:
+        DataError: The lists do not fit together, or images cannot be read and may not be skipped.
+    """
     if not checked:
         raise DataError(f"{source_name} holds no images")
     codes, known, matrix = code_labels(labels, class_names, all_labels=all_labels)
@@ -232,7 +155,12 @@ def _build(
     return whole.select([i for i, c in enumerate(checked) if not c.problem]) if skipped else whole
 
 
-def _to_nchw(array: npt.NDArray[Any], layout: Layout | None) -> npt.NDArray[Any]:
+def to_nchw(array: npt.NDArray[Any], layout: Layout | None) -> npt.NDArray[Any]:
+    """Returns images as (n, C, H, W).
+
+    Raises:
+        DataError: The layout does not fit, or must be stated.
+    """
     if array.dtype == object:
         raise DataError("images must be one numeric array of equal shapes, got objects")
     if layout is not None:
@@ -249,43 +177,3 @@ def _to_nchw(array: npt.NDArray[Any], layout: Layout | None) -> npt.NDArray[Any]
             raise DataError(f"images of the shape {array.shape} can be nhwc or nchw; state `layout`")
         layout = "nhwc" if last else "nchw"
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if layout == "nhwc" else array
-
-
-def load_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
-    """Reads every array of an NPZ file.
-
-    Raises:
-        DataError: The file is missing or damaged, or holds pickled objects.
-    """
-    if not file.is_file():
-        raise DataError(f"NPZ file {file} does not exist")
-    try:
-        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
-        if "allow_pickle" in str(error) and zipfile.is_zipfile(file):
-            raise DataError(f"{file} holds pickled objects, which can run code; save plain arrays") from error
-        raise DataError(f"{file} is not a readable NPZ file: {str(error).splitlines()[0]}") from error
-
-
-def _get(content: dict[str, npt.NDArray[Any]], key: str, path: str | Path) -> npt.NDArray[Any]:
-    if key not in content:
-        guess = nearest(key, content)
-        hint = f"did you mean `{guess}`?" if guess else f"it has {', '.join(sorted(content))}"
-        raise DataError(f"{path} has no array `{key}`; {hint}")
-    return content[key]
-
-
-def _split_blob(
-    blob: npt.NDArray[Any], offsets: npt.NDArray[Any], path: str | Path, keep: npt.NDArray[np.int64]
-) -> tuple[bytes, ...]:
-    bounds = np.asarray(offsets, dtype=np.int64)
-    if blob.dtype != np.uint8 or (np.diff(bounds) < 0).any() or bounds[0] != 0 or bounds[-1] > blob.size:
-        raise DataError(f"{path}: `offsets` do not fit `blob`; expected n + 1 rising positions in uint8 bytes")
-    if keep.size and keep.max() >= len(bounds) - 1:
-        raise DataError(f"{path}: `offsets` has {len(bounds) - 1} images, fewer than there are labels")
-    return tuple(blob[bounds[i] : bounds[i + 1]].tobytes() for i in keep)
-
-
-def _pick(values: Sequence[str] | None, keep: npt.NDArray[np.int64]) -> list[str] | None:
-    return None if values is None else [values[int(i)] for i in keep]

@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from shiftgauge.checks import require_in
 from shiftgauge.data.assemble import Listing, assemble
 from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.multilabel import merge_copies, with_no_defect
 from shiftgauge.errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
@@ -24,6 +27,8 @@ _SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid"
 def read_folder(
     path: str | Path,
     *,
+    task: Literal["single", "multi"] = "single",
+    no_defect: str | None = None,
     skip_unreadable: bool = False,
     limit: int | None = None,
     seed: int = 0,
@@ -39,6 +44,10 @@ def read_folder(
 
     Args:
         path: The folder.
+        task: `single` for one class an image; `multi` for several: an image whose content lies in several class
+            folders is one image with all their labels (`merge_copies`).
+        no_defect: With `multi`, the class that says that an image has none of the others; that it has this
+            label and another one is an error with the names (`with_no_defect`).
         skip_unreadable: Leave out files that cannot be read, and list them in `skipped`.
         limit: Keep at most so many images, stratified by class, chosen before files are opened;
             default all.
@@ -48,6 +57,9 @@ def read_folder(
     Raises:
         DataError: The folder or a class folder is missing or empty, or files cannot be read.
     """
+    require_in("task", task, ("single", "multi"), DataError)
+    if no_defect is not None and task == "single":
+        raise DataError("`no_defect` belongs to task `multi`; with one class an image it is a class like any other")
     root = Path(path)
     files = class_files(root)
     listing = Listing(
@@ -56,7 +68,7 @@ def read_folder(
         labels=np.repeat(np.arange(len(files), dtype=np.int64), [len(found) for found in files.values()]),
         class_names=tuple(files),
     )
-    return assemble(
+    dataset = assemble(
         listing,
         skip_unreadable=skip_unreadable,
         limit=limit,
@@ -64,6 +76,10 @@ def read_folder(
         background=background,
         source=f"image folder {root}",
     )
+    if task == "single":
+        return dataset
+    merged = merge_copies(dataset)
+    return merged if no_defect is None else with_no_defect(merged, no_defect)
 
 
 def class_files(root: Path) -> dict[str, list[Path]]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from shiftgauge.checks import require_in, unknown_name
-from shiftgauge.data.arrays import read_npz
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.folder import read_folder
 from shiftgauge.data.manifest import read_manifest
+from shiftgauge.data.npz import read_npz
 from shiftgauge.data.table import TableDataset, read_table
+from shiftgauge.data.weld_json import read_weld
 from shiftgauge.data.yolo import read_yolo
 from shiftgauge.errors import ConfigError, DataError
 
@@ -19,6 +20,7 @@ READERS: Mapping[str, Callable[..., Any]] = {
     "manifest": read_manifest,
     "npz": read_npz,
     "table": read_table,
+    "weld": read_weld,
     "yolo": read_yolo,
 }
 """Kinds of data and their readers; a specification's other keys are the reader's arguments."""
@@ -29,7 +31,7 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
 
     Args:
         spec: A path (a folder of class folders, a `.csv`, `.tsv` or `.parquet` manifest, an `.npz`);
-            a mapping with `path`, optionally `kind` (`folder`, `manifest`, `npz`, `table`, `yolo`) and the
+            a mapping with `path`, optionally `kind` (`folder`, `manifest`, `npz`, `table`, `weld`, `yolo`) and the
             arguments of that kind's reader; or a data set, which is returned as it is.
 
     Returns:

@@ -12,6 +12,7 @@ from shiftgauge.data.arrays import code_labels, single_labels
 from shiftgauge.data.assemble import Listing, assemble
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.frame import read_frame, require_column, text_column
+from shiftgauge.data.multilabel import with_no_defect
 from shiftgauge.errors import DataError
 
 _TRUE = {"1", "true", "yes"}
@@ -28,6 +29,7 @@ def read_manifest(
     split: str | None = None,
     root: str | Path | None = None,
     class_names: Sequence[str] | None = None,
+    no_defect: str | None = None,
     skip_unreadable: bool = False,
     limit: int | None = None,
     seed: int = 0,
@@ -48,6 +50,8 @@ def read_manifest(
         split: Keep only rows of this split; needs `split_column`.
         root: Folder of the paths; default the folder of the manifest.
         class_names: Names of the classes; None takes those that occur in the whole table.
+        no_defect: With several label columns, the label that says that an image has none of the others: derived
+            where there is no such column, checked where there is one (`with_no_defect`).
         skip_unreadable: Leave out files that cannot be read, and list them in `skipped`.
         limit: Keep at most so many images, stratified by class, chosen before files are opened.
         seed: Seed of that choice, ≥ 0.
@@ -78,7 +82,7 @@ def read_manifest(
         splits=None if split_column is None else tuple(text_column(frame, split_column, path)),
         label_matrix=matrix,
     )
-    return assemble(
+    dataset = assemble(
         _only_split(listing, split, path),
         skip_unreadable=skip_unreadable,
         limit=limit,
@@ -86,6 +90,7 @@ def read_manifest(
         background=background,
         source=f"manifest {path}",
     )
+    return dataset if no_defect is None else with_no_defect(dataset, no_defect)
 
 
 def _only_split(listing: Listing, split: str | None, path: str | Path) -> Listing:

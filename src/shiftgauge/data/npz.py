@@ -1,0 +1,140 @@
+"""Images and labels in an NPZ file."""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shiftgauge.checks import nearest, require_in, require_positive_int
+from shiftgauge.data.arrays import Layout, build_dataset, to_nchw
+from shiftgauge.data.dataset import ImageDataset, stratified_order
+from shiftgauge.data.multilabel import with_no_defect
+from shiftgauge.data.source import ArrayImages, EncodedImages, ImageSource, check_array, check_encoded
+from shiftgauge.errors import DataError
+
+
+def read_npz(
+    path: str | Path,
+    *,
+    images: str = "images",
+    labels: str = "labels",
+    classes: str = "classes",
+    names: str = "names",
+    groups: str | None = None,
+    splits: str | None = None,
+    split: str | None = None,
+    layout: Layout | None = None,
+    no_defect: str | None = None,
+    skip_unreadable: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+) -> ImageDataset:
+    """Reads an NPZ file; pickled (object) arrays are refused.
+
+    Args:
+        path: The file. Images are one array, or encoded files one after the other in `blob` (uint8)
+            with `offsets` (n + 1 positions).
+        images: Key of the images.
+        labels: Key of the labels.
+        classes: Key of the class names; may be absent.
+        names: Key of the names of the images; may be absent.
+        groups: Key of the groups, or None.
+        splits: Key of the splits, or None.
+        split: Keep only images of this split.
+        layout: As in `from_arrays`.
+        no_defect: For labels (n, K) of 0 and 1, the label that says that an image has none of the others: derived
+            where there is no such class, checked where there is one (`with_no_defect`).
+        skip_unreadable: Leave out encoded images that cannot be decoded, and list them.
+        limit: Keep at most so many images, stratified by class.
+        seed: Seed of that choice.
+
+    Raises:
+        DataError: The file is missing or damaged, a key is missing, or the content does not fit.
+    """
+    content = load_npz(Path(path))
+    given = _get(content, labels, path)
+    class_names = [str(c) for c in content[classes]] if classes in content else None
+    image_names = [str(n) for n in content[names]] if names in content and images != names else None
+    if image_names is not None and len(set(image_names)) != len(image_names):
+        image_names = [f"{i}:{name}" for i, name in enumerate(image_names)]
+    group_list = None if groups is None else [str(g) for g in _get(content, groups, path)]
+    split_list = None if splits is None else [str(s) for s in _get(content, splits, path)]
+    keep = np.arange(len(given))
+    if split is not None:
+        if split_list is None:
+            raise DataError(f"{path}: `split` needs `splits`, the key that holds the split of each image")
+        require_in("split", split, sorted(set(split_list)), DataError)
+        keep = np.flatnonzero(np.array(split_list) == split)
+    if limit is not None:
+        require_positive_int("limit", limit, error=DataError)
+        codes = np.unique(np.asarray(given)[keep], return_inverse=True, axis=0)[1].reshape(-1).astype(np.int64)
+        keep = keep[np.sort(stratified_order(codes, seed)[:limit])]
+    if images not in content and {"blob", "offsets"} <= set(content):
+        contents = _split_blob(content["blob"], content["offsets"], path, keep)
+        source: ImageSource = EncodedImages(contents=contents)
+        checked = check_encoded(contents)
+    else:
+        array = _get(content, images, path)
+        if len(array) != len(given):
+            raise DataError(f"{path}: `{images}` has {len(array)} entries, `{labels}` has {len(given)}")
+        planes = to_nchw(array, layout)[keep]
+        source, checked = (
+            ArrayImages(array=planes, rows=np.arange(len(planes))),
+            check_array(planes, range(len(planes))),
+        )
+    dataset = build_dataset(
+        source,
+        checked,
+        np.asarray(given)[keep],
+        class_names,
+        _pick(image_names, keep) or [str(i) for i in keep],
+        _pick(group_list, keep),
+        _pick(split_list, keep),
+        source_name=str(path),
+        skip_unreadable=skip_unreadable,
+        all_labels=np.asarray(given),
+    )
+    return dataset if no_defect is None else with_no_defect(dataset, no_defect)
+
+
+def load_npz(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """Reads every array of an NPZ file.
+
+    Raises:
+        DataError: The file is missing or damaged, or holds pickled objects.
+    """
+    if not file.is_file():
+        raise DataError(f"NPZ file {file} does not exist")
+    try:
+        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
+        if "allow_pickle" in str(error) and zipfile.is_zipfile(file):
+            raise DataError(f"{file} holds pickled objects, which can run code; save plain arrays") from error
+        raise DataError(f"{file} is not a readable NPZ file: {str(error).splitlines()[0]}") from error
+
+
+def _get(content: dict[str, npt.NDArray[Any]], key: str, path: str | Path) -> npt.NDArray[Any]:
+    if key not in content:
+        guess = nearest(key, content)
+        hint = f"did you mean `{guess}`?" if guess else f"it has {', '.join(sorted(content))}"
+        raise DataError(f"{path} has no array `{key}`; {hint}")
+    return content[key]
+
+
+def _split_blob(
+    blob: npt.NDArray[Any], offsets: npt.NDArray[Any], path: str | Path, keep: npt.NDArray[np.int64]
+) -> tuple[bytes, ...]:
+    bounds = np.asarray(offsets, dtype=np.int64)
+    if blob.dtype != np.uint8 or (np.diff(bounds) < 0).any() or bounds[0] != 0 or bounds[-1] > blob.size:
+        raise DataError(f"{path}: `offsets` do not fit `blob`; expected n + 1 rising positions in uint8 bytes")
+    if keep.size and keep.max() >= len(bounds) - 1:
+        raise DataError(f"{path}: `offsets` has {len(bounds) - 1} images, fewer than there are labels")
+    return tuple(blob[bounds[i] : bounds[i + 1]].tobytes() for i in keep)
+
+
+def _pick(values: Sequence[str] | None, keep: npt.NDArray[np.int64]) -> list[str] | None:
+    return None if values is None else [values[int(i)] for i in keep]
