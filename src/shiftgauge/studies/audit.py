@@ -29,7 +29,8 @@ from shiftgauge.space import Space
 from shiftgauge.studies.convert import as_classifier, as_source
 from shiftgauge.studies.depth import execution_with_blocks
 from shiftgauge.studies.estimates import Estimates
-from shiftgauge.studies.growth import ending_facts, evaluate_rounds, failure_facts
+from shiftgauge.studies.failures import failure_facts
+from shiftgauge.studies.growth import ending_facts, evaluate_rounds
 from shiftgauge.studies.outcome import audit_result, facts, plain_record, result_arrays
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.setup import Estimator, as_space, prepare
@@ -186,6 +187,7 @@ def audit(
     executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
     estimates.check(setup)
     stopping.limit(setup.rows.n_rows)
+    stopping.check_resamples(resamples, bootstrap=estimator == "gpc" or replicates == 1)
     with ExitStack() as stack:
         folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
         store = stack.enter_context(Store(folder, setup.origins))

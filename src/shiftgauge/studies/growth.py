@@ -11,7 +11,6 @@ import xarray as xr
 
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.convergence import resized
-from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
@@ -220,19 +219,3 @@ def ending_facts(found: Convergence) -> dict[str, str | float | int]:
     limits = {"tolerance": found.tolerance, "budget": found.budget}
     known = {name: limit for name, limit in limits.items() if limit is not None}
     return {"ending": found.reason, "reason": found.text, **known}
-
-
-def failure_facts(values: OutputsNQ, indices: Indices, design: PickFreezeDesign | PlainDesign) -> dict[str, int]:
-    """What failed, as attributes of the arrays; empty where every evaluation gave numbers.
-
-    `n_failed` evaluations gave NaN or infinity; `n_dropped` of `n_drawn` blocks (rows of a plain design) were therefore
-    left out.
-    """
-    failed = int((~finite_rows(values)).sum())
-    if not failed:
-        return {}
-    return {
-        "n_failed": failed,
-        "n_dropped": indices.n_dropped,
-        "n_drawn": design.n_rows // design.rows_per_block,
-    }

@@ -24,7 +24,7 @@ from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.table import TableAuditResult
 from shiftgauge.space import Space
-from shiftgauge.studies.growth import failure_facts
+from shiftgauge.studies.failures import failure_facts
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.reduction import Reduction, retrain
 from shiftgauge.studies.table_data import (

@@ -12,6 +12,7 @@ from shiftgauge.checks import require_in, require_range, unknown_name
 from shiftgauge.errors import ConfigError
 from shiftgauge.results.audit import is_factual
 from shiftgauge.results.status import TRUSTED_SHARE, Gate, Message
+from shiftgauge.studies.failures import failure_messages
 
 _WIDE: Final = 0.1
 _FEW_IMAGES: Final = 30
@@ -203,25 +204,6 @@ def _forced_message(difference: float) -> Message:
         "float32 on a sample; leave the precision open to have that refused"
     )
     return Message(level="caution", code="forced_execution", text=text)
-
-
-def failure_messages(arrays: xr.Dataset) -> list[Message]:
-    """Says how many evaluations failed and what that means, where some did."""
-    failed, drawn = (int(arrays.attrs.get(name, 0)) for name in ("n_failed", "n_drawn"))
-    if not failed:
-        return []
-    alone = arrays.attrs["estimator"] == "gpc"
-    what = "rows" if alone else "blocks"
-    meaning = (
-        "the surrogate speaks for such cases too, though it has seen none"
-        if alone
-        else "the indices are those of the cases that ran"
-    )
-    text = (
-        f"In {failed:,} evaluation{'s' * (failed > 1)} the model gave NaN or infinity; {arrays.attrs['n_dropped']:,} "
-        f"of {drawn:,} {what} of the design that hold one were left out; {meaning}"
-    )
-    return [Message(level="caution", code="failed_runs", text=text)]
 
 
 def _surrogate_messages(arrays: xr.Dataset, q: str) -> list[Message]:
