@@ -34,8 +34,10 @@ def plot_derivatives(result: TableAuditResult, quantity: str | None = None) -> F
 
 
 def plot_reduction(result: TableAuditResult) -> Figure:
-    """Returns the accuracy on test rows after retraining, with the majority rule as a line."""
+    """Returns the score on test rows after retraining, with the rule that uses no input as a line."""
     data = result.arrays
+    regressor = data.attrs.get("reduction_score") == "R2"
+    score, line = ("R²", "mean of the training rows") if regressor else ("accuracy", "majority rule")
     names, rule = strings(data, "set")[::-1], float(data["reduction_majority"].mean())
     rows = [pick(data, "reduction_accuracy", set=name) for name in names]
     found = [Estimate(float(v.mean()), float(v.min()), float(v.max())) for v in rows]
@@ -44,9 +46,9 @@ def plot_reduction(result: TableAuditResult) -> Figure:
         axes = figure.add_subplot()
         axes.barh(range(len(names)), [e.value for e in found], height=0.55, color=FIRST)
         whiskers(axes, found, np.arange(len(names)))
-        axes.axvline(rule, color=SOFT, ls="--", lw=1.2, label=f"majority rule {rule:.3f}")
+        axes.axvline(rule, color=SOFT, ls="--", lw=1.2, label=f"{line} {rule:.3f}")
         axes.set_yticks(range(len(names)), [long_text(n, 30) for n in names])
-        axes.set_xlabel("accuracy on test rows (whiskers: range)")
+        axes.set_xlabel(f"{score} on test rows (whiskers: range)")
         axes.legend(frameon=False, loc="lower right")
         tidy(axes, "Trained again with fewer inputs")
     return figure

@@ -64,7 +64,7 @@ def _reduction(result: TableAuditResult) -> list[RenderableType]:
     if found is None:
         return []
     table: Table = plain_table("Trained on")
-    for name in ("Accuracy", "range"):
+    for name in (found["score"].capitalize(), "range"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found["rows"]:
         table.add_row(Text(row["label"]), Text(row["mean"]), Text(row["range"], style="dim"))

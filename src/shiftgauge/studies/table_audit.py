@@ -13,7 +13,7 @@ import xarray as xr
 
 from shiftgauge.checks import require_in
 from shiftgauge.data.table import TableDataset
-from shiftgauge.errors import ConfigError, SpaceError
+from shiftgauge.errors import SpaceError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.infer import Rule
@@ -24,9 +24,10 @@ from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.table import TableAuditResult
 from shiftgauge.space import Space
+from shiftgauge.studies.growth import ending_facts
 from shiftgauge.studies.failures import failure_facts
 from shiftgauge.studies.record import provenance, write_with_page
-from shiftgauge.studies.reduction import Reduction, retrain
+from shiftgauge.studies.reduction import Reduction, check_retraining, retrain
 from shiftgauge.studies.table_data import (
     accuracy,
     as_table,
@@ -78,10 +79,11 @@ def audit_table(
         rule: `range`, `quantiles` or `nonzero` of the data; see `shiftgauge.infer.space_from_table`. Indices hold for
             the space they were computed in, and another rule may rank the inputs in another way.
         quantiles: The two quantiles of that rule.
-        estimate: Size and kind of the design; default 4,096 base samples, first, total and second order.
+        estimate: Size and kind of the design; default 4,096 base samples, first, total and second order; with a
+            tolerance or a budget 64 base samples, doubled.
         quantity_of_interest: The output that verdict and gates are about; default the first.
         derivatives: Form the derivative statistics.
-        reduction: Train a scikit-learn model again on leading and trailing inputs; needs labels.
+        reduction: Train a scikit-learn classifier or regressor again on leading and trailing inputs; needs labels.
         gates: Limits: `min_accuracy`, `max_total_order`, `max_first_order` (a number or {input: number}).
         out: Run folder: run.json, results.nc, indices.csv, figures/ and report.html are written there.
         progress: Show a progress bar; default only on a terminal.
@@ -114,8 +116,10 @@ def audit_table(
     limits = check_table_gates(gates, full.varying_names)
     loaded = load_table_model(model, table.feature_names, table.values, trust=trust)
     quantity = require_in("output", quantity_of_interest or loaded.outputs[0], loaded.outputs)
-    if reduction is not None and loaded.estimator is None:
-        raise ConfigError("retraining needs a scikit-learn model; networks carry no recipe of their training")
+    score = None
+    if reduction is not None:
+        score = check_retraining(loaded.estimator, table)
+        reduction.sets(full.varying_names)
     with progress_bar("rows", wanted=progress) as advance:
         measured = measure_table(loaded, full, options, advance)
     arrays = xr.merge(
@@ -129,6 +133,7 @@ def audit_table(
     if reduction is not None:
         ranked = ranked_inputs(measured.indices, quantity)
         arrays = arrays.merge(retrain(loaded.estimator, table, ranked, reduction, seed=options.seed))
+        arrays.attrs["reduction_score"] = score
     rest = loaded.values(table.values, require_finite=options.on_failure == "raise")
     arrays["data_mean"] = ("quantity", rest[finite_rows(rest)].mean(axis=0))
     correlation = strongest_correlation(table)
@@ -146,9 +151,9 @@ def audit_table(
         "majority": majority_share(table),
         "correlation": correlation[0],
         "correlation_of": " and ".join(correlation[1:]),
-        "reason": measured.convergence.text,
         "seed": options.seed,
         **({"residual": options.residual} if options.estimator == "gpc" else {}),
+        **ending_facts(measured.convergence),
         **failure_facts(measured.values, measured.indices, measured.design),
     }
     result = TableAuditResult(
@@ -158,6 +163,8 @@ def audit_table(
             "evaluations": measured.design.n_rows,
             "seconds": round(measured.seconds, 3),
             "rows_per_second": round(measured.design.n_rows / max(measured.seconds, 1e-9)),
+            "ending": measured.convergence.reason,
+            "reason": measured.convergence.text,
         },
         headline=table_headline(arrays),
         arrays=arrays,
@@ -211,11 +218,12 @@ def parameters_of(entries: Mapping[str, Any]) -> list[Parameter]:
     """
     found = []
     for name, entry in entries.items():
+        plain: Any = entry
         if isinstance(entry, (list, tuple)) and len(entry) == 2:
-            entry = {"distribution": "uniform", "low": entry[0], "high": entry[1]}
+            plain = {"distribution": "uniform", "low": entry[0], "high": entry[1]}
         elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
-            entry = {"distribution": "fixed", "value": entry}
-        found.append(Parameter.from_dict(str(name), entry))
+            plain = {"distribution": "fixed", "value": entry}
+        found.append(Parameter.from_dict(str(name), plain))
     return found
 
 
@@ -254,7 +262,7 @@ def _record(
     return {
         "model": dict(model.description),
         "space": space.to_dict(),
-        "estimate": asdict(options),
+        "estimate": asdict(options) | {"n_base": options.start},
         "reduction": None if reduction is None else asdict(reduction),
         "gates": dict(limits),
     }

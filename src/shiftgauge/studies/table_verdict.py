@@ -134,6 +134,9 @@ def _width(arrays: xr.Dataset) -> list[Message]:
     q = str(arrays.attrs["quantity_of_interest"])
     bounds = arrays["total_order_interval"].sel(quantity=q)
     half = ((bounds.sel(bound="high") - bounds.sel(bound="low")) / 2).values
+    if arrays.attrs.get("ending") == "budget" and "tolerance" in arrays.attrs:
+        text = f"{arrays.attrs['reason']} Raise the budget, or be content with a wider tolerance"
+        return [Message(level="caution", code="tolerance_missed", text=text)]
     if not np.isfinite(half).any() or np.nanmax(half) <= 1.1 * _WIDE:
         return []
     worst = int(np.nanargmax(half))
@@ -216,9 +219,12 @@ def _reduction(arrays: xr.Dataset) -> list[Message]:
         return []
     score, rule = arrays["reduction_accuracy"].mean("repeat"), float(arrays["reduction_majority"].mean())
     full, lead, trail = (float(score.sel(set=s)) for s in ("all", "leading", "trailing"))
+    of_regressor = arrays.attrs.get("reduction_score") == "R2"
+    shown = [f"{v:.2f}" if of_regressor else f"{v:.1%}" for v in (lead, full, trail, rule)]
     text = (
-        f"Trained again on the leading inputs alone the model reaches {lead:.1%} on test rows (all inputs {full:.1%}), "
-        f"on the trailing ones {trail:.1%}; the majority rule reaches {rule:.1%}"
+        f"Trained again on the leading inputs alone the model reaches {'R² = ' if of_regressor else ''}{shown[0]} on "
+        f"test rows (all inputs {shown[1]}), on the trailing ones {shown[2]}; the "
+        f"{'mean of the training rows' if of_regressor else 'majority rule'} reaches {shown[3]}"
     )
     if trail <= rule:
         text += ": what the trailing inputs hold is not worth a model"

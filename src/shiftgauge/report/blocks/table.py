@@ -51,27 +51,32 @@ def build_derivatives(result: TableAuditResult, quantities: Sequence[Quantity]) 
 
 
 def build_reduction(result: TableAuditResult) -> dict[str, Any] | None:
-    """Returns the accuracies after retraining, or None when nothing was trained again."""
+    """Returns the scores after retraining, or None when nothing was trained again."""
     data = result.arrays
     if "reduction_accuracy" not in data:
         return None
-    rule = np.asarray(data["reduction_majority"].values, float)
+    regressor, rule = data.attrs.get("reduction_score") == "R2", np.asarray(data["reduction_majority"].values, float)
+    last = "Mean of the training rows" if regressor else "Majority rule"
     found = [(_SETS.get(n, n), t, pick(data, "reduction_accuracy", set=k)) for k, (n, t) in enumerate(_sets(data))]
-    found.append(("Majority rule", "", rule))
+    found.append((last, "", rule))
     shown = [Estimate(float(v.mean()), float(v.min()), float(v.max())) for _, _, v in found]
     axis = axis_for(shown)
     repeats = data.sizes["repeat"]
     splits = "one split of the rows" if repeats == 1 else f"{repeats} repetitions"
     return {
-        "caption": f"Accuracy on test rows, {splits}",
+        "caption": f"{'R²' if regressor else 'Accuracy'} on test rows, {splits}",
+        "score": "R²" if regressor else "accuracy",
+        "rule": "the mean of the training rows, which uses no input"
+        if regressor
+        else "the majority rule, which always names the commonest class",
         "axis": axis,
         "rows": [
             {
                 "label": label,
                 "features": ", ".join(input_label(f) for f in text.split(", ")) if text else "",
-                "bar": bar(axis, ((e, "part" if label == "Majority rule" else "first"),), marks=(float(rule.mean()),)),
-                "mean": percent(e.value),
-                "range": interval(100 * e.low, 100 * e.high, 1),
+                "bar": bar(axis, ((e, "part" if label == last else "first"),), marks=(float(rule.mean()),)),
+                "mean": fixed(e.value) if regressor else percent(e.value),
+                "range": interval(e.low, e.high) if regressor else interval(100 * e.low, 100 * e.high, 1),
             }
             for (label, text, _), e in zip(found, shown, strict=True)
         ],
