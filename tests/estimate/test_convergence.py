@@ -63,7 +63,7 @@ def test_a_surrogate_alone_must_leave_little_unexplained_as_well():
 def test_a_rough_function_ends_a_surrogate_by_its_budget_and_says_so():
     ripple = weld_polynomial()
     found = sensitivity(
-        lambda x: np.sign(np.sin(3 * x[:, 0])), ripple.space, estimator="gpc", tolerance=0.05, budget=300, resamples=50
+        lambda x: np.sign(np.sin(3 * x[:, 0])), ripple.space, estimator="gpc", tolerance=0.05, budget=300, resamples=100
     )
     assert found.reason == "budget"
     assert "unexplained" in found.text or "more than the tolerance" in found.text
@@ -134,7 +134,11 @@ def test_failed_rows_are_refused_or_dropped_as_asked():
     ("options", "message"),
     [
         ({"tolerance": 0.02, "method": "lhs"}, "Latin hypercube cannot grow"),
-        ({"tolerance": 0.02, "resamples": 0}, "resamples"),
+        ({"tolerance": 0.02, "resamples": 0}, "`resamples` must be at least 1 "),
+        ({"tolerance": 0.02, "resamples": 99, "method": "random"}, "`resamples` must be at least 100 .* got 99"),
+        ({"tolerance": 0.02, "resamples": 2, "replicates": 1}, "`resamples` must be at least 100 "),
+        ({"tolerance": 0.02, "resamples": 2, "estimator": "gpc"}, "`resamples` must be at least 100 "),
+        ({"n_base": 0}, "`n_base` must be a whole number ≥ 2, got 0"),
         ({"tolerance": 0.02, "budget": 10}, "at least 320 evaluations"),
         ({"tolerance": 1.5}, "between 0 and 1"),
         ({"estimator": "gcp"}, "did you mean `gpc`"),

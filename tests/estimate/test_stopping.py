@@ -98,7 +98,16 @@ def test_an_output_that_never_changed_neither_stops_nor_holds_up():
     assert np.isnan(found.curve[-1].half_width[1])
     alone = grow(measure, Stopping(tolerance=0.2, budget=1000), start=64, cost_of_base=5, deciding=["still"])
     assert alone.reason == "budget"
-    assert "no interval is known" in alone.text
+    assert alone.text.startswith("`still` never changed in 640 evaluations")
+
+
+def test_growth_ends_where_nothing_that_decides_ever_changed():
+    measure, asked = study(transform=lambda y: np.ones_like(y))
+    found = grow(measure, Stopping(tolerance=0.2), start=64, cost_of_base=5)
+    assert found.reason == "constant"
+    assert asked == [64, 128, 256]  # 1,280 evaluations
+    assert found.text == "`y` never changed in 1,280 evaluations, so there are no indices to wait for."
+    assert grow(measure, Stopping(budget=5000), start=64, cost_of_base=5).reason == "budget"  # what was asked for
 
 
 def test_only_the_deciding_outputs_are_waited_for():

@@ -148,7 +148,12 @@ def test_progress_names_the_round(monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"tolerance": 1.0}, "between 0 and 1"), ({"tolerance": 0.1, "budget": 100}, "at least 160 evaluations")],
+    [
+        ({"tolerance": 1.0}, "between 0 and 1"),
+        ({"tolerance": 0.1, "budget": 100}, "at least 160 evaluations"),
+        ({"tolerance": 0.1, "estimator": "gpc", "resamples": 99}, "`resamples` must be at least 100 "),
+        ({"tolerance": 0.1, "replicates": 1, "resamples": 99}, "`resamples` must be at least 100 "),
+    ],
 )
 def test_bad_limits_are_refused_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):

@@ -1,13 +1,18 @@
 """The audit of a tabular model against closed forms."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from rich.console import Console
 
 from shiftgauge.errors import ConfigError, DataError, NumericalError, SpaceError
 from shiftgauge.estimate.reference import ISHIGAMI
 from shiftgauge.parameter import Parameter
+from shiftgauge.report.table_page import render_table_page
+from shiftgauge.report.table_terminal import table_summary
 from shiftgauge.results.table import TableAuditResult
 from shiftgauge.space import Space
 from shiftgauge.studies.reduction import Reduction
@@ -96,6 +101,26 @@ def test_a_tolerance_doubles_the_design_until_it_is_kept():
     bounds = found.arrays["total_order_interval"][0].values
     assert (np.diff(bounds)[:, 0] / 2 <= 0.03).all()
     assert "tolerance" in found.arrays.attrs["reason"]
+
+
+def test_a_tolerance_starts_small_and_one_that_is_missed_is_told_everywhere():
+    def product(x):
+        return np.prod(np.abs(4 * x - 2), axis=1)
+
+    options = TableEstimate(tolerance=0.001, budget=3000)
+    found = audit_table(product, rows(), estimate=options, derivatives=False, progress=False)
+    assert found.arrays["n_base"].values.tolist() == [64, 128, 256]
+    caution = next(m for m in found.messages if m.code == "tolerance_missed")
+    assert caution.level == "caution" and "more than the tolerance of ±0.001" in caution.text
+    assert found.cost["ending"] == "budget" and found.cost["evaluations"] == 256 * 8
+    reason = found.cost["reason"]
+    assert reason.startswith("The budget of 3,000 evaluations ended the run") and reason in render_table_page(found)
+    told = Console(width=10_000, file=io.StringIO())
+    told.print(table_summary(found))
+    assert reason in told.file.getvalue()
+    kept = audit_table(linear, rows(), estimate=TableEstimate(tolerance=0.05), derivatives=False, progress=False)
+    assert kept.cost["ending"] == "tolerance" and "tolerance_missed" not in {m.code for m in kept.messages}
+    assert TableEstimate().start == 4096 and TableEstimate(tolerance=0.05, n_base=512).start == 512
 
 
 def test_the_slopes_of_a_linear_model_are_its_coefficients():
@@ -226,7 +251,16 @@ def test_wrong_options_are_one_clear_line(options, error, words):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"n_base": 1}, "n_base"), ({"method": "lhs"}, "lhs"), ({"tolerance": 2.0}, "tolerance")]
+    ("options", "words"),
+    [
+        ({"n_base": 1}, "n_base"),
+        ({"method": "lhs"}, "lhs"),
+        ({"tolerance": 2.0}, "tolerance"),
+        ({"tolerance": 0.1, "resamples": 0}, "`resamples` must be at least 1 "),
+        ({"tolerance": 0.1, "resamples": 2, "method": "random"}, "`resamples` must be at least 100 "),
+        ({"tolerance": 0.1, "resamples": 2, "replicates": 1}, "`resamples` must be at least 100 "),
+        ({"tolerance": 0.1, "resamples": 2, "estimator": "gpc"}, "`resamples` must be at least 100 "),
+    ],
 )
 def test_wrong_sizes_are_one_clear_line(options, words):
     with pytest.raises(ConfigError, match=words):

@@ -75,7 +75,7 @@ def sensitivity(
         groups: Group name → names of inputs that are taken as one.
         outputs: Names of the Q outputs. Default `y`, or `y1` … `yQ`.
         chaos: Terms of the surrogate. Default: chosen.
-        resamples: Bootstrap resamples, where the design has no replicates.
+        resamples: Bootstrap resamples, where the design has no replicates; ≥ 100 where a tolerance rests on them.
         confidence_level: Of every interval, in [0.5, 0.999].
         seed: Decides the design and the bootstrap.
         on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole blocks, with a
@@ -109,10 +109,12 @@ def sensitivity(
     check_resampling(resamples, confidence_level)
     stopping = Stopping(tolerance=tolerance, budget=budget)
     inputs = _inputs(space)
-    start = require_positive_int("n_base", n_base or (FIRST_BASE if stopping.wanted else _FIXED_BASE), low=2)
-    _check_growth(stopping, method, resamples)
+    n_base = (FIRST_BASE if stopping.wanted else _FIXED_BASE) if n_base is None else n_base
+    start = require_positive_int("n_base", n_base, low=2)
+    _check_growth(stopping, method)
     design = _design(estimator, inputs, start, second_order, method, seed, groups, replicates)
     check_chaos(inputs, chaos, n_rows=design.n_rows, estimator=estimator)
+    stopping.check_resamples(resamples, bootstrap=isinstance(design, PlainDesign) or design.grouping.replicates == 1)
     sample = _Sample(function, outputs, chunk, progress)
 
     def measure(n: int) -> Indices:
@@ -204,14 +206,12 @@ def _inputs(space: Space | Inputs | Mapping[str, Any]) -> Inputs:
     return Inputs(space=space if isinstance(space, Space) else Space.from_dict(space))
 
 
-def _check_growth(stopping: Stopping, method: str, resamples: int) -> None:
+def _check_growth(stopping: Stopping, method: str) -> None:
     if stopping.wanted and method == "lhs":
         raise ConfigError(
             "a Latin hypercube cannot grow, since a larger one shares no point with a smaller; use `sobol`, `halton` "
             "or `random`, or give `n_base` without tolerance and budget"
         )
-    if stopping.tolerance is not None and resamples < 2:
-        raise ConfigError(f"`resamples` must be at least 2 where a tolerance is asked of intervals, got {resamples}")
 
 
 def _design(

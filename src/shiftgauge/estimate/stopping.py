@@ -11,7 +11,7 @@ from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.curve import CurvePoint, largest
 from shiftgauge.estimate.result import Indices
 
-Reason: TypeAlias = Literal["tolerance", "budget", "fixed"]
+Reason: TypeAlias = Literal["tolerance", "budget", "constant", "fixed"]
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
 DOUBLINGS: Final = 6
 """Doublings of the first round that a tolerance without a budget allows: intervals at least eight times narrower."""
@@ -23,6 +23,10 @@ FEWEST_POINTS: Final = 64
 """The same in points, for a surrogate alone."""
 CARRIERS: Final = 32
 """Points that must carry an output's variance before its narrow intervals are believed."""
+FEWEST_CONSTANT: Final = 1000
+"""Evaluations after which an output that never changed is taken for constant."""
+FEWEST_RESAMPLES: Final = 100
+"""Bootstrap resamples whose percentiles may decide: the ends of a 95 % interval are then the third of each side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,32 @@ class Stopping:
             )
         return self.budget
 
+    def check_resamples(self, resamples: int, *, bootstrap: bool) -> None:
+        """Refuses a tolerance of intervals that there are none of, or that rest on a handful of resamples.
+
+        Args:
+            resamples: Bootstrap resamples.
+            bootstrap: Whether the intervals come from these, and not from replicates of the design.
+
+        Raises:
+            ConfigError: A tolerance with fewer than 100 resamples, or with none where there are replicates.
+        """
+        fewest = FEWEST_RESAMPLES if bootstrap else 1
+        if self.tolerance is not None and resamples < fewest:
+            raise ConfigError(
+                f"`resamples` must be at least {fewest} where a tolerance is asked of intervals, got {resamples}"
+            )
+
+    def hopeless(self, curve: Sequence[CurvePoint], deciding: Sequence[int]) -> bool:
+        """Whether no deciding output changed in at least 1,000 evaluations, so that there is nothing to wait for.
+
+        Args:
+            curve: All points so far.
+            deciding: Positions of the outputs that decide.
+        """
+        last = curve[-1]
+        return self.tolerance is not None and last.evaluations >= FEWEST_CONSTANT and not last.defined[deciding].any()
+
     def satisfied(self, curve: Sequence[CurvePoint], deciding: Sequence[int] | None = None) -> bool:
         """Whether every deciding output that varies keeps the tolerance; False when none varies.
 
@@ -110,8 +140,8 @@ class Convergence:
     Args:
         indices: Of the last, largest design.
         curve: One point for each size of the design, smallest first.
-        reason: `tolerance` (reached), `budget` (the next doubling would have exceeded it) or `fixed` (a size
-            was given).
+        reason: `tolerance` (reached), `budget` (the next doubling would have exceeded it), `constant` (no deciding
+            output ever changed) or `fixed` (a size was given).
         tolerance: The half-width that was asked for; None without one.
         budget: Most evaluations that were allowed; None where a size was given.
         deciding: Names of the outputs whose intervals decided.
@@ -139,6 +169,9 @@ class Convergence:
         found = "no interval is known"
         if np.isfinite(half):
             found = f"the widest {self.indices.confidence_level:.0%} interval is {plus_minus(half)}"
+        if chosen and not last.defined[chosen].any():
+            names = ", ".join(f"`{name}`" for name in self.deciding)
+            return f"{names} never changed in {last.evaluations:,} evaluations, so there are no indices to wait for."
         if self.reason == "tolerance":
             return f"The tolerance of ±{self.tolerance:g} was reached after {spent}: {found}."
         if self.reason == "fixed":
@@ -191,12 +224,13 @@ def grow(
         indices = measure(n)
         names = tuple(indices.outputs if deciding is None else deciding)
         curve.append(CurvePoint.of(indices, cost_of_row))
-        done = stopping.satisfied(curve, [indices.output(name) for name in names])
-        if done or 2 * n * cost_of_base > limit:
+        places = [indices.output(name) for name in names]
+        done, constant = stopping.satisfied(curve, places), stopping.hopeless(curve, places)
+        if done or constant or 2 * n * cost_of_base > limit:
             return Convergence(
                 indices=indices,
                 curve=tuple(curve),
-                reason="tolerance" if done else "budget",
+                reason="tolerance" if done else "constant" if constant else "budget",
                 tolerance=stopping.tolerance,
                 budget=limit,
                 deciding=names,

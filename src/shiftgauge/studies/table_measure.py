@@ -15,7 +15,7 @@ from shiftgauge.estimate.analysis import Estimator, analyse, check_choices
 from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.chaos.intervals import Residual
-from shiftgauge.estimate.convergence import resized
+from shiftgauge.estimate.convergence import FIRST_BASE, resized
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.moments import OnFailure
@@ -33,6 +33,7 @@ from shiftgauge.types import OutputsNQ
 
 _CHUNK: Final = 1 << 17
 """Rows of the design that are made and evaluated at a time."""
+_FIXED_BASE: Final = 4096
 _FIRST_POINT: Final = 128
 """Smallest number of base samples on the curve of convergence."""
 
@@ -44,14 +45,15 @@ class TableEstimate:
     Args:
         estimator: `pick_freeze`, `assisted` (sharpened by a surrogate) or `gpc` (the surrogate alone).
         n_base: Base samples, best a power of two; the cost is n_base · (2d + 2) evaluations, n_base · (d + 2) without
-            second order, n_base for `gpc`. The first round where the design grows.
+            second order, n_base for `gpc`. Of the first round where the design grows. Default 4,096, or 64 where it
+            grows.
         second_order: Estimate the share of every pair as well.
         method: `sobol`, `halton` or `random`: designs whose first part is a design of its own.
         replicates: Independent scramblings behind the intervals, 1 (bootstrap) or ≥ 4.
         tolerance: Double the design until every interval's half-width, of first and total index of every output, is
             within this; None: the size is given.
         budget: Most evaluations while doubling.
-        resamples: Bootstrap resamples where there are no replicates.
+        resamples: Bootstrap resamples where there are no replicates; ≥ 100 where a tolerance rests on them.
         confidence_level: Of every interval.
         chaos: Terms of the surrogate, and for `gpc` the solver that picks them. Default: chosen.
         surrogate: What `assisted` may add to its polynomial: `auto`, `chaos` for nothing, `gp` or `trees`.
@@ -64,7 +66,7 @@ class TableEstimate:
     """
 
     estimator: Estimator = "pick_freeze"
-    n_base: int = 4096
+    n_base: int | None = None
     second_order: bool = True
     method: str = "sobol"
     replicates: int = REPLICATES
@@ -86,20 +88,28 @@ class TableEstimate:
             residual=self.residual,
             on_failure=self.on_failure,
         )
-        require_positive_int("n_base", self.n_base, low=2)
-        if self.estimator == "assisted" and self.n_base < MIN_BASE:
-            raise ConfigError(f"`n_base` must be at least {MIN_BASE} for the assisted estimator, got {self.n_base}")
+        start = require_positive_int("n_base", self.start, low=2)
+        if self.estimator == "assisted" and start < MIN_BASE:
+            raise ConfigError(f"`n_base` must be at least {MIN_BASE} for the assisted estimator, got {start}")
         if self.estimator == "gpc" and self.replicates != REPLICATES:
             raise ConfigError(f"`replicates` belongs to the estimators assisted and pick_freeze, got {self.replicates}")
         require_in("design", self.method, ("sobol", "halton", "random"))
         check_resampling(self.resamples, self.confidence_level)
         check_seed(self.seed)
-        _ = self.stopping
+        bootstrap = self.estimator == "gpc" or self.method == "random" or self.replicates == 1
+        self.stopping.check_resamples(self.resamples, bootstrap=bootstrap)
 
     @property
     def stopping(self) -> Stopping:
         """Tolerance and budget."""
         return Stopping(tolerance=self.tolerance, budget=self.budget)
+
+    @property
+    def start(self) -> int:
+        """Base samples of the whole design, or of the first round where it grows."""
+        if self.n_base is not None:
+            return self.n_base
+        return FIRST_BASE if self.stopping.wanted else _FIXED_BASE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +143,7 @@ def measure_table(model: TableModel, space: Space, options: TableEstimate, advan
 
     def measure(n: int) -> Indices:
         nonlocal held
-        part, whole = resized(design, n), options.stopping.wanted or n == options.n_base
+        part, whole = resized(design, n), options.stopping.wanted or n == options.start
         held = grown(model, part, held, advance, require_finite=options.on_failure == "raise")
         return analyse(
             part,
@@ -150,10 +160,10 @@ def measure_table(model: TableModel, space: Space, options: TableEstimate, advan
         )
 
     if options.stopping.wanted:
-        found = grow(measure, options.stopping, start=options.n_base, cost_of_base=design.rows_per_block)
+        found = grow(measure, options.stopping, start=options.start, cost_of_base=design.rows_per_block)
     else:
-        points = max((options.n_base // _FIRST_POINT).bit_length(), 1)
-        found = look_back(measure, options.n_base, points=points)
+        points = max((options.start // _FIRST_POINT).bit_length(), 1)
+        found = look_back(measure, options.start, points=points)
     final = resized(design, len(held) // design.rows_per_block)
     return Measured(design=final, values=held, convergence=found, seconds=time.perf_counter() - start)
 
@@ -161,10 +171,10 @@ def measure_table(model: TableModel, space: Space, options: TableEstimate, advan
 def _design(space: Space, options: TableEstimate) -> PickFreezeDesign | PlainDesign:
     inputs = Inputs(space=space)
     if options.estimator == "gpc":
-        return PlainDesign(inputs=inputs, n=options.n_base, method=options.method, seed=options.seed)
+        return PlainDesign(inputs=inputs, n=options.start, method=options.method, seed=options.seed)
     return PickFreezeDesign(
         inputs=inputs,
-        n_base=options.n_base,
+        n_base=options.start,
         second_order=options.second_order,
         method=options.method,
         seed=options.seed,
