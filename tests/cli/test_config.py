@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, Config, DataSection, ModelSection, json_schema
+from shiftgauge.cli.config import MODEL_KINDS, Config, ModelSection, json_schema
+from shiftgauge.cli.data_section import DATA_KINDS, DataSection
 
 
 def _sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

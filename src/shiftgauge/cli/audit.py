@@ -13,7 +13,7 @@ from shiftgauge.cli.tell import tell
 from shiftgauge.errors import StoreError
 
 if TYPE_CHECKING:
-    from shiftgauge.cli.config import DataSection
+    from shiftgauge.cli.data_section import DataSection
     from shiftgauge.cli.reader import LoadedConfig, LoadedTable
     from shiftgauge.results.audit import AuditResult
 
@@ -130,5 +130,6 @@ def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool
 
 def data_name(data: DataSection) -> str:
     """What the report calls the images: the name of their folder or file, and of the split."""
-    source = next((path for path in (data.folder, data.manifest, data.npz) if path is not None), "the demonstration")
+    paths = (data.folder, data.manifest, data.npz, data.yolo, data.weld)
+    source = next((path for path in paths if path is not None), "the demonstration")
     return Path(source).name + (f" ({data.split})" if data.split else "")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shiftgauge.cli.config import DATA_KINDS, MODEL_KINDS, DataSection, ModelSection, PreprocessingSection
+from shiftgauge.cli.config import MODEL_KINDS, ModelSection, PreprocessingSection
+from shiftgauge.cli.data_section import data_specification
 from shiftgauge.cli.estimate_section import ChaosSection
 from shiftgauge.cli.reader import LoadedConfig
 from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
@@ -203,39 +203,14 @@ def _preprocessing(section: PreprocessingSection) -> dict[str, Any]:
 
 def _load_data(loaded: LoadedConfig) -> ImageDataset:
     section = loaded.config.data
-    kind = next(k for k in DATA_KINDS if getattr(section, k) is not None)
     with loaded.at("data"):
-        if kind == "demo":
+        if section.demo is not None:
             from shiftgauge.studies.demo import demo_photographs
 
             return demo_photographs()
         from shiftgauge.data.load import load_data
 
-        return load_data(_data_values(loaded, section, kind))
-
-
-def _data_values(loaded: LoadedConfig, section: DataSection, kind: str) -> Mapping[str, Any]:
-    values: dict[str, Any] = {
-        "kind": kind,
-        "path": loaded.resolve(getattr(section, kind)),
-        "skip_unreadable": section.skip_unreadable,
-        "limit": section.limit,
-        "seed": loaded.config.estimate.seed,
-    }
-    if kind != "npz":
-        values["background"] = section.background
-    if kind == "manifest":
-        values |= {
-            "path_column": section.path_column,
-            "label_columns": section.label_column,
-            "group_column": section.group_column,
-            "split_column": section.split_column,
-            "split": section.split,
-            "root": None if section.root is None else loaded.resolve(section.root),
-        }
-    if kind == "npz":
-        values |= {**section.arrays, "split": section.split}
-    return values
+        return load_data(data_specification(section, loaded.resolve, loaded.config.estimate.seed))
 
 
 def _relabelled(loaded: LoadedConfig, data: ImageDataset, model: Classifier) -> ImageDataset:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 from pydantic.json_schema import models_json_schema
 
+from shiftgauge.cli.data_section import DataSection
 from shiftgauge.cli.estimate_section import EstimateSection
-from shiftgauge.cli.section import Auto, Section, Share
+from shiftgauge.cli.section import Auto, Section, Share, exactly_one
 from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.shifts.limits import FIELD_OF_VIEW_DEG, Fill, Interpolation
 
@@ -84,60 +85,12 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        _exactly_one(self, MODEL_KINDS)
+        exactly_one(self, MODEL_KINDS)
         said = [key for key in _SAID_BY_FOLDER if key in self.model_fields_set]
         if self.folder is not None and said:
             raise ValueError(f"`{said[0]}` does not go with a model folder, which says it itself; leave it out")
         if self.weights is not None and self.timm is None and self.factory is None:
             raise ValueError("`weights` belongs to `timm` or `factory`; the other kinds carry their weights")
-        return self
-
-
-class DataSection(Section):
-    """The labelled images: exactly one of folder, manifest, npz, demo."""
-
-    folder: str | None = Field(default=None, description="Folder with one folder of images for each class.")
-    manifest: str | None = Field(default=None, description="CSV or Parquet table with one row for each image.")
-    npz: str | None = Field(default=None, description="NPZ file with arrays of images and labels.")
-    demo: Literal[True] | None = Field(
-        default=None, description="true: photographs of installed packages (extra `demo`)."
-    )
-    root: str | None = Field(
-        default=None, description="Folder that the manifest's paths start from; default: its own folder."
-    )
-    path_column: str = Field(default="path", description="Manifest column with the image's path.")
-    label_column: str | list[str] = Field(
-        default="label", description="Manifest column with the class, or several columns."
-    )
-    group_column: str | None = Field(
-        default=None, description="Manifest column with the group, such as the part or person."
-    )
-    split_column: str | None = Field(default=None, description="Manifest column with the split.")
-    split: str | None = Field(default=None, description="Take only the rows of this split.")
-    arrays: dict[str, str] = Field(
-        default_factory=dict,
-        description="Names of the arrays in an npz file where they are not images, labels, classes, names; also "
-        "groups, splits, layout (nhw, nhwc, nchw).",
-    )
-    labels: dict[str, str | int] | None = Field(
-        default=None,
-        description="Label in the data → class of the model (or number of its output). Default: matched by name, "
-        "never by order.",
-    )
-    limit: Annotated[int, Field(ge=1)] | None = Field(
-        default=None,
-        description="Take at most this many images, the same share of every class, drawn with `estimate.seed`.",
-    )
-    background: Share = Field(default=0.0, description="Grey level behind transparent pixels.")
-    skip_unreadable: bool = Field(
-        default=False, description="Leave out files that cannot be read and list them, instead of stopping."
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        _exactly_one(self, DATA_KINDS)
-        if self.split is not None and self.manifest is None and self.npz is None:
-            raise ValueError("`split` belongs to a manifest or an npz file; point `folder` at the split's folder")
         return self
 
 
@@ -248,8 +201,6 @@ class Config(Section):
 MODEL_KINDS = ("folder", "timm", "factory", "pt2", "onnx", "sklearn", "demo")
 """The keys of `model` of which exactly one is given."""
 _SAID_BY_FOLDER = ("weights", "weights_by", "num_classes", "arguments", "output")
-DATA_KINDS = ("folder", "manifest", "npz", "demo")
-"""The keys of `data` of which exactly one is given."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -258,10 +209,3 @@ def json_schema() -> dict[str, Any]:
     either = [{"$ref": f"#/$defs/{model.__name__}"} for model in (Config, TableConfig)]
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "title": "shiftgauge configuration", "anyOf": either, **schema}
-
-
-def _exactly_one(section: Section, kinds: tuple[str, ...]) -> None:
-    given = [kind for kind in kinds if getattr(section, kind) is not None]
-    if len(given) != 1:
-        found = " and ".join(f"`{kind}`" for kind in given) if given else "none of them"
-        raise ValueError(f"give exactly one of {', '.join(kinds)}; found {found}")
