@@ -93,6 +93,19 @@ def test_many_outputs_are_taken_in_pieces(monkeypatch):
     assert np.allclose(aggregated_indices(found).total_order_interval, whole.total_order_interval)
 
 
+def test_the_aggregate_of_one_output_has_its_intervals_after_dropped_runs():
+    design, y = sample(64)
+    values = y[:, :1].copy()
+    for block in [j for j in range(64) if j % 16 in (2, 9)] + [3]:  # two replicates lose all their blocks
+        values[block * design.rows_per_block] = np.nan
+    found = pick_freeze(design, values, outputs=["a"], on_failure="drop")
+    again = aggregated_indices(found)
+    for name in ("first_order", "total_order", "total_interaction"):
+        own, wanted = (getattr(r, f"{name}_interval") for r in (again, found))
+        assert np.allclose(own, wanted, equal_nan=True)
+        assert np.isfinite(own[0, 0, 1]).all()
+
+
 def test_constant_outputs_have_no_part_and_alone_no_index():
     design, y = sample(64)
     flat = np.column_stack([y[:, 0], np.full(len(y), 5.0)])

@@ -71,7 +71,8 @@ def aggregated_indices(
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError("`outputs` must name at least one output, and none twice")
     weight = _checked_weights(weights, len(chosen))
-    resampling = Resampling.of(source.design.grouping, indices.resamples, indices.seed)
+    grouping = source.design.grouping
+    resampling = Resampling.of(grouping, indices.resamples, indices.seed).among(grouping.kept_counts(source.kept))
     point, resampled, floor = _summed(source, chosen, weight, resampling)
     tables = index_tables(_shares(point, resampled, floor, resampling, indices.confidence_level), source.layout)
     tables["mean"] = np.full(1, np.nan)
