@@ -11,8 +11,9 @@ from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.evaluate.images import ImageSource, PreparedImages
 from shiftgauge.evaluate.projection import BlockProjection, block_values
-from shiftgauge.evaluate.quantities import finite_rows, measure_finite, quantity_names
+from shiftgauge.evaluate.quantities import finite_rows, quantity_names
 from shiftgauge.evaluate.streams import map_streams
+from shiftgauge.evaluate.truth import Truth, truth_of
 from shiftgauge.types import Classifier, Execution, OutputsNQ, ThetaNP
 
 Perturb = Callable[[torch.Tensor, np.ndarray, np.ndarray], torch.Tensor]
@@ -80,6 +81,15 @@ class Evaluator:
     def quantities(self) -> tuple[str, ...]:
         """Names of the quantities, the first columns of `values`."""
         return quantity_names(self.classes, self.classifier.class_names)
+
+    @cached_property
+    def truth(self) -> Truth:
+        """What is true of each image.
+
+        Raises:
+            DataError: Labels that do not fit the classifier.
+        """
+        return truth_of(self.classifier, self.source)
 
     @property
     def width(self) -> int:
@@ -152,12 +162,11 @@ class Evaluator:
         return raw
 
     def _batch_values(self, batch: Points, execution: Execution) -> np.ndarray:
-        labels, kind = self.source.labels[batch.image_n], self.classifier.output_kind
         if self.blocks is None:
-            return measure_finite(self._batch_outputs(batch, execution), labels, kind, self._class_indices)
+            return self.truth.measure(self._batch_outputs(batch, execution), batch.image_n, self._class_indices)
         raw, columns = block_values(self.classifier, self.blocks, self.shifted(batch), execution)
         self._require_finite(np.hstack([raw, columns]), batch)
-        values = np.hstack([measure_finite(raw, labels, kind, self._class_indices), columns])
+        values = np.hstack([self.truth.measure(raw, batch.image_n, self._class_indices), columns])
         values[~finite_rows(values)] = np.nan
         return values
 

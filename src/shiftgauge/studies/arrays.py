@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.estimate.result import Indices, SurrogateInfo
-from shiftgauge.evaluate.images import ImageSource
+from shiftgauge.evaluate.truth import Truth
 from shiftgauge.results.status import TRUSTED_SHARE
 from shiftgauge.shifts.catalog import get
 from shiftgauge.space import Space
@@ -96,8 +96,8 @@ def sample_arrays(
 
 
 def image_arrays(
-    source: ImageSource,
-    class_names: Sequence[str],
+    names: Sequence[str],
+    truth: Truth,
     clean: OutputsNQ,
     image_n: np.ndarray,
     values_nq: OutputsNQ,
@@ -107,15 +107,15 @@ def image_arrays(
     """How each image fares: its values at rest, and mean and standard deviation under the shifts.
 
     Args:
-        source: The images.
-        class_names: The classifier's classes.
-        clean: Values at rest (n_images, Q + 1 or more), the predicted class after the quantities.
+        names: Name of each image.
+        truth: What is true of each image.
+        clean: Values at rest (n_images, Q + 1 or more), the code of what was predicted after the quantities.
         image_n: Image of each row (N,).
         values_nq: Values of each row (N, Q + 1 or more).
         quantities: Names of the Q columns.
         chosen: The images that were shifted, over which alone `clean_mean` is then formed; default all.
     """
-    n, width = len(source), len(quantities)
+    n, width = len(names), len(quantities)
     count = np.bincount(image_n, minlength=n)
     seen = np.maximum(count, 1)
     mean = np.stack([np.bincount(image_n, values_nq[:, q], minlength=n) / seen for q in range(width)])
@@ -126,23 +126,16 @@ def image_arrays(
     spread[:, count == 0] = np.nan
     return xr.Dataset(
         {
-            "image_label": ("image", texts(class_names[k] for k in source.labels)),
-            "image_predicted": ("image", texts(class_names[int(k)] for k in clean[:, width])),
+            "image_label": ("image", texts(truth.texts)),
+            "image_predicted": ("image", texts(truth.told(clean[:, width]))),
             "image_clean": (("quantity", "image"), clean[:, :width].T),
             "image_mean": (("quantity", "image"), mean),
             "image_std": (("quantity", "image"), spread),
             "image_count": ("image", count),
             "clean_mean": ("quantity", clean[shifted, :width].mean(axis=0)),
         },
-        coords={"quantity": list(quantities), "image": list(source.names)},
+        coords={"quantity": list(quantities), "image": list(names)},
     )
-
-
-def image_features(clean: OutputsNQ, labels: np.ndarray, n_quantities: int) -> np.ndarray:
-    """What the surrogate may know of an image: its class and its values at rest (n_images, k)."""
-    present = np.unique(labels)
-    one_hot = (labels[:, None] == present[None, 1:]).astype(float)
-    return np.column_stack([one_hot, clean[:, :n_quantities]])
 
 
 def texts(values: Iterable[object]) -> np.ndarray:

@@ -40,8 +40,8 @@ def gauge_arrays(indices: Indices, setup: Setup) -> xr.Dataset:
     """The gauge R&R table of every quantity; empty when no part is drawn or a surrogate alone was fitted."""
     if not setup.inputs.has_image or setup.estimator == "gpc":
         return xr.Dataset()
-    labels = setup.source.labels
-    tables = [gauge_table(indices, output=name, image_labels=labels) for name in indices.outputs]
+    kinds = setup.evaluator.truth.kinds
+    tables = [gauge_table(indices, output=name, image_labels=kinds) for name in indices.outputs]
     rows = tables[0].rows
     names = [_NAMES.get(row.kind, readable(row.name)) for row in rows]
     axes = ("quantity", "component")

@@ -14,7 +14,6 @@ from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.evaluate.quantities import finite_rows
-from shiftgauge.studies.arrays import image_features
 from shiftgauge.studies.setup import Setup
 from shiftgauge.types import OutputsNQ, ThetaNP
 
@@ -60,8 +59,8 @@ class Estimates:
             ConfigError: More terms than allowed, or degrees that do not fit the shifts.
             NumericalError: Not enough evaluations for the terms.
         """
-        classes = len(np.unique(setup.source.labels))
-        features = classes - 1 + len(setup.evaluator.quantities) if setup.inputs.has_image else None
+        known = setup.evaluator.truth.features.shape[1] + len(setup.evaluator.quantities)
+        features = known if setup.inputs.has_image else None
         design = setup.rows.design
         check_chaos(setup.inputs, self.chaos, n_rows=design.n_rows, n_features=features, estimator=setup.estimator)
 
@@ -79,7 +78,7 @@ class Estimates:
         names = setup.evaluator.quantities
         features = None
         if setup.inputs.has_image:
-            features = image_features(clean_iq, setup.source.labels, len(names))
+            features = np.column_stack([setup.evaluator.truth.features, clean_iq[:, : len(names)]])
         values = per_row(setup, values_nq).mean(axis=1)
         return self._analyse(setup, values, names, features, surrogate or self.surrogate)
 

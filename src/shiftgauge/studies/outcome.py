@@ -35,7 +35,7 @@ def result_arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.D
     """
     setup, indices = found.setup, found.convergence.indices
     evaluator, source, space = setup.evaluator, setup.source, setup.space
-    class_names, names = evaluator.classifier.class_names, evaluator.quantities
+    names = evaluator.quantities
     theta, image, values = drawn(setup, found.values)
     every_image, ran = image_of_rows(setup), finite_rows(found.values)
     column = names.index(quantity)
@@ -48,7 +48,13 @@ def result_arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.D
             curve_arrays(found.convergence),
             tables.shift_arrays(space),
             tables.image_arrays(
-                source, class_names, found.clean, every_image[ran], found.values[ran], names, setup.rows.chosen
+                source.names,
+                evaluator.truth,
+                found.clean,
+                every_image[ran],
+                found.values[ran],
+                names,
+                setup.rows.chosen,
             ),
             tables.sample_arrays(space, theta, image, values, names),
             effects.gauge_arrays(indices, setup),
@@ -75,6 +81,7 @@ def facts(setup: Setup, estimates: Estimates, quantity: str) -> dict[str, Any]:
         "n_images": len(source),
         "n_shifted": len(source) if setup.rows.chosen is None else len(setup.rows.chosen),
         "n_classes": classifier.n_classes,
+        "several_labels": int(setup.evaluator.truth.several),
         "seed": setup.seed,
         "has_repeat": int(setup.inputs.repeat),
         "has_part": int(setup.inputs.has_image),
@@ -124,6 +131,8 @@ def audit_result(
         "seconds": round(seconds, 3),
         "images_per_second": round(found.rows_computed / seconds, 1) if found.rows_computed else None,
         "rows_from_store": rows - found.rows_computed,
+        "ending": found.convergence.reason,
+        "reason": found.convergence.text,
         "execution": asdict(found.plan.execution),
         "trial": list(found.plan.table),
     }

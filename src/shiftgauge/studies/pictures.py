@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 import xarray as xr
 
 from shiftgauge.evaluate.evaluator import Evaluator, Points
-from shiftgauge.evaluate.quantities import finite_rows, measure_finite
+from shiftgauge.evaluate.quantities import PREDICTED
 from shiftgauge.space import Space
 from shiftgauge.studies.arrays import texts
 from shiftgauge.types import Execution
@@ -56,7 +56,6 @@ def strips(evaluator: Evaluator, space: Space, execution: Execution, chosen: Seq
         `strip_predicted`, `strip_name`, `strip_label`.
     """
     levels = np.stack([_levels(space, i) for i in space.varying])
-    names = evaluator.classifier.class_names
     pictures, probability, predicted = [], [], []
     for image in chosen:
         for column, index in enumerate(space.varying):
@@ -65,10 +64,9 @@ def strips(evaluator: Evaluator, space: Space, execution: Execution, chosen: Seq
             points = Points(image_n=np.full(LEVELS, image), theta_np=theta, stream_n=np.zeros(LEVELS, np.int64))
             pictures.append(small_rgb(evaluator.shifted(points), _STRIP_PIXELS))
             raw = evaluator.outputs(points, execution)
-            labels = evaluator.source.labels[points.image_n]
-            probability.append(measure_finite(raw, labels, evaluator.classifier.output_kind)[:, 0])
-            known = zip(raw.argmax(axis=1), finite_rows(raw), strict=True)
-            predicted.append([names[k] if finite else "" for k, finite in known])
+            values = evaluator.truth.measure(raw, points.image_n)
+            probability.append(values[:, 0])
+            predicted.append(evaluator.truth.told(values[:, PREDICTED]))
     shape = (len(chosen), space.n_varying, LEVELS)
     return xr.Dataset(
         {
@@ -80,7 +78,7 @@ def strips(evaluator: Evaluator, space: Space, execution: Execution, chosen: Seq
             "strip_probability": (("strip", "shift", "level"), np.array(probability).reshape(shape)),
             "strip_predicted": (("strip", "shift", "level"), np.array(predicted, dtype=object).reshape(shape)),
             "strip_name": ("strip", texts(evaluator.source.names[i] for i in chosen)),
-            "strip_label": ("strip", texts(names[evaluator.source.labels[i]] for i in chosen)),
+            "strip_label": ("strip", texts(evaluator.truth.texts[i] for i in chosen)),
         }
     )
 

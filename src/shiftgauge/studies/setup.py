@@ -12,7 +12,7 @@ import torch
 
 from shiftgauge.checks import require_in
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.errors import ConfigError, DataError, ModelError, SpaceError
+from shiftgauge.errors import ConfigError, ModelError, SpaceError
 from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
@@ -215,17 +215,7 @@ def _as_perturb(pipeline: ShiftPipeline) -> Any:
 
 def _try_out(evaluator: Evaluator, source: ImageDataset, rows: Rows) -> None:
     """One real batch before anything is written: sizes, channels and finite outputs are checked where they show."""
-    labels, n_classes = source.labels, evaluator.classifier.n_classes
-    if source.label_matrix is not None and labels.min() < 0:
-        raise DataError(
-            f"image `{source.names[int(np.argmin(labels))]}` has not exactly one label, and the audit asks for the "
-            "true class; name one label column, or leave out images with none or several"
-        )
-    if len(labels) != len(source) or labels.min() < 0 or labels.max() >= n_classes:
-        raise DataError(
-            f"labels must be class indices in [0, {n_classes - 1}], one for each of {len(source)} images; "
-            f"found {labels.min()} to {labels.max()}"
-        )
+    _ = evaluator.truth  # labels are checked where they are first read
     _check_images(source, evaluator.classifier)
     evaluator.outputs(evaluator.at_rest().part(0, 1), Execution(batch_size=1))
     evaluator.values(rows.points(0, min(rows.n_rows, _TRIED)), Execution(batch_size=_TRIED))

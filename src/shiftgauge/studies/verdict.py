@@ -280,6 +280,12 @@ def _data_messages(arrays: xr.Dataset, skipped: int) -> list[Message]:
             "and preprocessing fit the model"
         )
         found.append(Message(level="caution", code="low_accuracy", text=text))
+    if arrays.attrs.get("several_labels"):
+        text = (
+            "Several labels may hold for one image: an image counts as right when every label is, and the probability "
+            "of the truth is that of its whole set of labels, taken as independent; probability[NAME] is that of one"
+        )
+        found.append(Message(level="info", code="several_labels", text=text))
     if skipped:
         text = f"{skipped} image file(s) could not be read and were left out; they are listed under provenance"
         found.append(Message(level="caution", code="skipped_images", text=text))
