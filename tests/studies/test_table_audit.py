@@ -111,16 +111,21 @@ def test_a_tolerance_starts_small_and_one_that_is_missed_is_told_everywhere():
     found = audit_table(product, rows(), estimate=options, derivatives=False, progress=False)
     assert found.arrays["n_base"].values.tolist() == [64, 128, 256]
     caution = next(m for m in found.messages if m.code == "tolerance_missed")
-    assert caution.level == "caution" and "more than the tolerance of ±0.001" in caution.text
-    assert found.cost["ending"] == "budget" and found.cost["evaluations"] == 256 * 8
+    assert caution.level == "caution"
+    assert "more than the tolerance of ±0.001" in caution.text
+    assert found.cost["ending"] == "budget"
+    assert found.cost["evaluations"] == 256 * 8
     reason = found.cost["reason"]
-    assert reason.startswith("The budget of 3,000 evaluations ended the run") and reason in render_table_page(found)
+    assert reason.startswith("The budget of 3,000 evaluations ended the run")
+    assert reason in render_table_page(found)
     told = Console(width=10_000, file=io.StringIO())
     told.print(table_summary(found))
     assert reason in told.file.getvalue()
     kept = audit_table(linear, rows(), estimate=TableEstimate(tolerance=0.05), derivatives=False, progress=False)
-    assert kept.cost["ending"] == "tolerance" and "tolerance_missed" not in {m.code for m in kept.messages}
-    assert TableEstimate().start == 4096 and TableEstimate(tolerance=0.05, n_base=512).start == 512
+    assert kept.cost["ending"] == "tolerance"
+    assert "tolerance_missed" not in {m.code for m in kept.messages}
+    assert TableEstimate().start == 4096
+    assert TableEstimate(tolerance=0.05, n_base=512).start == 512
 
 
 def test_the_slopes_of_a_linear_model_are_its_coefficients():

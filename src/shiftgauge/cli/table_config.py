@@ -94,10 +94,10 @@ class TableEstimateSection(Section):
         description="pick_freeze: without a surrogate; assisted: sharpened by one, for models that are dear to "
         "evaluate; gpc: the surrogate alone, from n_base evaluations.",
     )
-    n_base: Annotated[int, Field(ge=8, le=2**24)] = Field(
-        default=4096,
-        description="Base samples, best a power of two; there are n_base × (2 × inputs + 2) evaluations. With "
-        "tolerance or budget: of the first round.",
+    n_base: Annotated[int, Field(ge=8, le=2**24)] | None = Field(
+        default=None,
+        description="Base samples, best a power of two; there are n_base × (2 × inputs + 2) evaluations. Default 4096; "
+        "with tolerance or budget 64, those of the first round.",
     )
     second_order: bool = Field(default=True, description="Estimate the interaction of every pair of inputs as well.")
     method: Literal["sobol", "halton", "random"] = Field(default="sobol", description="Kind of the design.")
@@ -125,7 +125,7 @@ class TableEstimateSection(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        check_section(self.estimator, self.surrogate, self.chaos, self.replicates, self.n_base)
+        check_section(self.estimator, self.surrogate, self.chaos, self.replicates, self.n_base or _ENOUGH)
         return self
 
 
@@ -166,5 +166,7 @@ class TableConfig(Section):
     title: str = Field(default="", description="Title of the page.")
 
 
+_ENOUGH = 64
+"""Base samples that a run begins with where none are given, or fewer."""
 TABLE_MODEL_KINDS = ("factory", "pt2", "onnx", "sklearn")
 """The keys of `model` of which exactly one is given."""

@@ -50,12 +50,13 @@ def render_table_page(result: TableAuditResult) -> str:
 
 
 def measured_sentence(result: TableAuditResult) -> str:
-    """Returns one sentence: which model, which table, how it was measured."""
+    """Returns one sentence: which model, which table, how it was measured and why it ended."""
     at = result.arrays.attrs
     what = f"{clean(at.get('model_name', 'the model'))} on {clean(at.get('data_name', 'the table'))}"
     rows, inputs = f"{int(at.get('n_rows', 0)):,}", result.arrays.sizes["input"]
     level = percent(result.confidence_level, 0)
-    return f"{what}. {rows} rows, {inputs} inputs that vary; {method_text(result.arrays)}; {level} intervals."
+    text = f"{what}. {rows} rows, {inputs} inputs that vary; {method_text(result.arrays)}; {level} intervals."
+    return f"{text} {clean(at.get('reason', ''))}".strip()
 
 
 _SECTIONS = (

@@ -24,8 +24,8 @@ from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.table import TableAuditResult
 from shiftgauge.space import Space
-from shiftgauge.studies.growth import ending_facts
 from shiftgauge.studies.failures import failure_facts
+from shiftgauge.studies.growth import ending_facts
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.reduction import Reduction, check_retraining, retrain
 from shiftgauge.studies.table_data import (

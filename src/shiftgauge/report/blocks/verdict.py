@@ -21,6 +21,7 @@ TRUST: Final = {
 
 def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
     """Returns headline, level, messages, key figures, gates and, for a poor `gpc` surrogate, the alarm."""
+    reason, surrogate = clean(result.arrays.attrs.get("reason", "")), surrogate_text(result.arrays, quantity)
     return {
         "headline": result.headline,
         "level": result.level if quantity.factual else "alarm",
@@ -33,7 +34,7 @@ def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
             for g in result.gates
         ],
         "passed": result.passed,
-        "measured": f"{measured_text(result)} {surrogate_text(result.arrays, quantity)}".strip(),
+        "measured": " ".join(part for part in (measured_text(result), reason, surrogate) if part),
     }
 
 
