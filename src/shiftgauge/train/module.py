@@ -1,0 +1,191 @@
+"""One epoch of a training as Lightning runs it: batches, changes, loss, rate, and what validation found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from math import ceil
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from shiftgauge.errors import MissingExtraError, NumericalError
+from shiftgauge.models.compat import prepare_torchvision
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.random import stream_key
+from shiftgauge.train.augment import Augmenter
+from shiftgauge.train.images import Part
+from shiftgauge.train.losses import LossOptions, make_loss
+from shiftgauge.train.monitor import epochs_without_gain, validation_values
+from shiftgauge.train.options import TrainOptions
+from shiftgauge.train.sampling import epoch_batches
+from shiftgauge.train.schedules import multiplier
+
+prepare_torchvision()
+try:
+    import lightning.pytorch as pl
+except ModuleNotFoundError as error:
+    raise MissingExtraError("lightning", "train", "training") from error
+
+Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, int, int], Tensor]
+"""(network on images in [0, 1], images (N, C, H, W) in [0, 1], targets, epoch, step) → the images to train on."""
+
+
+class ClassifierModule(pl.LightningModule):
+    """A network in training: what Lightning asks for, as a function of seed, epoch and step alone.
+
+    Args:
+        network: The network; takes normalised images, gives logits (N, K).
+        train: Training images.
+        validation: Validation images, seen once each after every epoch, at their own prevalence.
+        options: Resolved options.
+        preprocessing: Its mean and standard deviation are applied on the device.
+        n_classes: K.
+        heads: Module paths of the layers that give the classes.
+        perturb: Changes a batch in the light of the network, after all other changes; None for none.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Part,
+        validation: Part,
+        options: TrainOptions,
+        preprocessing: Preprocessing,
+        *,
+        n_classes: int,
+        heads: tuple[str, ...] = (),
+        perturb: Perturb | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.train_part, self.validation_part, self.options = train, validation, options
+        self.heads, self.perturb = heads, perturb
+        self.criterion = make_loss(
+            options.loss or LossOptions(), task=train.task, counts_k=train.counts(n_classes), n_images=len(train)
+        )
+        shape = (1, -1, 1, 1)
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(shape), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(shape), persistent=False)
+        self.augmenter = Augmenter(options.augment, preprocessing.input_shape, options.seed)
+        self.history: list[dict[str, float]] = []
+        self._logits: list[Tensor] = []
+        self._lost: list[Tensor] = []
+
+    def normalised(self, images_nchw: Tensor) -> Tensor:
+        """Logits of images in [0, 1]."""
+        found = self.network((images_nchw - self.mean) / self.std)
+        return getattr(found, "logits", found)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The batches of the epoch that is about to begin."""
+        return DataLoader(_Batches(self, self.current_epoch), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Every validation image once."""
+        return DataLoader(_InOrder(self.validation_part, self.options.validation_batch), batch_size=None)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser; its rates are set at the start of every epoch."""
+        optimizer = self.options.optimizer.make(self.network, self.heads)
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+        return optimizer
+
+    def on_train_epoch_start(self) -> None:
+        """Sets the rate that schedule and history give the epoch."""
+        epoch, options = self.current_epoch, self.options
+        watched = [values[str(options.monitor)] for values in self.history]
+        factor = multiplier(options.schedule, epoch, options.epochs, watched)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["base_lr"] * factor
+        self._lost = []
+
+    def training_step(self, batch: tuple[Tensor, Tensor, int], batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        images, targets, step = batch
+        torch.manual_seed(stream_key(self.options.seed, "train", "network", self.current_epoch, step))  # dropout
+        images = self.augmenter(images, self.current_epoch, step)
+        if self.perturb is not None:
+            images = self.perturb(self.normalised, images, targets, self.current_epoch, step)
+        loss = self.criterion(self.normalised(images), targets)
+        self._lost.append(loss.detach())
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets the logits of the last epoch."""
+        self._logits = []
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Keeps the logits of one batch."""
+        self._logits.append(self.normalised(batch[0]).float().cpu())
+
+    def on_validation_epoch_end(self) -> None:
+        """Adds the epoch to the history.
+
+        Raises:
+            NumericalError: The training loss is NaN or infinite.
+        """
+        lost = float(torch.stack(self._lost).mean()) if self._lost else float("nan")
+        if not np.isfinite(lost):
+            raise NumericalError(
+                f"the training loss is {lost} in epoch {self.current_epoch + 1}: the training diverged; lower "
+                "`learning_rate`, or set `clip`"
+            )
+        rate = self.trainer.optimizers[0].param_groups[0]
+        found = validation_values(torch.cat(self._logits).numpy(), self.validation_part.targets.numpy())
+        share = rate["lr"] / rate["base_lr"]
+        self.history.append(
+            {**found, "train_loss": lost, "learning_rate": self.options.optimizer.learning_rate * share}
+        )
+        patience = self.options.patience
+        if patience is not None and epochs_without_gain(self.history, str(self.options.monitor)) >= patience:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the history."""
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Takes the history back."""
+        self.history = [dict(values) for values in checkpoint["history"]]
+
+
+class _Batches(IterableDataset):  # type: ignore[type-arg]
+    """The batches of one epoch; of each, every device takes its share. A rest of one image is left out."""
+
+    def __init__(self, module: ClassifierModule, epoch: int) -> None:
+        options, part = module.options, module.train_part
+        self.part = part
+        rows = epoch_batches(options.sampling, part.targets.numpy(), seed=options.seed, epoch=epoch)
+        trainer = module.trainer
+        self.steps = [
+            (batch[trainer.global_rank :: trainer.world_size], step * trainer.world_size + trainer.global_rank)
+            for step, batch in enumerate(rows)
+            if len(batch) > trainer.world_size
+        ]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        for rows, step in self.steps:
+            yield self.part.pixels.batch(rows), self.part.targets[torch.from_numpy(rows)], step
+
+
+class _InOrder(IterableDataset):  # type: ignore[type-arg]
+    """Every image of a part once, in order."""
+
+    def __init__(self, part: Part, size: int) -> None:
+        self.part, self.size = part, size
+
+    def __len__(self) -> int:
+        return ceil(len(self.part) / self.size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self.part.batches(self.size)
