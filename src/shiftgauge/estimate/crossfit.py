@@ -76,7 +76,7 @@ class CrossFit:
             if tails is None:
                 out[:, outputs] = np.stack([chaos_columns(c, matrix) for c in folds], axis=-1)
                 continue
-            live = (folds != 0).any(axis=(0, 2))
+            live = (folds != 0).any(axis=(0, 2)) | (np.arange(len(self.indices)) == 0)
             out[:, outputs] = tails.columns(self.indices[live], np.moveaxis(folds[:, live], 0, -1), groups, layout)
         return out
 

@@ -148,7 +148,7 @@ class _Search:
         """Offers the best sparse fit to every output from every set."""
         search = FamilySearch(len(self.best), _SPARSE_PATIENCE)
         for candidate in candidates:
-            if (self.best <= self.floor).all():
+            if self.tried and (self.best <= self.floor).all():
                 break
             if not search.goes_on(candidate.family):
                 continue
@@ -180,9 +180,9 @@ class _Search:
         owners: dict[tuple[str, bytes], list[int]] = {}
         for q, (label, indices) in enumerate(self.taken):
             owners.setdefault((label, indices.tobytes()), []).append(q)
-        closeness = [
-            (float((error / np.maximum(self.best, self.floor)).min()), k) for k, (_, _, error) in enumerate(self.tried)
-        ]
+        scale = np.maximum(self.best, self.floor)  # 0 where an output is 0 everywhere, which says nothing of a set
+        ratio = [np.divide(error, scale, out=np.full(len(scale), np.inf), where=scale > 0) for *_, error in self.tried]
+        closeness = [(float(values.min()), k) for k, values in enumerate(ratio)]
         near = [self.tried[k][:2] for ratio, k in sorted(closeness) if ratio <= _NEAR or len(self.tried) == 1]
         picked = [PickedSet(solver=solver, indices=indices) for solver, indices in near if solver]
         return TermSearch(
