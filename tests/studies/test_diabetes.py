@@ -1,5 +1,6 @@
 """The diabetes study against its reference numbers, on the public table and the published weights."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -14,7 +15,7 @@ from shiftgauge.estimate.single_sequence import single_sequence
 from shiftgauge.models.tabular_net import TabularNet, load_tabular_net
 from shiftgauge.results.study import StudyResult
 from shiftgauge.studies import diabetes_parts as parts
-from shiftgauge.studies.diabetes import FEATURES, diabetes, read_pima, table_model
+from shiftgauge.studies.diabetes import FEATURES, diabetes, read_pima, sobol_arrays, table_model
 from shiftgauge.studies.table_measure import TableEstimate, grown, measure_table
 
 RANKED = ["Glucose", "BMI", "Age", "Insulin", "Pregnancies", "SkinThickness", "BloodPressure"]
@@ -160,6 +161,32 @@ def test_the_page_names_the_majority_rule_and_calls_nothing_s1_that_is_not(small
     assert "majority rule" in page
     assert "Local relative sensitivity of the first linear layer" in page
     assert "S1 of the first hidden layer" not in page.replace("“S1 of the first hidden layer”", "")
+
+
+@needs_pima
+def test_the_cost_is_the_number_of_rows_that_networks_were_run_at(monkeypatch):
+    model, seen = table_model(network(), table()), []
+    counted = dataclasses.replace(model, predict=lambda rows: seen.append(len(rows)) or model.predict(rows))
+    found = sobol_arrays(counted, table(), 256, 0).attrs
+    assert found["evaluations_main"] == 18 * 256
+    assert found["evaluations_main"] + found["evaluations_as_published"] == sum(seen)
+    seen.clear()
+    assert parts.rule_arrays(counted, table(), 128, 0, 0.95).attrs["evaluations_ranges"] == sum(seen)
+    layers, rows = TabularNet.layers, []
+    monkeypatch.setattr(TabularNet, "layers", lambda own, x: rows.append(x.numpy().tobytes()) or layers(own, x))
+    found = parts.layer_arrays(network(), table(), 64, 0, 0.95)
+    assert found.attrs["evaluations_layers"] == sum(len(r) for r in rows) // (8 * 8)
+    assert len(set(rows)) == len(rows)
+
+
+@needs_pima
+def test_the_parts_of_the_cost_add_up_and_stand_on_the_page(small):
+    result = StudyResult.from_disk(small)
+    parts_of = {k: v for k, v in result.cost.items() if k.startswith("evaluations_")}
+    assert set(parts_of) == {f"evaluations_{k}" for k in ("main", "as_published", "layers", "ranges", "seeds")}
+    assert result.cost["evaluations"] == sum(parts_of.values())
+    assert (parts_of["evaluations_ranges"], parts_of["evaluations_seeds"]) == (3 * 40960, 2 * 40960)
+    assert f"{result.cost['evaluations']:,}" in (small / "report.html").read_text(encoding="utf-8")
 
 
 @needs_pima

@@ -30,7 +30,7 @@ def diabetes_command(
         Path | None, typer.Option(help="The published model1.pth; left out, a network is trained.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("diabetes-study"),
-    n_base: Annotated[int, typer.Option(help="Base samples; the cost is 18 times as many evaluations.")] = 65536,
+    n_base: Annotated[int, typer.Option(help="Base samples N; 28 N evaluations, and layers, ranges, seeds.")] = 65536,
     seeds: Annotated[int, typer.Option(help="Networks trained for each set of features.")] = 20,
     epochs: Annotated[int | None, typer.Option(help="Steps of each training, for a quick look.")] = None,
     seed: Annotated[int, typer.Option(help="Of designs and bootstrap.")] = 0,

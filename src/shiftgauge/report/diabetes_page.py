@@ -71,9 +71,10 @@ def study_sentence(result: StudyResult) -> str:
     """Returns one sentence: which network, which table, how it was measured."""
     at = result.arrays.attrs
     level = percent(result.confidence_level, 0)
+    count = int(result.cost.get("evaluations_main", result.cost["evaluations"]))
     return (
         f"{clean(at['network_name'])} on {clean(at['data_name'])}, {int(at['n_rows'])} rows. "
-        f"{int(result.cost['evaluations']):,} evaluations from {int(at['replicates'])} independent scrambled "
+        f"Indices by {count:,} evaluations from {int(at['replicates'])} independent scrambled "
         f"sequences; {level} intervals."
     )
 
@@ -91,6 +92,9 @@ def _outcome(result: StudyResult) -> dict[str, Any]:
 def _figures(result: StudyResult) -> list[dict[str, str]]:
     data, quantity = result.arrays, main_quantity(result)
     glucose = estimate(data, "total_order", quantity=quantity.name, input="Glucose")
+    total = data["total_order"].sel(quantity=quantity.name)
+    above = int((total > total.sel(input="Glucose")).sum())
+    place = "the largest" if not above else f"number {above + 1}"
     accuracy = float(data["accuracy"].sel(part="test"))
     rule = float(data["majority"].sel(part="test"))
     last = data["training_accuracy"].sel(training="trailing 4", part="test").values
@@ -99,7 +103,7 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
         {
             "title": "Total index of Glucose",
             "value": fixed(glucose.value),
-            "text": f"± {fixed((glucose.high - glucose.low) / 2, 4)}, the largest of the eight features",
+            "text": f"± {fixed((glucose.high - glucose.low) / 2, 4)}, {place} of the {len(total)} features",
             "tone": "",
         },
         {

@@ -73,7 +73,8 @@ def diabetes(
         weights: The published `model1.pth`; it is read without running code. None audits the network trained here
             from seed 0 instead.
         out: Folder for run.json, results.nc, indices.csv, findings.csv, figures/ and report.html.
-        n_base: Base samples N, a power of two; the cost is 18 N evaluations.
+        n_base: Base samples N, a power of two. The indices cost 18 N evaluations, the published kind of interval 10 N
+            more; layers, ranges and seeds have 4,096 base samples of their own.
         seeds: Networks that are trained for each set of features, from the seeds 0 … seeds-1.
         epochs: Steps of each training, for a quick look; None takes the published numbers.
         seed: Decides the designs and the bootstrap.
@@ -116,7 +117,8 @@ def diabetes(
         ],
     )
     merged: list[xr.Dataset] = [main, training, *others]
-    arrays = xr.merge(merged, join="outer")
+    evaluations = {k: v for part in merged for k, v in part.attrs.items() if str(k).startswith("evaluations_")}
+    arrays = xr.merge(merged, join="outer", combine_attrs="drop")
     arrays.attrs = {
         "title": "Diabetes study",
         "quantity_of_interest": model.outputs[0],
@@ -133,7 +135,7 @@ def diabetes(
         study="diabetes",
         config={"n_base": n_base, "seeds": seeds, "epochs": epochs, "seed": seed, "weights": weights is not None},
         provenance=provenance({"data": table.fingerprint, "network": model.fingerprint}, seed, started),
-        cost={"evaluations": 18 * n_base, **clock.spans},
+        cost={"evaluations": sum(evaluations.values()), **evaluations, **clock.spans},
         headline=headline(arrays, findings),
         findings=findings,
         arrays=arrays,
@@ -172,6 +174,10 @@ def sobol_arrays(
 ) -> xr.Dataset:
     """Indices of the network with their curves over N, by independent scramblings and, beside it, as published.
 
+    The published kind has a design of its own, one sequence; of its rows the first and total indices and their
+    intervals use A, B and AB alone, so that only these are evaluated. Every attribute of this and of the other parts
+    that starts with `evaluations_` is a number of rows that a network was evaluated at.
+
     Args:
         model: The network.
         table: Gives the published ranges: smallest and largest value of the first 700 rows.
@@ -181,20 +187,22 @@ def sobol_arrays(
     """
     space = parts.columns_space(table, "range")
     options = TableEstimate(n_base=n_base, seed=seed, confidence_level=_LEVEL)
-    honest = measure_table(model, space, options, lambda done, total: advance(done, 2 * total))
-    sizes = [point.n_base for point in honest.convergence.curve]
-    design = PickFreezeDesign(inputs=Inputs(space=space), n_base=n_base, second_order=True, seed=seed, replicates=1)
-    start = design.n_rows
+    design = PickFreezeDesign(inputs=Inputs(space=space), n_base=n_base, seed=seed, replicates=1)
+    more = design.n_rows
+    honest = measure_table(model, space, options, lambda done, total: advance(done, total + more))
+    sizes, start = [point.n_base for point in honest.convergence.curve], honest.design.n_rows
     empty = np.empty((0, len(model.outputs)))
     values = grown(model, design, empty, lambda done, total: advance(start + done, start + total))
     single = single_sequence(design, values[:, 0], sizes, confidence_level=_LEVEL, seed=seed)
     axes = ("n_base", "input")
-    return index_arrays(honest.convergence).assign(
+    counts = {"evaluations_main": start, "evaluations_as_published": more}
+    found = index_arrays(honest.convergence).assign(
         single_first_order=(axes, single.first_order),
         single_first_half=(axes, single.first_order_half),
         single_total_order=(axes, single.total_order),
         single_total_half=(axes, single.total_order_half),
     )
+    return found.assign_attrs(counts)
 
 
 def table_model(network: TabularNet, table: TableDataset) -> TableModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -110,11 +111,11 @@ def layer_arrays(network: TabularNet, table: TableDataset, n_base: int, seed: in
     """
     space = columns_space(table, "range")
     design = PickFreezeDesign(inputs=Inputs(space=space), n_base=n_base, seed=seed)
-    rows = design.rows(0, design.n_rows).theta
+    rows, stages = design.rows(0, design.n_rows).theta, _Stages(network)
     found = {name: [] for name in ("first_order", "total_order", "first_order_interval", "total_order_interval")}
     local = []
     for stage in LAYERS:
-        values = _stage(network, stage)
+        values = partial(stages, stage)
         indices = pick_freeze(design, y := values(rows), outputs=_unit_names(y), confidence_level=level, seed=seed)
         whole = aggregated_indices(indices)
         for name, parts in found.items():
@@ -132,6 +133,7 @@ def layer_arrays(network: TabularNet, table: TableDataset, n_base: int, seed: in
             "local_relative_closed": ("input", closed),
         },
         {"layer": list(LAYERS), "input": list(table.feature_names)},
+        {"evaluations_layers": stages.evaluations},
     )
 
 
@@ -140,10 +142,12 @@ def rule_arrays(model: TableModel, table: TableDataset, n_base: int, seed: int, 
     found: dict[str, list[Any]] = {f"rule_{k}": [] for k in ("first_order", "total_order")}
     found |= {f"rule_{k}_interval": [] for k in ("first_order", "total_order")}
     bounds: list[list[tuple[float, float]]] = []
+    count = 0
     for rule in RULES:
         space = columns_space(table, rule)
         design = PickFreezeDesign(inputs=Inputs(space=space), n_base=n_base, seed=seed)
         values = model.values(design.rows(0, design.n_rows).theta)
+        count += len(values)
         indices = pick_freeze(design, values, outputs=model.outputs, confidence_level=level, seed=seed)
         for kind in ("first_order", "total_order"):
             found[f"rule_{kind}"].append(getattr(indices, kind)[0])
@@ -152,7 +156,8 @@ def rule_arrays(model: TableModel, table: TableDataset, n_base: int, seed: int, 
     axes = ("rule", "input")
     arrays = {k: (((*axes, "bound") if k.endswith("interval") else axes), v) for k, v in found.items()}
     arrays["rule_range"] = ((*axes, "bound"), bounds)
-    return xr.Dataset(arrays, {"rule": list(RULES), "input": list(table.feature_names)})
+    coordinates = {"rule": list(RULES), "input": list(table.feature_names)}
+    return xr.Dataset(arrays, coordinates, {"evaluations_ranges": count})
 
 
 def seed_arrays(trained: Trained, table: TableDataset, n_base: int, seed: int) -> xr.Dataset:
@@ -166,6 +171,7 @@ def seed_arrays(trained: Trained, table: TableDataset, n_base: int, seed: int) -
     return xr.Dataset(
         {"seed_first_order": (axes, indices.first_order), "seed_total_order": (axes, indices.total_order)},
         {"seed": list(range(len(names))), "input": list(table.feature_names)},
+        {"evaluations_seeds": values.size},
     )
 
 
@@ -241,14 +247,22 @@ def _cross_entropy(p: FloatArray, labels: np.ndarray) -> float:
     return float(-np.log(np.where(labels == 1, p, 1 - p)).mean())
 
 
-def _stage(network: TabularNet, stage: str) -> Callable[[FloatArray], FloatArray]:
-    exact = copy.deepcopy(network).double()
+class _Stages:
+    """What every stage of a network gives, in float64; the same rows are run once for all stages."""
 
-    def values(rows_np: FloatArray) -> FloatArray:
-        with torch.inference_mode():
-            return exact.layers(torch.tensor(rows_np))[stage].numpy()
+    def __init__(self, network: TabularNet) -> None:
+        self._network = copy.deepcopy(network).double()
+        self._known: dict[bytes, Mapping[str, FloatArray]] = {}
+        self.evaluations = 0
 
-    return values
+    def __call__(self, stage: str, rows_np: FloatArray) -> FloatArray:
+        key = rows_np.tobytes()
+        if key not in self._known:
+            with torch.inference_mode():
+                found = self._network.layers(torch.tensor(rows_np))
+            self._known[key] = {name: values.numpy() for name, values in found.items()}
+            self.evaluations += len(rows_np)
+        return self._known[key][stage]
 
 
 def _unit_names(values: FloatArray) -> list[str]:

@@ -185,7 +185,16 @@ def build_components(result: StudyResult) -> dict[str, Any]:
 def build_study_cost(result: StudyResult) -> dict[str, Any]:
     """Returns evaluations and the time of each part."""
     cost = result.cost
-    facts = [("Evaluations for the main indices", f"{int(cost['evaluations']):,}")]
+    facts = [("Evaluations of a network", f"{int(cost['evaluations']):,}")]
+    for key, label in (
+        ("evaluations_main", "of these for the indices"),
+        ("evaluations_as_published", "for the published kind of interval"),
+        ("evaluations_layers", "for the layers"),
+        ("evaluations_ranges", "for other ranges"),
+        ("evaluations_seeds", "for other seeds"),
+    ):
+        if key in cost:
+            facts.append((label, f"{int(cost[key]):,}"))
     for key, label in (
         ("seconds_training", "Training of all networks"),
         ("seconds_sobol", "Both designs, evaluated and estimated"),
