@@ -128,6 +128,35 @@ def test_a_tolerance_starts_small_and_one_that_is_missed_is_told_everywhere():
     assert TableEstimate(tolerance=0.05, n_base=512).start == 512
 
 
+def test_the_headline_tells_of_inputs_acting_together_where_noise_cannot_feign_it():
+    def alone(x):
+        return np.exp(4 * x[:, 0]) + np.exp(4 * x[:, 1]) + np.exp(0.4 * x[:, 2])
+
+    def together(x):
+        return np.prod(x[:, :2] - 0.5, axis=1)
+
+    feigned = []
+    for seed in range(8):
+        options = TableEstimate(n_base=64, second_order=False, seed=seed)
+        found = audit_table(alone, rows(), estimate=options, derivatives=False, progress=False)
+        feigned.append(float(found.arrays["joint_share"][0]))
+        assert "acting together" not in found.headline
+    assert max(feigned) > 0.1
+    found = audit_table(together, rows(), estimate=SMALL, derivatives=False, progress=False)
+    assert "100% of the variance (95% interval" in found.headline
+    assert "inputs acting together" in found.headline
+
+
+def test_no_input_is_named_both_as_most_and_as_hardly_mattering():
+    found = audit_table(lambda x: x[:, 0] + 1e-3 * x[:, 1], rows(), estimate=SMALL, derivatives=False, progress=False)
+    assert found.headline == "The output depends most on age (1.00), by total index; bmi and dose hardly matter here."
+    ranges = {f"x{k + 1}": (0, 1) for k in range(300)}
+    values = np.random.default_rng(0).random((40, 300))
+    options = TableEstimate(n_base=256, second_order=False)
+    found = audit_table(lambda x: x.sum(axis=1), values, ranges, estimate=options, derivatives=False, progress=False)
+    assert found.headline == "The output depends on no input alone to speak of: each total index is below 0.01."
+
+
 def test_the_slopes_of_a_linear_model_are_its_coefficients():
     found = audit_table(linear, rows(), estimate=SMALL, progress=False).arrays
     assert np.allclose(found["derivative_mean"][0], [1, 2, 0.1], atol=1e-6)

@@ -33,6 +33,7 @@ TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {"total_interaction": _PAIR, "total_interaction_interval": (*_PAIR, "bound")},
     {"surrogate_first_order": _INDEX, "surrogate_total_order": _INDEX},
     dict.fromkeys(("surrogate_residual", "surrogate_assisted_share"), ("quantity",)),
+    {"joint_share": ("quantity",), "joint_share_interval": ("quantity", "bound")},
     {
         "curve_first_order": ("n_base", *_INDEX),
         "curve_first_order_interval": ("n_base", *_INDEX, "bound"),

@@ -33,6 +33,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {"second_order": _PAIR, "second_order_interval": (*_PAIR, "bound")},
     {"total_interaction": _PAIR, "total_interaction_interval": (*_PAIR, "bound")},
+    {"joint_share": ("quantity",), "joint_share_interval": ("quantity", "bound")},
     {
         "curve_first_order": ("n_base", *_INDEX),
         "curve_first_order_interval": ("n_base", *_INDEX, "bound"),

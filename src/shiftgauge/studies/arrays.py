@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
+from shiftgauge.estimate.joint import joint_share
 from shiftgauge.estimate.result import Indices, SurrogateInfo
 from shiftgauge.evaluate.truth import Truth
 from shiftgauge.results.status import TRUSTED_SHARE
@@ -30,6 +31,7 @@ def index_arrays(indices: Indices) -> xr.Dataset:
         "total_order": (i, indices.total_order, indices.total_order_interval),
         "total_interaction": (pair, indices.total_interaction, indices.total_interaction_interval),
         "second_order": (pair, indices.second_order, indices.second_order_interval),
+        "joint_share": (q, *joint_share(indices)),
     }
     variables = {}
     for name, (axes, value, interval) in found.items():

@@ -19,6 +19,12 @@ from shiftgauge.studies.verdict import readable
 GATES: Final = ("min_accuracy", "max_total_order", "max_first_order")
 _WIDE: Final = 0.05
 _CORRELATED: Final = 0.3
+_IDLE: Final = 0.01
+"""An input whose total index lies below this with its whole interval hardly matters."""
+_SHOWN: Final = 8
+"""Most names of a list in a sentence."""
+_TOLD: Final = 0.1
+"""Share of the variance from which what inputs do together belongs in the headline."""
 
 
 def check_table_gates(gates: Mapping[str, Any] | None, inputs: Sequence[str]) -> dict[str, float]:
@@ -64,16 +70,24 @@ def table_headline(arrays: xr.Dataset) -> str:
             "estimator: assisted or pick_freeze."
         )
     ranked = [str(total["input"].values[i]) for i in np.argsort(-total.values)]
-    named = [f"{_words(n)} ({float(total.sel(input=n)):.2f})" for n in ranked[:3]]
-    lead = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    text = f"{_output(q)} depends most on {lead}, by total index"
-    idle = [n for n in ranked if float(arrays["total_order_interval"].sel(quantity=q, input=n, bound="high")) < 0.01]
-    if idle:
+    idle = [n for n in ranked if float(arrays["total_order_interval"].sel(quantity=q, input=n, bound="high")) < _IDLE]
+    named = [f"{_words(n)} ({float(total.sel(input=n)):.2f})" for n in ranked if n not in idle]
+    text = f"{_output(q)} depends on no input alone to speak of: each total index is below {_IDLE:g}"
+    if named:
+        text = f"{_output(q)} depends most on {_list(named[:3])}, by total index"
+    if named and idle:
         text += f"; {_list([_words(n) for n in idle])} {'hardly matters' if len(idle) == 1 else 'hardly matter'} here"
-    share = float(arrays["first_order"].sel(quantity=q).sum())
-    if np.isfinite(share) and share < 0.9:
-        text += f". {1 - share:.0%} of the variance comes from inputs acting together"
-    return f"{text}."
+    return f"{text}{_joint(arrays, q)}."
+
+
+def _joint(arrays: xr.Dataset, quantity: str) -> str:
+    """What inputs do only together, where it is more than the noise of the first indices can feign."""
+    share = float(arrays["joint_share"].sel(quantity=quantity))
+    low, high = (float(v) for v in arrays["joint_share_interval"].sel(quantity=quantity).values)
+    if not (low > 0 and share > _TOLD):
+        return ""
+    level = float(arrays.attrs["confidence_level"])
+    return f". {share:.0%} of the variance ({level:.0%} interval {low:.0%} to {high:.0%}) comes from inputs acting together"
 
 
 def find_table_messages(arrays: xr.Dataset, indices: Indices) -> tuple[Message, ...]:
@@ -242,4 +256,6 @@ def _words(name: str) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
+    if len(names) > _SHOWN + 1:
+        names = [*names[:_SHOWN], f"{len(names) - _SHOWN} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -106,15 +106,23 @@ def build_table_figures(result: TableAuditResult, quantity: Quantity) -> list[di
     total = estimate(data, "total_order", quantity=quantity.name, input=top)
     text = f"takes part in {percent(total.value, 0)} of the variance {interval(total.low, total.high, 2)} (total index)"
     figures.append({"title": "Moves the output most", "value": input_label(top), "text": text, "tone": ""})
-    together = 1 - float(np.sum(pick(data, "first_order", quantity=quantity.name)))
-    text = "of the variance needs two or more inputs at once (1 − sum of first indices)"
-    figures.append({"title": "Acting together", "value": percent(together, 0), "text": text, "tone": ""})
+    figures += _together(result, quantity)
     score, majority = float(data.attrs["accuracy"]), float(data.attrs["majority"])
     if math.isfinite(score):
         text = f"of the table's rows are named rightly; the commonest class makes {percent(majority)}"
         tone = "good" if score > majority else "bad"
         figures.append({"title": "Accuracy", "value": percent(score), "text": text, "tone": tone})
     return figures
+
+
+def _together(result: TableAuditResult, quantity: Quantity) -> list[dict[str, str]]:
+    if "joint_share" not in result.arrays:
+        return []
+    found = estimate(result.arrays, "joint_share", quantity=quantity.name)
+    value = percent(found.value, 0) if found.low > 0 else "not established"
+    bounds = interval(found.low, found.high, 2)
+    text = f"of the variance needs two or more inputs at once: 1 − sum of first indices {bounds}".strip()
+    return [{"title": "Acting together", "value": value, "text": text, "tone": ""}]
 
 
 def build_table_cost(result: TableAuditResult) -> dict[str, Any]:
