@@ -52,6 +52,15 @@ def test_the_model_is_recognised_by_its_form(cli, tmp_path: Path, model: str, ke
     assert getattr(load_config(out).config.model, key).endswith(model)
 
 
+def test_a_model_folder_needs_nothing_but_its_path(cli, tmp_path: Path) -> None:
+    _folder(tmp_path / "images", {"a": 1, "b": 1})
+    (tmp_path / "trained").mkdir()
+    (tmp_path / "trained" / "model.json").write_text("{}")
+    out = tmp_path / "audit.yaml"
+    assert cli("init", tmp_path / "images", "--model", tmp_path / "trained", "--out", out).code == 0
+    assert load_config(out).config.model.model_fields_set == {"folder"}
+
+
 @pytest.mark.parametrize("model", [None, "resnet18", "net.onnx", "net.pt2"])
 def test_a_network_that_knows_its_preprocessing_keeps_it(cli, tmp_path: Path, model: str | None) -> None:
     _folder(tmp_path / "images", {"a": 1, "b": 1})

@@ -4,14 +4,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from PIL import Image
 
+from shiftgauge.cli.build import build_parts
+from shiftgauge.cli.reader import load_config
+from shiftgauge.evaluate.truth import truth_of
 from shiftgauge.models.model_folder import write_model_folder
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.types import MultiLabelClassifier
 
 CLASSES = ("good", "scratch", "stain")
 
@@ -60,6 +65,31 @@ def test_an_audit_takes_a_model_folder_without_one_more_option(cli, root, tmp_pa
     model = record["provenance"]["model"]
     assert (model["kind"], model["name"], model["temperature"]) == ("folder", "trained (resnet18_small)", 2.0)
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_model_of_several_labels_is_held_against_a_manifest_of_them(root, tmp_path):
+    options = NetworkOptions(name="resnet18_small", n_classes=3, channels=1)
+    record = ModelRecord(
+        architecture=options,
+        task="multi",
+        classes=CLASSES,
+        preprocessing=Preprocessing(height=16, width=16, channels=1),
+        thresholds=(0.5, 0.25, 0.75),
+    )
+    write_model_folder(root / "several", options.build().network, record)
+    paths = sorted(p.relative_to(root).as_posix() for p in (root / "images").rglob("*.png"))
+    labels = {name: [1, 0, 0, 1, 0, 1] for name in CLASSES}
+    pd.DataFrame({"path": paths, **labels}).to_csv(root / "labels.csv", index=False)
+    file = config(root, folder="several")
+    values = yaml.safe_load(file.read_text())
+    values["data"] = {"manifest": "labels.csv", "label_column": list(CLASSES)}
+    file.write_text(yaml.safe_dump(values))
+    parts = build_parts(load_config(file), trust=False)
+    truth = truth_of(parts.model, parts.data)
+    every, none = "good + scratch + stain", "no label"
+    assert truth.texts == (every, none, none, every, none, every)
+    assert isinstance(parts.model, MultiLabelClassifier)
+    assert parts.model.thresholds == (0.5, 0.25, 0.75)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,15 @@ from shiftgauge.cli.look import Found, look
 from shiftgauge.errors import ConfigError
 
 _MODEL_SUFFIXES = {".pt2": "pt2", ".onnx": "onnx", ".joblib": "sklearn", ".pkl": "sklearn"}
+_RECORD = "model.json"
+"""The file that makes a folder a model folder; its module is not imported here, so that this command starts at once."""
 
 
 def init_command(
     data: Annotated[Path, typer.Argument(help="Image folder, CSV/Parquet manifest or NPZ file.", show_default=False)],
     model: Annotated[
-        str | None, typer.Option(help="A .pt2, .onnx or .joblib file, package.module:function, or a timm name.")
+        str | None,
+        typer.Option(help="A model folder, a .pt2, .onnx or .joblib file, package.module:function, or a timm name."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Write the configuration here.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
@@ -70,9 +73,11 @@ def configuration(found: Found, model: str | None, out: Path) -> str:
 def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
     kind = "timm"
     lines = ["model:"]
+    if model is not None and (Path(model) / _RECORD).is_file():
+        return [*lines, f"  folder: {_quoted(_relative(Path(model), out))}  # classes and preprocessing are in it"]
     if model is None:
         lines += [
-            "  # Choose one: timm, factory, pt2, onnx, sklearn.",
+            "  # Choose one: folder, timm, factory, pt2, onnx, sklearn.",
             "  timm: resnet18",
             "  weights: weights.safetensors  # or a PyTorch state dict",
             f"  num_classes: {max(2, len(found.classes))}",
