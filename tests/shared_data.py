@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,15 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.load import load_data
 
 FOLDER = Path(os.environ.get("SHIFTGAUGE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-_FILES = {
+_FILES: dict[str, dict[str, Any]] = {
     "xsdd": {"path": "xsdd/xsdd_original_bytes.npz"},
     "magnetic_tile": {"path": "magnetic_tile/mt_gray128.npz"},
-    "deeppcb": {"path": "deeppcb/deeppcb_tiles64.npz", "groups": "group", "splits": "split"},
+    "deeppcb": {
+        "path": "deeppcb/deeppcb_tiles64.npz",
+        "groups": "group",
+        "splits": "split",
+        "split_names": ["train", "test"],
+    },
 }
 
 

@@ -117,6 +117,17 @@ def test_the_label_no_defect_can_be_derived(tmp_path):
     assert data.label_matrix[:, 0].tolist() == [0, 1, 0]
 
 
+def test_splits_that_are_numbers_can_be_named(tmp_path):
+    images = np.random.default_rng(0).random((4, 8, 8))
+    np.savez(tmp_path / "d.npz", images=images, labels=list("abab"), part=[0, 0, 1, 1], word=list("pqpq"))
+    data = read_npz(tmp_path / "d.npz", splits="part", split_names=["train", "test"], split="test")
+    assert data.splits == ("test", "test")
+    with pytest.raises(DataError, match="the split 1 has no name; `split_names` has 1"):
+        read_npz(tmp_path / "d.npz", splits="part", split_names=["train"])
+    with pytest.raises(DataError, match="needs splits 0, 1, 2 …, got <U1"):
+        read_npz(tmp_path / "d.npz", splits="word", split_names=["train"])
+
+
 @needs("deeppcb")
 def test_the_defect_free_tiles_of_the_printed_circuits_are_counted():
     data = read_npz(FOLDER / "deeppcb" / "deeppcb_tiles64.npz", no_defect="no defect")

@@ -119,6 +119,13 @@ def test_leaks_of_given_parts_are_an_error_with_the_names_or_dropped():
     check_leaks(data, split)
 
 
+def test_only_the_leaking_images_of_a_group_are_dropped():
+    groups = ["p"] * 10 + ["q"] * 10 + ["r"] * 10
+    data = data_of(["a", "b"] * 15, splits=GIVEN, groups=groups, copies=[(3, 25)])
+    split = split_dataset(data, by="given", leaks="drop", parts={"train": 0.7, "test": 0.3})
+    assert split.parts["train"].tolist() == [i for i in range(20) if i != 3]
+
+
 def test_groups_on_two_sides_are_named():
     data = data_of(["a", "b"] * 15, splits=GIVEN, groups=["board 7"] * 3 + ["x"] * 17 + ["board 7"] + ["y"] * 9)
     with pytest.raises(DataError, match=r"group `board 7` \(`0\.png` in train and `20\.png` in test\)") as caught:
@@ -132,8 +139,8 @@ def test_groups_on_two_sides_are_named():
         (["a", "b"] * 5, {"parts": {"train": 0.5, "test": 0.6}}, ConfigError, "have the sum 1, got 1.1"),
         (["a", "b"] * 5, {"parts": {"test": 1.0}}, ConfigError, "must hold `train`"),
         (["a", "b"] * 5, {"parts": {"train": 1.5, "test": -0.5}}, ConfigError, r"parts\.train"),
-        (["a", "b"] * 5, {"parts": {"train": 1.0, "test": 0.0}}, DataError, "`test` of the split has no images"),
-        (["a", "b"], {}, DataError, "has no images; give it a larger share"),
+        (["a", "b"] * 5, {"parts": {"train": 1.0, "test": 0.0}}, ConfigError, r"`parts\.test` must be more than 0"),
+        (["a", "b"], {}, DataError, "has no images; it needs a larger share"),
         (["a", "b"] * 5, {"by": "grup"}, ConfigError, "did you mean `group`"),
         (["a", "b"] * 5, {"by": "group"}, DataError, "has no groups"),
         (["a", "b"] * 5, {"by": "given"}, DataError, "states no parts"),
@@ -222,3 +229,15 @@ def test_the_boards_of_the_printed_circuits_are_never_on_two_sides():
     matrix = data.label_matrix
     share = np.stack([matrix[rows].sum(axis=0) for rows in split.parts.values()]) / matrix.sum(axis=0)
     assert np.abs(share - np.array([0.6, 0.2, 0.2])[:, None]).max() < 0.02
+
+
+@needs("deeppcb")
+def test_the_official_split_of_the_printed_circuits_has_repeated_patterns_that_can_be_dropped():
+    data = real("deeppcb")
+    similar = near_duplicate_groups(data)
+    with pytest.raises(DataError, match=r"near-duplicates on two sides, 137 time\(s\)"):
+        split_dataset(data, by="given", near_duplicates=similar)
+    split = split_dataset(data, by="given", near_duplicates=similar, leaks="drop")
+    assert len(split.parts["test"]) == 3966
+    check_leaks(data, split, near_duplicates=similar)
+    assert split.notes[0].startswith("286 images left out of `train`")

@@ -9,9 +9,13 @@ SHARES = st.sampled_from([[0.6, 0.2, 0.2], [0.75, 0.25], [0.5, 0.5], [0.25] * 4,
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=80), SHARES, st.integers(0, 5))
-def test_single_images_of_one_label_are_within_less_than_one_of_their_share(labels, shares, seed):
+def test_single_images_of_one_label_are_within_less_than_one_of_their_share_and_no_part_is_empty(labels, shares, seed):
     one_hot = np.eye(4)[labels]
     part = deal_units(one_hot, np.arange(len(labels)), shares, seed=seed)
+    sizes = np.bincount(part, minlength=len(shares))
+    assert (sizes > 0).sum() == min(len(shares), len(labels))
+    if (sizes < 2).any():  # a part that would have stayed empty was given an image
+        return
     for p, share in enumerate(shares):
         assert (np.abs(one_hot[part == p].sum(axis=0) - share * one_hot.sum(axis=0)) < 1 + 1e-9).all()
 

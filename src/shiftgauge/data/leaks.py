@@ -74,7 +74,7 @@ def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> None:
 
 
 def drop_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Leaves out images whose unit is also in a later part, in the order train, validation, test.
+    """Leaves out images whose group, content or likeness is also in a later part of train, validation, test.
 
     Returns:
         The parts, and a sentence for each part that became smaller.
@@ -83,7 +83,7 @@ def drop_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> tuple[dict
     kept, notes = {name: np.asarray(rows) for name, rows in parts.items()}, []
     for i, name in enumerate(names[:-1]):
         later = np.concatenate([kept[other] for other in names[i + 1 :]])
-        leaking = np.isin(units.joint[kept[name]], units.joint[later])
+        leaking = np.logical_or.reduce([np.isin(unit[kept[name]], unit[later]) for unit in units.kinds.values()])
         if leaking.any():
             lost = kept[name][leaking]
             names_lost = shortened([dataset.names[r] for r in lost])

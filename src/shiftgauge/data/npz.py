@@ -25,6 +25,7 @@ def read_npz(
     names: str = "names",
     groups: str | None = None,
     splits: str | None = None,
+    split_names: Sequence[str] | None = None,
     split: str | None = None,
     layout: Layout | None = None,
     no_defect: str | None = None,
@@ -43,6 +44,7 @@ def read_npz(
         names: Key of the names of the images; may be absent.
         groups: Key of the groups, or None.
         splits: Key of the splits, or None.
+        split_names: Names of the splits 0, 1, 2 …, where the file has whole numbers; None takes them as they are.
         split: Keep only images of this split.
         layout: As in `from_arrays`.
         no_defect: For labels (n, K) of 0 and 1, the label that says that an image has none of the others: derived
@@ -61,7 +63,7 @@ def read_npz(
     if image_names is not None and len(set(image_names)) != len(image_names):
         image_names = [f"{i}:{name}" for i, name in enumerate(image_names)]
     group_list = None if groups is None else [str(g) for g in _get(content, groups, path)]
-    split_list = None if splits is None else [str(s) for s in _get(content, splits, path)]
+    split_list = None if splits is None else _named(_get(content, splits, path), split_names, path)
     keep = np.arange(len(given))
     if split is not None:
         if split_list is None:
@@ -123,6 +125,16 @@ def _get(content: dict[str, npt.NDArray[Any]], key: str, path: str | Path) -> np
         hint = f"did you mean `{guess}`?" if guess else f"it has {', '.join(sorted(content))}"
         raise DataError(f"{path} has no array `{key}`; {hint}")
     return content[key]
+
+
+def _named(values: npt.NDArray[Any], names: Sequence[str] | None, path: str | Path) -> list[str]:
+    if names is None:
+        return [str(value) for value in values]
+    if not np.issubdtype(values.dtype, np.integer) or values.size == 0 or values.min() < 0:
+        raise DataError(f"{path}: `split_names` needs splits 0, 1, 2 …, got {values.dtype}")
+    if values.max() >= len(names):
+        raise DataError(f"{path}: the split {values.max()} has no name; `split_names` has {len(names)}")
+    return [names[int(value)] for value in values]
 
 
 def _split_blob(

@@ -48,7 +48,10 @@ class Split:
         parts = {name: np.sort(np.asarray(rows, np.int64)) for name, rows in self.parts.items()}
         empty = next((name for name, rows in parts.items() if len(rows) == 0), None)
         if empty is not None or not parts:
-            raise DataError(f"the part `{empty or 'train'}` of the split has no images; give it a larger share")
+            raise DataError(
+                f"the part `{empty or 'train'}` of the split has no images; "
+                "it needs a larger share, or more images that may be separated"
+            )
         together = np.concatenate(list(parts.values()))
         values, counts = np.unique(together, return_counts=True)
         if counts.max() > 1:
@@ -198,7 +201,8 @@ def _check_options(dataset: ImageDataset, parts: Mapping[str, float], by: str, l
     if "train" not in parts:
         raise ConfigError(f"`parts` must hold `train`, got {', '.join(parts) or 'nothing'}")
     for name, share in parts.items():
-        require_range(f"parts.{name}", share, 0.0, 1.0)
+        if require_range(f"parts.{name}", share, 0.0, 1.0) == 0:
+            raise ConfigError(f"`parts.{name}` must be more than 0; leave the part out")
     total = sum(parts.values())
     if abs(total - 1) > 1e-6:
         raise ConfigError(f"the shares of `parts` must have the sum 1, got {total:g}")

@@ -17,8 +17,9 @@ def deal_units(
     With N_k images of label k, part p wants s_p N_k of them. Again and again the label that is left in the fewest
     images is taken; its units, those with the most of it first, go one after the other to the part that lacks most
     images of the label, at a tie to the part that lacks most images altogether, then by lot. Images without any
-    label count as a label of their own. Where each unit is one image and each image has one label, every part has
-    each label within less than one image of what it wants; larger units make that as even as they allow.
+    label count as a label of their own. The last units go to parts that would stay empty. Where each unit is one
+    image and each image has one label, every part has each label within less than one image of what it wants (unless
+    it would have been empty); larger units make that as even as they allow.
 
     Args:
         labels_nk: (n, K) of 0 and 1.
@@ -47,16 +48,20 @@ def deal_units(
     lots = generator(seed, "split lots").permutation(len(sizes_u))
     share_p = np.asarray(shares, np.float64)
     wanted_pk, wanted_p = share_p[:, None] * labels.sum(axis=0), share_p * len(labels)
-    left_k, part_u = labels.sum(axis=0), np.full(len(sizes_u), -1, np.int64)
-    while (left_k > 0).any():
+    left_k, part_u, empty = labels.sum(axis=0), np.full(len(sizes_u), -1, np.int64), list(range(len(share_p)))
+    left_u = len(sizes_u)
+    while left_u:
         label = int(np.argmin(np.where(left_k > 0, left_k, np.inf)))
         members = np.flatnonzero((part_u < 0) & (counts_uk[:, label] > 0))
-        for unit in members[np.lexsort((lots[members], -counts_uk[members, label]))]:
-            part = _neediest(wanted_pk[:, label], wanted_p, int(lots[unit]))
+        for unit in members[np.lexsort((lots[members], -counts_uk[members, label]))].tolist():
+            allowed = empty if left_u <= len(empty) else range(len(share_p))
+            part = _neediest(allowed, wanted_pk[:, label].tolist(), wanted_p.tolist(), int(lots[unit]))
+            empty = [p for p in empty if p != part]
             part_u[unit] = part
             wanted_pk[part] -= counts_uk[unit]
             wanted_p[part] -= sizes_u[unit]
-            left_k = left_k - counts_uk[unit]
+            left_k -= counts_uk[unit]
+            left_u -= 1
     return part_u[unit_n]
 
 
@@ -67,7 +72,10 @@ def label_matrix(dataset: ImageDataset) -> npt.NDArray[np.float64]:
     return np.eye(len(dataset.class_names))[dataset.labels]
 
 
-def _neediest(wanted_label_p: npt.NDArray[np.float64], wanted_p: npt.NDArray[np.float64], lot: int) -> int:
-    best = np.flatnonzero(wanted_label_p >= wanted_label_p.max() - 1e-9)
-    best = best[wanted_p[best] >= wanted_p[best].max() - 1e-9]
-    return int(best[lot % len(best)])
+def _neediest(allowed: Sequence[int], wanted_label: list[float], wanted: list[float], lot: int) -> int:
+    """The allowed part that lacks most of the label, then most of all; what differs by rounding alone is a tie."""
+    need = max(wanted_label[p] for p in allowed) - 1e-9
+    best = [p for p in allowed if wanted_label[p] >= need]
+    need = max(wanted[p] for p in best) - 1e-9
+    best = [p for p in best if wanted[p] >= need]
+    return best[lot % len(best)]
