@@ -11,10 +11,10 @@ from shiftgauge.estimate.chaos.gpc import gpc
 from shiftgauge.estimate.chaos.intervals import RESIDUALS, Residual
 from shiftgauge.estimate.chaos.sparse import SOLVERS
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.moments import ON_FAILURE, OnFailure
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import SURROGATES, Surrogate
+from shiftgauge.estimate.values import ON_FAILURE, OnFailure
 from shiftgauge.types import FloatArray, OutputsNQ
 
 Estimator: TypeAlias = Literal["assisted", "pick_freeze", "gpc"]

@@ -16,7 +16,7 @@ from shiftgauge.estimate.control import AssistedMoments, Weight
 from shiftgauge.estimate.crossfit import CrossFit, cross_fit
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.extrapolation import extrapolation_ratio
-from shiftgauge.estimate.moments import OnFailure, PickFreezeMoments
+from shiftgauge.estimate.moments import PickFreezeMoments
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.rough.points import ResidualPoints
@@ -24,6 +24,7 @@ from shiftgauge.estimate.rough.search import SURROGATES, ResidualFit, Surrogate,
 from shiftgauge.estimate.sobol import sobol_indices
 from shiftgauge.estimate.tails import Tails
 from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.types import FloatArray, OutputsNQ
 
 MIN_BASE: Final = 20

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from shiftgauge.estimate.conditional import ConditionalDesign
-from shiftgauge.estimate.moments import OnFailure, finite_rows, require_blocks
+from shiftgauge.estimate.moments import require_blocks
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.shares import Shares, shares
 from shiftgauge.estimate.sobol import balance_messages, constant_messages, dropped_message
+from shiftgauge.estimate.values import OnFailure, finite_rows
 from shiftgauge.types import FloatArray, OutputsNQ
 
 

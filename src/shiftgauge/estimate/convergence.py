@@ -12,10 +12,10 @@ from shiftgauge.estimate.analysis import ESTIMATORS, Estimator, analyse
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
+from shiftgauge.estimate.values import OnFailure, call_function, require_names
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
@@ -89,7 +89,7 @@ def sensitivity(
     Raises:
         SpaceError: A malformed space, or one in which nothing varies.
         ConfigError: An option outside its range, a Latin hypercube that should grow, a budget below the first round.
-        DataError: The function returned another shape than promised.
+        DataError: The function failed (the cause is chained), or returned no real numbers or another shape.
         NumericalError: It returned NaN or infinite values and `on_failure` is `raise`; the message names the row.
 
     Example:
@@ -152,7 +152,7 @@ class _Sample:
     ) -> None:
         self._function, self._progress = function, progress
         self._chunk = None if chunk is None else require_positive_int("chunk", chunk)
-        self._wanted = None if names is None else tuple(names)
+        self._wanted = None if names is None else require_names("outputs", names)
         self._parts: list[OutputsNQ] = []
         self._round = 0
 
@@ -171,18 +171,15 @@ class _Sample:
         self._round += done < total
         for start in range(done, total, step):
             stop = min(start + step, total)
-            self._parts.append(self._call(design.rows(start, stop).theta))
+            self._parts.append(self._call(design.rows(start, stop).theta, start))
             if self._progress is not None:
                 self._progress(self._round, stop, total)
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts)]
         return self._parts[0][:total]
 
-    def _call(self, theta: ThetaNP) -> OutputsNQ:
-        try:
-            found = np.asarray(self._function(theta), float)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"the function failed on {len(theta)} rows, or did not return numbers: {error}") from error
+    def _call(self, theta: ThetaNP, start: int) -> OutputsNQ:
+        found = call_function(self._function, theta, f"rows {start} to {start + len(theta) - 1} of the design")
         found = found[:, None] if found.ndim == 1 else found
         width = self._parts[0].shape[1] if self._parts else found.shape[-1] if found.ndim else 0
         if found.ndim != 2 or found.shape != (len(theta), width) or not width:

@@ -9,13 +9,13 @@ from scipy.stats import norm
 
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.estimate.kernel import BANDWIDTHS, Bandwidth, gaussian_factor, label_factor
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.sample import Sample, check_sample
 from shiftgauge.estimate.sobol import constant_messages, variance_floor
 from shiftgauge.estimate.threads import bounded_threads
-from shiftgauge.random import generator
+from shiftgauge.estimate.values import OnFailure
+from shiftgauge.random import check_seed, generator
 from shiftgauge.types import FloatArray, OutputsNQ
 
 Statistic: TypeAlias = Literal["u", "v"]
@@ -121,6 +121,7 @@ def hsic(
         Da Veiga, S. (2015). Global sensitivity analysis with dependence measures. doi:10.1080/00949655.2014.945932
     """
     _check_options(statistic, bandwidth, permutations, confidence_level)
+    check_seed(seed)
     for name in categorical_outputs:
         require_in("output", name, outputs)
     sample = check_sample(inputs, values, names=names, outputs=outputs, categorical=categorical, on_failure=on_failure)

@@ -9,12 +9,13 @@ import numpy as np
 
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError, DataError, NumericalError
-from shiftgauge.estimate.moments import ON_FAILURE, OnFailure, require_blocks
+from shiftgauge.estimate.moments import require_blocks
 from shiftgauge.estimate.poincare import poincare_constant, stein_kernel
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.sobol import balance_messages, constant_messages, dropped_message, variance_floor
+from shiftgauge.estimate.values import ON_FAILURE, OnFailure, number_array, require_magnitude, require_names
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
 
@@ -141,7 +142,7 @@ def derivative_bounds(
     require_positive_int("n", n, low=2 * replicates)
     if space.correlation is not None:
         raise ConfigError("derivative-based bounds need independent inputs; drop `correlation` from the space")
-    sums = _Sums(space, tuple(outputs), Grouping(n, replicates), on_failure)
+    sums = _Sums(space, require_names("outputs", outputs), Grouping(n, replicates), on_failure)
     points = Points(n, space.n_varying, method, seed, replicates)
     for span in sums.grouping.chunks(8 * len(outputs) * space.n_parameters):
         theta = space.to_physical(points.take(span.start, span.stop))
@@ -198,7 +199,7 @@ class _Sums:
         self, theta: ThetaNP, values: OutputsNQ, slopes: FloatArray, start: int
     ) -> tuple[FloatArray, FloatArray, np.ndarray]:
         """Values (n, Q), derivatives (n, Q, P), and which rows are finite (n,)."""
-        f, g, n = np.asarray(values, float), np.asarray(slopes), len(theta)
+        f, g, n = number_array(values, "values"), number_array(slopes, "derivatives"), len(theta)
         f = f[:, None] if f.ndim == 1 else f
         g = g[:, None, :] if g.ndim == 2 else g
         q, p = len(self.outputs), self.space.n_parameters
@@ -206,6 +207,8 @@ class _Sums:
             raise DataError(f"the function must return {n} × {q} values for {q} named output(s), got {f.shape}")
         if g.shape != (n, q, p):
             raise DataError(f"the function must return gradients of shape ({n}, {q}, {p}), got {g.shape}")
+        require_magnitude(f, self.outputs)
+        require_magnitude(np.moveaxis(g, 1, -1), [f"derivatives of {name}" for name in self.outputs])
         columns = [self.space.varying[j] for j in self.smooth]
         good = np.asarray(np.isfinite(f).all(axis=1) & np.isfinite(g[:, :, columns]).all(axis=(1, 2)))
         if self.on_failure == "raise" and not good.all():

@@ -12,7 +12,7 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import IMAGE, REPEAT, Inputs
-from shiftgauge.estimate.moments import OnFailure, finite_rows
+from shiftgauge.estimate.values import OnFailure, finite_rows
 from shiftgauge.parameter import Parameter
 from shiftgauge.types import FloatArray, OutputsNQ
 

@@ -32,6 +32,10 @@ def group_columns(inputs: Inputs, groups: Mapping[str, Sequence[str]] | None) ->
     names = inputs.names
     owner: dict[str, str] = {}
     for group, members in (groups or {}).items():
+        if isinstance(members, str) or not len(members):
+            raise ConfigError(
+                f"group `{group}` must be a list of names of inputs, such as [{names[0]}], got {members!r}"
+            )
         for member in members:
             if member in inputs.space.names and member not in names:
                 continue  # fixed

@@ -7,7 +7,7 @@ import numpy as np
 
 from shiftgauge.estimate.conditional import KucherenkoDesign
 from shiftgauge.estimate.conditional_shares import ConditionalEstimate, conditional_shares
-from shiftgauge.estimate.moments import OnFailure
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.types import FloatArray, OutputsNQ
 
 

@@ -3,20 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
+from typing import Final, Protocol, Self
 
 import numpy as np
 
-from shiftgauge.checks import require_in
-from shiftgauge.errors import DataError, NumericalError
+from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.designs import FEWEST, PickFreezeDesign
-from shiftgauge.estimate.inputs import NamedRows
 from shiftgauge.estimate.resampling import Grouping
+from shiftgauge.estimate.values import OnFailure, finite_rows
 from shiftgauge.types import FloatArray, OutputsNQ
 
-OnFailure: TypeAlias = Literal["raise", "drop"]
-ON_FAILURE: Final[tuple[str, ...]] = get_args(OnFailure)
-"""What becomes of a run whose value is NaN or infinite: an error, or its whole block left out."""
 PAIRS_UP_TO: Final = 100
 """Most groups whose d (d - 1) / 2 pairs are estimated unasked; BA rows ask for them."""
 
@@ -272,39 +268,3 @@ def variance_components(
         found["closed"] = columns[layout.pair_closed]
         found["second"] = found["closed"] - first[i] - first[j]
     return found
-
-
-def check_values(design: NamedRows, values: OutputsNQ, outputs: Sequence[str]) -> OutputsNQ:
-    """Returns the values as float64 (n_rows, Q) when they fit the design and are finite."""
-    return finite_rows(design, values, outputs, "raise")[0]
-
-
-def finite_rows(
-    design: NamedRows, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
-) -> tuple[OutputsNQ, np.ndarray]:
-    """The values as float64 (n_rows, Q) when they fit the design, and which rows are finite, bool (n_rows,).
-
-    Raises:
-        ConfigError: `on_failure` is neither `raise` nor `drop`.
-        DataError: Shapes that do not match.
-        NumericalError: With `raise`, a value that is NaN or infinite.
-    """
-    require_in("on_failure", on_failure, ON_FAILURE)
-    array = np.asarray(values, float)
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2 or len(array) != design.n_rows:
-        raise DataError(f"`values` must have one row for each of the design's {design.n_rows} rows, got {array.shape}")
-    if array.shape[1] != len(outputs):
-        raise DataError(f"`values` has {array.shape[1]} columns, but {len(outputs)} outputs are named")
-    finite = np.empty(len(array), bool)
-    for start in range(0, len(array), 65536):
-        part = array[start : start + 65536]
-        finite[start : start + 65536] = np.isfinite(part).all(axis=1)
-    if on_failure == "raise" and not finite.all():
-        row = int(finite.argmin())
-        output = int(np.isfinite(array[row]).argmin())
-        raise NumericalError(
-            f"output `{outputs[output]}` is {array[row, output]} at {design.row_name(row)}; indices need finite "
-            'values: mend the run, or give on_failure="drop"'
-        )
-    return array, finite

@@ -6,11 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from shiftgauge.estimate.moments import OnFailure, finite_rows, require_blocks
+from shiftgauge.estimate.moments import require_blocks
 from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.sobol import constant_messages, correlated_message, dropped_message, variance_floor
 from shiftgauge.estimate.trajectories import MorrisDesign
+from shiftgauge.estimate.values import OnFailure, finite_rows
 from shiftgauge.types import FloatArray, OutputsNQ
 
 _GROUPS: Final = 256

@@ -12,6 +12,7 @@ import numpy as np
 
 from shiftgauge.checks import require_range
 from shiftgauge.errors import DataError
+from shiftgauge.estimate.values import call_function
 from shiftgauge.types import FloatArray, OutputsNQ
 
 RowFunction = Callable[[FloatArray], OutputsNQ]
@@ -101,12 +102,15 @@ def central_differences(
     1e-7/step for first and 1e-7/step² for second derivatives, which is why these take a longer step.
 
     Args:
-        function: Rows (n, P) → outputs (n, Q).
+        function: Rows (n, P) → outputs (n, Q) or (n,).
         rows_np: Where to differentiate (n, P).
         scale_p: Scale of each input (P,), such as its standard deviation; 0 leaves its derivatives 0.
         step: Step of first derivatives as a share of the scale, in [1e-8, 1].
         second_step: Step of second derivatives, likewise.
         second: Form second derivatives too; else an array of no rows is returned for them.
+
+    Raises:
+        DataError: The function failed, or its values are no real numbers or have another shape.
 
     Returns:
         First (n, Q, P) and second derivatives (n, Q, P, P).
@@ -149,7 +153,14 @@ def _moved(rows_np: FloatArray, h: FloatArray, signs: dict[int, int]) -> FloatAr
 
 
 def _values(function: RowFunction, rows_np: FloatArray) -> OutputsNQ:
-    parts = [np.asarray(function(rows_np[s : s + _CHUNK]), float) for s in range(0, len(rows_np), _CHUNK)]
+    parts = []
+    for start in range(0, len(rows_np), _CHUNK):
+        rows = rows_np[start : start + _CHUNK]
+        found = call_function(function, rows, f"rows {start} to {start + len(rows) - 1}")
+        found = found[:, None] if found.ndim == 1 else found
+        if found.ndim != 2 or len(found) != len(rows):
+            raise DataError(f"the function must return one row of outputs for each of {len(rows)}, got {found.shape}")
+        parts.append(found)
     return np.concatenate(parts)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.moments import OnFailure, PickFreezeMoments
+from shiftgauge.estimate.moments import PickFreezeMoments
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.sobol import sobol_indices
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.types import OutputsNQ
 
 

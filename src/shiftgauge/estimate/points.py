@@ -66,7 +66,7 @@ class Points:
         replicates: R ≥ 1.
 
     Raises:
-        ConfigError: Unknown method, or more columns than Sobol' sequences have.
+        ConfigError: Unknown method, or more columns or points than Sobol' sequences have.
 
     References:
         L'Ecuyer, P., Lemieux, C. (2002). Recent advances in randomized quasi-Monte Carlo (digital shifts).
@@ -79,6 +79,11 @@ class Points:
         self.method = require_in("design", method, METHODS)
         if self.method == "sobol" and d > _SOBOL_MAX_DIMENSION:
             raise ConfigError(f"a Sobol' design has at most {_SOBOL_MAX_DIMENSION} columns, got {d}; use `random`")
+        if self.method == "sobol" and -(-n // replicates) > 2**_BITS:
+            raise ConfigError(
+                f"a Sobol' sequence has at most 2^{_BITS} points, got {-(-n // replicates):,} for each of {replicates} "
+                "replicate(s); use `halton` or `random`"
+            )
         self._engines: dict[int, qmc.QMCEngine] = {}
         self._number = -1
         self._points: UnitNP = np.empty((0, d))

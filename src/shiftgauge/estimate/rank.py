@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from scipy.stats import norm
 
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.sample import Sample, check_sample
 from shiftgauge.estimate.sobol import constant_messages, variance_floor
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.random import generator
 from shiftgauge.types import FloatArray, OutputsNQ
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import DataError, NumericalError
-from shiftgauge.estimate.moments import ON_FAILURE, OnFailure
 from shiftgauge.estimate.result import Status
+from shiftgauge.estimate.values import ON_FAILURE, OnFailure, number_array, require_magnitude, require_names
 from shiftgauge.types import FloatArray, OutputsNQ
 
 
@@ -58,9 +58,9 @@ def check_sample(
         least: Fewest rows.
 
     Raises:
-        DataError: Shapes that do not match, or fewer rows than `least`.
+        DataError: Shapes that do not match, text or complex numbers, or fewer rows than `least`.
         NumericalError: NaN or infinity, with `on_failure="raise"`.
-        ConfigError: An unknown name or option.
+        ConfigError: An unknown name or option, no name at all, or a name given twice.
 
     Example:
         >>> sample = check_sample(np.zeros((20, 2)), np.ones(20), names=["a", "b"], outputs=["y"], categorical=["b"])
@@ -68,7 +68,9 @@ def check_sample(
         (20, [1])
     """
     require_in("on_failure", on_failure, ON_FAILURE)
-    x, y = np.asarray(inputs, float), np.asarray(values, float)
+    require_names("names", names)
+    require_names("outputs", outputs)
+    x, y = number_array(inputs, "`inputs`"), number_array(values, "`values`")
     y = y[:, None] if y.ndim == 1 else y
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise DataError(f"a sample needs inputs (n, d) and values (n, Q) with equal n, got {x.shape} and {y.shape}")
@@ -76,6 +78,8 @@ def check_sample(
         raise DataError(
             f"{len(names)} inputs and {len(outputs)} outputs are named, but there are {x.shape[1]} and {y.shape[1]}"
         )
+    require_magnitude(x, names)
+    require_magnitude(y, outputs)
     good = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     bad, status = int((~good).sum()), ()
     if bad and on_failure == "raise":

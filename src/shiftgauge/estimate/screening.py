@@ -9,9 +9,9 @@ from shiftgauge.checks import require_range
 from shiftgauge.estimate.derivative import DerivativeBounds, GradientFunction, derivative_bounds
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.estimate.streaming import stream_pick_freeze
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from shiftgauge.estimate.conditional import PermutationDesign, SubsetDesign
 from shiftgauge.estimate.conditional_shares import ConditionalEstimate, conditional_shares
-from shiftgauge.estimate.moments import OnFailure
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.types import FloatArray, OutputsNQ
 
 

@@ -9,6 +9,8 @@ from shiftgauge.estimate.moments import MomentLayout, MomentSource, mean_error, 
 from shiftgauge.estimate.resampling import Resampling, check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.estimate.values import SMALLEST
+from shiftgauge.random import check_seed
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray
 
@@ -47,9 +49,10 @@ def sobol_indices(
         total order, total interaction and variance; or percentile intervals of the bootstrap where it has none.
 
     Raises:
-        ConfigError: `resamples` or `confidence_level` outside its range.
+        ConfigError: `resamples`, `confidence_level` or `seed` outside its range.
     """
     check_resampling(resamples, confidence_level)
+    check_seed(seed)
     layout, grouping = source.layout, source.design.grouping
     resampling = Resampling.of(grouping, resamples, seed)
     step = max(1, _REPLICATES // (layout.n_columns * max(len(resampling.weights), grouping.n_groups)))
@@ -196,16 +199,21 @@ def dropped_message(dropped: int, n: int, what: str) -> Status:
 def constant_messages(defined_q: np.ndarray, mean_q: FloatArray, outputs: Sequence[str]) -> list[Status]:
     """One message for each output that did not vary."""
     return [
-        Status(
-            level="error",
-            code="constant_output",
-            message=(
-                f"output `{outputs[q]}` was {mean_q[q]:.6g} everywhere, so its indices are undefined; "
-                "widen the space or choose another quantity"
-            ),
-        )
+        Status(level="error", code="constant_output", message=_constant_text(outputs[q], float(mean_q[q])))
         for q in np.flatnonzero(~np.asarray(defined_q, bool)).tolist()
     ]
+
+
+def _constant_text(name: str, mean: float) -> str:
+    if 0 < abs(mean) < SMALLEST:
+        return (
+            f"output `{name}` is of the order of {mean:.1g}, whose square is no float any more, so its indices are "
+            "undefined; multiply it by a constant, which changes no index"
+        )
+    return (
+        f"output `{name}` was {mean:.6g} everywhere, so its indices are undefined; widen the space or choose another "
+        "quantity"
+    )
 
 
 def fixed_messages(space: Space) -> list[Status]:

@@ -9,19 +9,12 @@ import numpy as np
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError, DataError, NumericalError
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.moments import (
-    ON_FAILURE,
-    GroupSums,
-    MomentLayout,
-    OnFailure,
-    centre_of,
-    pick_freeze_columns,
-    require_blocks,
-)
+from shiftgauge.estimate.moments import GroupSums, MomentLayout, centre_of, pick_freeze_columns, require_blocks
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.sobol import sobol_indices
 from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.estimate.values import ON_FAILURE, OnFailure, call_function, require_magnitude, require_names
 from shiftgauge.types import FloatArray, ThetaNP
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -117,7 +110,7 @@ def stream_pick_freeze(
     Raises:
         ConfigError: An option outside its range, more sums than 1 GB holds, or a `LinearFirst` where the
             function is given images.
-        DataError: The function's values have another shape.
+        DataError: The function failed, or its values are no real numbers or have another shape.
         NumericalError: A value is NaN or infinite, or too few blocks are left.
 
     Example:
@@ -133,6 +126,7 @@ def stream_pick_freeze(
         Jansen, M. (1999). Analysis of variance designs for model output. doi:10.1016/S0010-4655(98)00154-4
     """
     check_resampling(resamples, confidence_level)
+    require_names("outputs", outputs)
     require_in("on_failure", on_failure, ON_FAILURE)
     if chunk is not None:
         require_positive_int("chunk", chunk)
@@ -255,7 +249,11 @@ class _Stream:
             for k in range(0, width, kinds):
                 part = out_nkq[b : b + blocks, k : k + kinds]
                 cells = self.design.cells(first + b, first + b + len(part), low + k, low + k + part.shape[1])
-                part[:] = self._values(self.function(cells if self.whole else cells.theta), *part.shape[:2])
+                where = f"rows {low + k} to {low + k + part.shape[1] - 1} of blocks {first + b} to "
+                raw = call_function(
+                    self.function, cells if self.whole else cells.theta, f"{where}{first + b + len(part) - 1}"
+                )
+                part[:] = self._values(raw, *part.shape[:2])
 
     def _rank_one(self, first: int, low: int, out_nkq: FloatArray) -> None:
         """The same from the first layer at A and B and the change that each group's columns make to it."""
@@ -277,15 +275,16 @@ class _Stream:
                     np.matmul(change[:, columns[i]], weight[columns[i]], out=layer)
                     np.add(start[0], layer, out=layer) if half == 0 else np.subtract(start[1], layer, out=layer)
                 with bounded_threads(2.0 * z.size * z.shape[-1]):  # a next layer of the same width, for a guess
-                    raw = linear.rest(z.reshape(-1, z.shape[-1]))
+                    where = f"first-layer values of blocks {first + b} to {first + b + count - 1}"
+                    raw = call_function(linear.rest, z.reshape(-1, z.shape[-1]), where)
                 values = self._values(raw, len(z), count)
                 out_nkq[b : b + count, k : k + len(z)] = values.swapaxes(0, 1)
 
-    def _values(self, raw: np.ndarray, blocks: int, kinds: int) -> FloatArray:
-        values = np.asarray(raw, float)
+    def _values(self, values: FloatArray, blocks: int, kinds: int) -> FloatArray:
         n, q = blocks * kinds, len(self.outputs)
         if values.shape != (n, q) and not (q == 1 and values.shape == (n,)):
             raise DataError(f"the function must return ({n}, {q}) values for {n} rows, got {values.shape}")
+        require_magnitude(values.reshape(n, q), self.outputs)
         self.done += n
         if self.progress is not None:
             self.progress(self.done, self.design.n_rows)

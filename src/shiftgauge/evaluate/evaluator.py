@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from shiftgauge.errors import NumericalError
-from shiftgauge.estimate.moments import OnFailure
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.evaluate.images import ImageSource, PreparedImages
 from shiftgauge.evaluate.projection import BlockProjection, block_values
 from shiftgauge.evaluate.quantities import finite_rows, quantity_names

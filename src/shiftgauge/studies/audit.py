@@ -13,9 +13,9 @@ from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
 from shiftgauge.estimate.chaos.intervals import Residual
 from shiftgauge.estimate.designs import REPLICATES
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Stopping
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.evaluate.executors.local import LocalExecutor
 from shiftgauge.evaluate.executors.ray import RayExecutor
 from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions, block_options

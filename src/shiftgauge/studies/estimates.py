@@ -10,9 +10,9 @@ import xarray as xr
 from shiftgauge.estimate.analysis import analyse, check_choices
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
 from shiftgauge.estimate.chaos.intervals import Residual
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.studies.setup import Setup
 from shiftgauge.types import OutputsNQ, ThetaNP

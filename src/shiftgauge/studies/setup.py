@@ -16,7 +16,7 @@ from shiftgauge.errors import ConfigError, ModelError, SpaceError
 from shiftgauge.estimate.assisted import MIN_BASE
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.estimate.moments import OnFailure
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.evaluate.evaluator import Evaluator
 from shiftgauge.evaluate.options import BlockOptions, ShiftOptions
 from shiftgauge.evaluate.origins import code_origin, library_origin

@@ -18,11 +18,11 @@ from shiftgauge.estimate.chaos.intervals import Residual
 from shiftgauge.estimate.convergence import FIRST_BASE, resized
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
 from shiftgauge.estimate.inputs import Inputs
-from shiftgauge.estimate.moments import OnFailure
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
 from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.evaluate.progress import Advance
 from shiftgauge.models.table_model import TableModel
 from shiftgauge.random import check_seed

@@ -8,7 +8,7 @@ import numpy as np
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError, NumericalError
-from shiftgauge.estimate.chaos.basis import Basis, TableBasis, input_bases
+from shiftgauge.estimate.chaos.basis import MAX_DEGREE, Basis, TableBasis, input_bases
 from shiftgauge.estimate.chaos.grid import FULL, SPARSE, Grid, set_label
 from shiftgauge.estimate.chaos.index_set import IndexSet, tensor, total_degree, with_levels
 from shiftgauge.estimate.chaos.sparse import SOLVERS, Solver, most_terms
@@ -79,6 +79,9 @@ class ChaosOptions:
                 require_positive_int("degree", p, low=0)
         elif self.degree is not None:
             require_positive_int("degree", self.degree)
+        highest = max(self.degree, default=0) if isinstance(self.degree, Sequence) else self.degree or 0
+        if highest > MAX_DEGREE:
+            raise ConfigError(f"`degree` must be at most {MAX_DEGREE}, got {highest}; bases go no higher")
 
     @property
     def limit(self) -> int:

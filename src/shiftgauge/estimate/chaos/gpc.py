@@ -16,7 +16,7 @@ from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual,
 from shiftgauge.estimate.chaos.search import TermChoice, choose_terms
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.moments import PAIRS_UP_TO, MomentLayout, OnFailure, finite_rows
+from shiftgauge.estimate.moments import PAIRS_UP_TO, MomentLayout
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import (
@@ -29,6 +29,8 @@ from shiftgauge.estimate.sobol import (
     variance_floor,
 )
 from shiftgauge.estimate.threads import bounded_threads
+from shiftgauge.estimate.values import OnFailure, finite_rows
+from shiftgauge.random import check_seed
 from shiftgauge.types import FloatArray, OutputsNQ
 
 GOOD_Q2: Final = 0.9
@@ -92,6 +94,7 @@ def gpc(
         Sudret, B. (2008). Global sensitivity analysis using polynomial chaos. doi:10.1016/j.ress.2007.04.002
     """
     check_resampling(resamples, confidence_level)
+    check_seed(seed)
     require_in("residual", residual, RESIDUALS)
     options = chaos or ChaosOptions()
     coordinates, sample, n_dropped = independent_rows(design, values, outputs, on_failure)

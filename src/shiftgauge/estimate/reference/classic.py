@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.reference.function import ReferenceFunction, uniform_space
 from shiftgauge.parameter import Parameter
 from shiftgauge.space import Space
@@ -58,11 +59,16 @@ def rough_ishigami(share: float = 0.25, frequency: int = 20) -> ReferenceFunctio
 def sobol_g(a: tuple[float, ...] = (0.0, 1.0, 4.5, 9.0, 99.0, 99.0, 99.0, 99.0)) -> ReferenceFunction:
     """∏ (|4 x_i - 2| + a_i) / (1 + a_i) on [0, 1]^d: kinked, with interactions of every order.
 
+    Raises:
+        ConfigError: An a_i that is not above -1, or none.
+
     References:
         Saltelli, A., Sobol', I. M. (1995). About the use of rank transformation in sensitivity analysis of model
             output. doi:10.1016/0951-8320(95)00099-2
     """
     weight = np.asarray(a, float)
+    if not len(a) or not (np.isfinite(weight) & (weight > -1)).all():
+        raise ConfigError(f"every a_i must be a number above -1, got {a}; 0 gives the most important input")
     alone = 1 / (3 * (1 + weight) ** 2)
     sets = [u for k in range(1, len(a) + 1) for u in combinations(range(len(a)), k)]
     return ReferenceFunction(
