@@ -7,6 +7,7 @@ from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.models import architectures
 from shiftgauge.models.architectures import ARCHITECTURES, build, build_network, default_preprocessing
 from shiftgauge.models.backbones import efficientnet_lite0_network
+from shiftgauge.models.blocks import list_blocks
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -45,19 +46,34 @@ def test_the_weld_network_is_the_torchvision_one_but_for_its_first_and_last_laye
     assert [type(part).__name__ for part in network.fc] == ["Dropout", "Linear"]
 
 
-def test_the_blocks_of_the_small_networks_have_the_published_shapes():
-    images, found = torch.zeros(1, 3, 32, 32), []
-    features = images
-    for block in build_network("vgg16_small", n_classes=10).eval().blocks:
-        features = block(features)
-        found.append(tuple(features.shape[1:]))
-    assert found == [(64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2), (512, 1, 1)]
-    net = build_network("resnet18_small", n_classes=10).eval()
-    features, found = net.stem(images), []
-    for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
-        features = stage(features)
-        found.append(tuple(features.shape[1:]))
-    assert found == [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        (
+            "vgg16_small",
+            {
+                "block1": (64, 16, 16),
+                "block2": (128, 8, 8),
+                "block3": (256, 4, 4),
+                "block4": (512, 2, 2),
+                "block5": (512, 1, 1),
+            },
+        ),
+        (
+            "resnet18_small",
+            {
+                "stem": (64, 32, 32),
+                "layer1": (64, 32, 32),
+                "layer2": (128, 16, 16),
+                "layer3": (256, 8, 8),
+                "layer4": (512, 4, 4),
+            },
+        ),
+    ],
+)
+def test_the_blocks_of_the_small_networks_are_found_with_the_published_shapes(name, shapes):
+    found = list_blocks(build_network(name, n_classes=10), torch.zeros(1, 3, 32, 32))
+    assert {block.name: block.shape for block in found} == shapes
 
 
 def test_larger_pictures_pass_through_the_small_networks():

@@ -79,7 +79,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
             summary="VGG-16 with batch normalisation for 32×32 (CIFAR-10 study)",
             make=SmallVgg,
             heads=("classifier.6",),
-            first="blocks.0.0",
+            first="block1.0",
             preprocessing=_SMALL,
         ),
         "resnet18_small": Architecture(

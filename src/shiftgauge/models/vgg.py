@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 
-_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 _HIDDEN = 4096
 
 
@@ -33,14 +32,14 @@ class SmallVgg(nn.Module):
 
     def __init__(self, *, n_classes: int = 10, channels: int = 3, hidden_dropout: float = 0.5) -> None:
         super().__init__()
-        blocks, width = [], channels
-        for wider, depth in _BLOCKS:
-            blocks.append(_block(width, wider, depth))
-            width = wider
-        self.blocks = nn.Sequential(*blocks)
+        self.block1 = _block(channels, 64, 2)
+        self.block2 = _block(64, 128, 2)
+        self.block3 = _block(128, 256, 3)
+        self.block4 = _block(256, 512, 3)
+        self.block5 = _block(512, 512, 3)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
-            nn.Linear(width, _HIDDEN),
+            nn.Linear(512, _HIDDEN),
             nn.ReLU(inplace=True),
             nn.Dropout(hidden_dropout),
             nn.Linear(_HIDDEN, _HIDDEN),
@@ -56,7 +55,8 @@ class SmallVgg(nn.Module):
 
     def forward(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised images (N, C, H, W), H and W ≥ 32 → logits (N, n_classes)."""
-        return self.classifier(self.pool(self.blocks(images_nchw)).flatten(1))
+        features = self.block3(self.block2(self.block1(images_nchw)))
+        return self.classifier(self.pool(self.block5(self.block4(features))).flatten(1))
 
 
 def _block(width: int, wider: int, depth: int) -> nn.Sequential:
