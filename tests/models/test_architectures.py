@@ -152,6 +152,10 @@ def test_weights_that_cannot_be_had_are_told_in_one_line(monkeypatch, tmp_path):
         ("resnet18", {"arguments": {"num_classes": 3}}, "state `n_classes` instead"),
         ("resnet18_small", {"arguments": {"depth": 3}}, "takes no arguments"),
         ("vgg16_small", {"arguments": {"dropout": 3}}, "did you mean `hidden_dropout`"),
+        ("vgg16_small", {"arguments": {"hidden_dropout": 2}}, "cannot be made"),
+        ("vgg16_small", {"arguments": {"hidden_dropout": "much"}}, "cannot be made"),
+        ("resnet18_small", {"n_classes": 10**15}, "cannot be made"),
+        ("resnet18", {"arguments": {"checkpoint_path": "evil.pth"}}, "state `pretrained` instead"),
         ("resnet18", {"pretrained": 3}, "`pretrained` must be"),
     ],
 )

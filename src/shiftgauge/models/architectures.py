@@ -18,7 +18,7 @@ from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.resnet import SmallResNet
 from shiftgauge.models.timm_networks import require_timm_name, timm_network, timm_paths, timm_preprocessing
 from shiftgauge.models.vgg import SmallVgg
-from shiftgauge.models.weights import read_weights
+from shiftgauge.models.weights import one_line, read_weights
 from shiftgauge.random import stream_key
 
 PACKAGED: Final = "packaged"
@@ -246,7 +246,12 @@ def _make(name: str, known: Architecture, n_classes: int, channels: int, argumen
             raise ConfigError(f"`{name}` takes no arguments of its own, got `{key}`")
         if key not in allowed:
             raise ConfigError(unknown_name(f"argument of {name}", str(key), allowed))
-    return known.make(n_classes=n_classes, channels=channels, **arguments)
+    try:
+        return known.make(n_classes=n_classes, channels=channels, **arguments)
+    except (TypeError, ValueError, RuntimeError, MemoryError) as error:
+        raise ConfigError(
+            f"`{name}` cannot be made with {n_classes} classes and {arguments}: {one_line(error)}"
+        ) from error
 
 
 def _drop_before(network: nn.Module, name: str, heads: tuple[str, ...], n_classes: int, dropout: float) -> None:

@@ -24,6 +24,7 @@ from shiftgauge.models.onnx_model import load_onnx
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.sklearn_model import load_sklearn
 from shiftgauge.models.specification import ModelSpec
+from shiftgauge.models.timm_networks import TIMM_ERRORS, require_timm_name
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.models.weights import load_weights, load_weights_in_order, one_line, read_weights
 from shiftgauge.types import Classifier
@@ -94,9 +95,7 @@ def _load_timm(spec: ModelSpec, trust: bool, device: torch.device) -> Classifier
     name = str(spec.name)
     if spec.weights is None:
         raise ConfigError("a timm model needs `weights`: a safetensors or state-dict file, `pretrained` or `random`")
-    if not timm.is_model(name.removeprefix("hf-hub:").split(".")[0]) and "/" not in name:
-        guess = nearest(name, timm.list_models())
-        raise ModelError(f"timm has no model `{name}`" + (f"; did you mean `{guess}`?" if guess else ""))
+    require_timm_name(name)
     options = dict(spec.arguments)
     if spec.num_classes is not None:
         options["num_classes"] = spec.num_classes
@@ -104,7 +103,7 @@ def _load_timm(spec: ModelSpec, trust: bool, device: torch.device) -> Classifier
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = timm.create_model(name, pretrained=spec.weights == "pretrained", **options)
-    except (RuntimeError, OSError, ValueError, TypeError, KeyError, AssertionError) as error:
+    except TIMM_ERRORS as error:
         raise ModelError(f"timm cannot make `{name}`: {one_line(error)}") from error
     facts: dict[str, object] = {"kind": "timm", "name": name, "weights": str(spec.weights)}
     if spec.weights not in ("pretrained", "random"):

@@ -13,7 +13,12 @@ from shiftgauge.models.weights import one_line
 
 TIMM_ERRORS: Final = (RuntimeError, OSError, ValueError, TypeError, KeyError, AssertionError)
 """What timm raises when it cannot make a network or fetch its weights."""
-_TAKEN: Final = {"num_classes": "n_classes", "in_chans": "channels", "pretrained": "pretrained"}
+_TAKEN: Final = {
+    "num_classes": "n_classes",
+    "in_chans": "channels",
+    "pretrained": "pretrained",
+    "checkpoint_path": "pretrained",  # timm opens it as a pickle that can run code
+}
 
 
 def require_timm_name(name: str, error: type[ShiftgaugeError] = ModelError, others: Iterable[str] = ()) -> str:
