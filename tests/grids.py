@@ -1,6 +1,6 @@
 """Designs and evaluators whose values have a closed form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,15 @@ class Grid:
         rows = np.arange(start, stop)
         theta = 0.5 + 0.5 * (rows[:, None] / self.n_rows)
         return Points(image_n=rows % self.n_images, theta_np=theta, stream_n=rows)
+
+
+@dataclass(frozen=True)
+class NarrowGrid(Grid):
+    """The same at brightness 0.9 … 1."""
+
+    def points(self, start: int, stop: int) -> Points:
+        found = super().points(start, stop)
+        return replace(found, theta_np=0.9 + 0.2 * (found.theta_np - 0.5))
 
 
 @dataclass(frozen=True)

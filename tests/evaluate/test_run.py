@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from fakes import GreyImages, MeanClassifier
-from grids import Grid, Rows, make
+from grids import Grid, NarrowGrid, Rows, make
 from shiftgauge.errors import ConfigError, DataError, InterruptedRunError, NumericalError, StoreError
 from shiftgauge.evaluate.images import PreparedImages
 from shiftgauge.evaluate.options import ExecutionOptions
@@ -93,6 +93,22 @@ def test_bfloat16_is_taken_only_when_it_agrees(bias, expected):
     assert half[0]["max_difference"] == pytest.approx(0.0 if bias == 0 else 0.24, abs=0.02)
 
 
+@pytest.mark.parametrize("bias", [0.002, 0.2])
+def test_bfloat16_must_differ_little_against_what_the_shifts_do(bias):
+    """A logit that is 8 (g b - 0.5): a bias of it is one of the margin, whose spread under narrow shifts is small."""
+    design = NarrowGrid(64, 1)
+    points = design.points(0, 64)
+    options = ExecutionOptions(tolerance=0.1)
+    trial = choose_execution(make(bias_bfloat16=bias), points, options, 10_000, quantity="margin")
+    row = next(row for row in trial.table if row["precision"] == "bfloat16")
+    spread = 8 * 0.2 * points.theta_np[:, 0].std(ddof=1)
+    assert row["relative_difference"] == pytest.approx(bias / spread, rel=1e-3)
+    assert row["agrees"] == (bias < 0.02 * spread)
+    assert row["refused_by"] == ("" if row["agrees"] else "spread")
+    plain = next(row for row in trial.table if row["precision"] == "float32")
+    assert (plain["relative_difference"], plain["agrees"]) == (0.0, True)
+
+
 def test_what_the_user_fixed_stays_fixed():
     options = ExecutionOptions(batch_size=3, precision="float32")
     trial = choose_execution(make(), Grid(64, 3).points(0, 64), options, 10_000)
@@ -107,7 +123,9 @@ def test_a_forced_precision_that_disagrees_is_taken_and_told(tmp_path):
         options = ExecutionOptions(precision="bfloat16", batch_size=8)
         plan = make_plan(make(bias_bfloat16=1.0), design, options, store)
         assert plan.execution.precision == "bfloat16"
-        assert (disagreement(plan) or 0) > 0.05
+        row = disagreement(plan)
+        assert row is not None
+        assert row["max_difference"] > 0.05
         assert disagreement(Plan(execution=Execution(), chunk_rows=8)) is None
 
 

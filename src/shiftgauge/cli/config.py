@@ -139,7 +139,8 @@ class ExecutionSection(Section):
     batch_size: Annotated[int, Field(ge=1)] | Auto = Field(default="auto", description="Images in one forward pass.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="auto takes bfloat16 only where probabilities agree with float32 within `tolerance`.",
+        description="auto takes bfloat16 only where probabilities agree with float32 within `tolerance` and the "
+        "quantity of interest within 2 % of its standard deviation under the shifts.",
     )
     channels_last: bool | Auto = Field(default="auto", description="Memory layout of images and weights.")
     compile: bool | Auto = Field(
@@ -149,7 +150,10 @@ class ExecutionSection(Section):
         default="auto", description="Batches worked on at a time, each on one thread."
     )
     tolerance: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.01, description="Largest allowed difference in a probability between bfloat16 and float32."
+        default=0.01,
+        description="Largest allowed difference in a probability between bfloat16 and float32; the root mean square "
+        "difference of `estimate.quantity` must besides be at most 2 % of its standard deviation, so that it adds less "
+        "than 0.04 % to the variance.",
     )
     chunk_rows: Annotated[int, Field(ge=1)] | Auto = Field(default="auto", description="Evaluations committed at once.")
     workers: Annotated[int, Field(ge=1)] | None = Field(

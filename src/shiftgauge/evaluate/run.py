@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -47,8 +47,24 @@ class Plan:
     table: tuple[dict[str, Any], ...] = ()
 
 
-def make_plan(evaluator: Evaluator, design: Design, options: ExecutionOptions, store: Store) -> Plan:
+def make_plan(
+    evaluator: Evaluator,
+    design: Design,
+    options: ExecutionOptions,
+    store: Store,
+    *,
+    quantity: str | None = None,
+    fixed_images: bool = False,
+) -> Plan:
     """Returns the plan recorded in the store, or chooses one by a trial and records it.
+
+    Args:
+        evaluator: The classifier with its images and shifts.
+        design: The points.
+        options: What the user fixed.
+        store: Where the plan is recorded.
+        quantity: The quantity of interest, against whose spread the precision is judged.
+        fixed_images: Whether differences between images are no part of that spread.
 
     Raises:
         StoreError: The options insist on something else than what the recorded run was begun with.
@@ -63,19 +79,21 @@ def make_plan(evaluator: Evaluator, design: Design, options: ExecutionOptions, s
         return plan
     step = max(1, design.n_rows // 64)
     rows = np.arange(0, design.n_rows, step)[:64]
-    trial: Trial = choose_execution(evaluator, _gather(design, rows), options, design.n_rows)
+    trial: Trial = choose_execution(
+        evaluator, _gather(design, rows), options, design.n_rows, quantity=quantity, fixed_images=fixed_images
+    )
     chunk_rows = options.chunk_rows or max(16 * trial.execution.batch_size, 256)
     plan = Plan(execution=trial.execution, chunk_rows=chunk_rows, table=trial.table)
     store.set_note("plan", {"execution": asdict(plan.execution), "chunk_rows": chunk_rows, "table": list(plan.table)})
     return plan
 
 
-def disagreement(plan: Plan) -> float | None:
-    """Difference from plain float32 of a chosen setting that did not agree; None when it agreed or was not tried."""
+def disagreement(plan: Plan) -> Mapping[str, Any] | None:
+    """The row of the trial of a chosen setting that did not agree with float32; None if it did or was not tried."""
     chosen = asdict(plan.execution)
     for row in plan.table:
         if not row["agrees"] and all(row[key] == value for key, value in chosen.items()):
-            return float(row["max_difference"])
+            return row
     return None
 
 

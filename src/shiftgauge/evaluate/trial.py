@@ -1,7 +1,8 @@
 """A short measured trial that chooses batch size, memory layout and precision.
 
-What the user fixed stays fixed. float32 is kept unless bfloat16 is faster and its probabilities agree with float32
-within the stated tolerance on every row of the sample.
+What the user fixed stays fixed. float32 is kept unless bfloat16 is faster, its probabilities agree with float32 within
+the stated tolerance on every row of the sample, and the quantity of interest differs by little against what the shifts
+do to it: a difference that is small in itself may still be most of the variance that narrow shifts cause.
 """
 
 import time
@@ -14,6 +15,7 @@ import numpy as np
 from scipy.special import softmax
 
 from shiftgauge.errors import ConfigError
+from shiftgauge.evaluate.agreement import largest_difference, relative_difference, verdict_on
 from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.quantities import finite_rows
@@ -35,7 +37,8 @@ class Trial:
     Args:
         execution: The chosen setting.
         table: One plain record for each setting tried: the setting, `images_per_second`, `max_difference` of any
-            probability from plain float32, `agrees`.
+            probability from plain float32, `relative_difference` of the quantity of interest (root mean square, as a
+            share of its standard deviation under the shifts), `agrees` and `refused_by` (tolerance or spread).
     """
 
     execution: Execution
@@ -43,7 +46,14 @@ class Trial:
 
 
 def choose_execution(
-    evaluator: Evaluator, sample: Points, options: ExecutionOptions, n_rows: int, seconds: float = 30.0
+    evaluator: Evaluator,
+    sample: Points,
+    options: ExecutionOptions,
+    n_rows: int,
+    seconds: float = 30.0,
+    *,
+    quantity: str | None = None,
+    fixed_images: bool = False,
 ) -> Trial:
     """Times settings on a sample of shifted images and returns the fastest that agrees with float32.
 
@@ -53,13 +63,15 @@ def choose_execution(
         options: What is fixed by the user, and the tolerance.
         n_rows: How many evaluations are to come; for a short run a default is taken untried.
         seconds: Time after which no further setting is tried.
+        quantity: The quantity of interest; None looks at probabilities alone.
+        fixed_images: Whether differences between images are no part of what is measured.
     """
     fixed_batch = options.batch_size
     candidates = _allowed(evaluator.classifier.executions([fixed_batch or BATCH_SIZES[0]]), options)
     if n_rows < MIN_ROWS and options.precision != "bfloat16":
         plain = [c for c in candidates if c.precision == "float32" and not c.compiled]
         return Trial(execution=(plain or candidates)[0], table=())
-    run = _Runs(evaluator, sample, options.tolerance, time.perf_counter() + seconds)
+    run = _Runs(evaluator, sample, options.tolerance, time.perf_counter() + seconds, quantity, fixed_images)
     best = run.fastest(candidates, None)
     if fixed_batch is None:
         others = [replace(best, batch_size=size) for size in BATCH_SIZES[1:]]
@@ -92,14 +104,24 @@ def _allowed(candidates: Sequence[Execution], options: ExecutionOptions) -> list
 class _Runs:
     """The trial's clock and its table."""
 
-    def __init__(self, evaluator: Evaluator, sample: Points, tolerance: float, deadline: float) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        sample: Points,
+        tolerance: float,
+        deadline: float,
+        quantity: str | None,
+        fixed_images: bool,
+    ) -> None:
         self.evaluator = evaluator
+        self.image_n = sample.image_n
+        self.quantity, self.fixed_images = quantity, fixed_images
         self.images = evaluator.shifted(sample)
         self.tolerance = tolerance
         self.deadline = deadline
         self.reference: np.ndarray | None = None
         self.table: list[dict[str, Any]] = []
-        self.differences: dict[Execution, float] = {}
+        self.verdicts: dict[Execution, dict[str, Any]] = {}
         self.rates: dict[Execution, float] = {}
 
     def fastest(self, candidates: Sequence[Execution], best: Execution | None) -> Execution:
@@ -111,32 +133,44 @@ class _Runs:
         return candidates[0] if best is None else best
 
     def _try(self, execution: Execution) -> bool:
-        difference = self._difference(execution)
-        agrees = difference <= self.tolerance
-        if agrees:
+        verdict = self._verdict(execution)
+        if verdict["agrees"]:
             self.rates[execution] = self._rate(execution)
         rate = round(self.rates.get(execution, float("nan")), 1)
-        self.table.append(
-            {**asdict(execution), "images_per_second": rate, "max_difference": difference, "agrees": agrees}
-        )
-        return agrees
+        self.table.append({**asdict(execution), "images_per_second": rate, **verdict})
+        return verdict["agrees"]
 
-    def _difference(self, execution: Execution) -> float:
-        """Largest difference of any probability from plain float32; batch and streams do not matter for it."""
+    def _verdict(self, execution: Execution) -> dict[str, Any]:
+        """How far a setting is from plain float32; batch and streams do not matter for it."""
         alike = replace(execution, streams=1)
         key = replace(alike, batch_size=1)
         if self.reference is None:
-            self.reference = self._probabilities(Execution(batch_size=execution.batch_size))
-            self.differences[replace(Execution(), batch_size=1)] = 0.0
-        if key not in self.differences:
-            self.differences[key] = _largest_difference(self._probabilities(alike), self.reference)
-        return self.differences[key]
+            self.reference = self._outputs(Execution(batch_size=execution.batch_size))
+            known = 0.0 if self.quantity is not None else float("nan")
+            self.verdicts[replace(Execution(), batch_size=1)] = verdict_on(0.0, known, self.tolerance)
+        if key not in self.verdicts:
+            found, reference = self._outputs(alike), self.reference
+            difference = largest_difference(self._probabilities(found), self._probabilities(reference))
+            self.verdicts[key] = verdict_on(difference, self._relative(found, reference), self.tolerance)
+        return self.verdicts[key]
 
-    def _probabilities(self, execution: Execution) -> np.ndarray:
+    def _relative(self, found: np.ndarray, reference: np.ndarray) -> float:
+        if self.quantity is None:
+            return float("nan")
+        evaluator, column = self.evaluator, self.evaluator.quantities.index(self.quantity)
+        chosen = tuple(evaluator.classifier.class_names.index(name) for name in evaluator.classes)
+        values = [evaluator.truth.measure(raw, self.image_n, chosen)[:, column] for raw in (found, reference)]
+        return relative_difference(values[0], values[1], self.image_n if self.fixed_images else None)
+
+    def _outputs(self, execution: Execution) -> np.ndarray:
+        """Raw outputs of the sample (n, K); NaN throughout in rows that fail."""
         size = execution.batch_size
         parts = [self.evaluator.classifier.outputs(part, execution).cpu().numpy() for part in self.images.split(size)]
         raw = np.concatenate(parts).astype(np.float64)
         raw[~finite_rows(raw)] = np.nan
+        return raw
+
+    def _probabilities(self, raw: np.ndarray) -> np.ndarray:
         return softmax(raw, axis=1) if self.evaluator.classifier.output_kind == "logits" else raw
 
     def _rate(self, execution: Execution) -> float:
@@ -150,11 +184,3 @@ class _Runs:
                 raw.cpu()
             times.append(time.perf_counter() - start)
         return len(batch) * len(batches) / min(times)
-
-
-def _largest_difference(found_nk: np.ndarray, reference_nk: np.ndarray) -> float:
-    """Largest difference of a probability; 1 where other rows fail than in the reference, which is no agreement."""
-    failed = np.isnan(reference_nk)
-    if (np.isnan(found_nk) != failed).any():
-        return 1.0
-    return float(np.abs(found_nk - reference_nk)[~failed].max(initial=0.0))

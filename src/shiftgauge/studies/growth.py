@@ -163,7 +163,8 @@ def evaluate_rounds(
     Raises:
         NumericalError: The model gives NaN or infinity where it may not.
     """
-    plan = make_plan(setup.evaluator, setup.rows, options, store)
+    fixed = setup.rows.chosen is not None
+    plan = make_plan(setup.evaluator, setup.rows, options, store, quantity=quantity, fixed_images=fixed)
     start = time.perf_counter()
     with progress_bar("images at rest", wanted=progress) as advance:
         clean = evaluate(

@@ -103,13 +103,15 @@ def withhold_gauge(arrays: xr.Dataset) -> xr.Dataset:
     return arrays.assign(gauge_verdict=("quantity", verdict), gauge_ndc=("quantity", ndc))
 
 
-def find_messages(arrays: xr.Dataset, skipped: int, disagreement: float | None = None) -> tuple[Message, ...]:
+def find_messages(
+    arrays: xr.Dataset, skipped: int, disagreement: Mapping[str, Any] | None = None
+) -> tuple[Message, ...]:
     """Says what a reader must know before relying on the result, most serious first.
 
     Args:
         arrays: The arrays of the result.
         skipped: Number of image files that could not be read.
-        disagreement: Largest difference in probability from plain float32 of a setting that the user insisted on.
+        disagreement: The row of the trial of a setting that the user insisted on, where it differs from plain float32.
     """
     q = str(arrays.attrs["quantity_of_interest"])
     forced = [] if disagreement is None else [_forced_message(disagreement)]
@@ -198,10 +200,12 @@ def _measured(kind: str, key: str, arrays: xr.Dataset) -> tuple[float, str]:
     return float(readings[kind]()), f"the {label}"
 
 
-def _forced_message(difference: float) -> Message:
+def _forced_message(row: Mapping[str, Any]) -> Message:
+    relative = float(row.get("relative_difference", float("nan")))
+    against = f" and the quantity of interest by {relative:.0%} of its spread" if np.isfinite(relative) else ""
     text = (
-        f"The model was run as the configuration insists, though a probability differed by {difference:.3f} from plain "
-        "float32 on a sample; leave the precision open to have that refused"
+        f"The model was run as the configuration insists, though a probability differed by {row['max_difference']:.2g}"
+        f"{against} from plain float32 on a sample; leave the precision open to have that refused"
     )
     return Message(level="caution", code="forced_execution", text=text)
 

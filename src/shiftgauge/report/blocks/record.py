@@ -68,6 +68,7 @@ def build_cost(result: AuditResult) -> dict[str, Any]:
                 "text": execution_text(row),
                 "rate": number(_float(row, "images_per_second")),
                 "difference": number(_float(row, "max_difference"), 2),
+                "relative": percent(_float(row, "relative_difference"), 2),
                 "verdict": _trial_verdict(row, cost.get("execution") or {}),
             }
         )
@@ -108,7 +109,10 @@ def execution_text(settings: Mapping[str, Any] | None) -> str:
 def _trial_verdict(row: Mapping[str, Any], execution: Mapping[str, Any]) -> str:
     if execution and all(row.get(key) == value for key, value in execution.items()):
         return "✓ chosen"
-    return "differs from float32" if row.get("agrees") is False else ""
+    if row.get("agrees") is not False:
+        return ""
+    why = {"tolerance": ": a probability by too much", "spread": ": by too much against the spread"}
+    return f"differs from float32{why.get(str(row.get('refused_by')), '')}"
 
 
 def _formula(result: Shown, quantity: Quantity) -> str:
