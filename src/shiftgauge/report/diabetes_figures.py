@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, long_text, tidy, whiskers
-from shiftgauge.report.format import input_label
+from shiftgauge.report.format import fixed, input_label
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.report.table_figures import plot_convergence
 from shiftgauge.results.study import StudyResult
@@ -33,7 +34,7 @@ def plot_indices_upright(result: StudyResult) -> Figure:
             axes.bar(x + offset, value, width=0.4, color=colour, label={"first": "S1", "total": "ST"}[kind])
             axes.errorbar(x + offset, value, yerr=error, fmt="none", ecolor="black", elinewidth=1, capsize=2)
         _upright(axes, names, "Sobol' indices of the output")
-        axes.legend(frameon=False)
+        _legend_above(axes)
     return figure
 
 
@@ -49,9 +50,8 @@ def plot_pairs(result: StudyResult) -> Figure:
         top = float(np.nanmax(values))
         for (i, j), v in np.ndenumerate(values):
             if np.isfinite(v):
-                axes.text(
-                    j, i, f"{v:.3f}", ha="center", va="center", fontsize=7, color="black" if v > 0.6 * top else "white"
-                )
+                color = "black" if v > 0.6 * top else "white"
+                axes.text(j, i, fixed(v), ha="center", va="center", fontsize=7, color=color)
         labels = [long_text(input_label(n), 16) for n in names]
         axes.set_xticks(range(len(names)), labels, rotation=35, ha="right")
         axes.set_yticks(range(len(names)), labels)
@@ -109,7 +109,7 @@ def plot_retraining(result: StudyResult) -> Figure:
         axes.set_yticks(range(len(names)), [f"{n} features" for n in names])
         axes.set_xlim(0.5, 0.9)
         axes.set_xlabel("accuracy on the test rows (whiskers: range over seeds)")
-        axes.legend(frameon=False, loc="lower right")
+        _legend_above(axes)
         tidy(axes, "Trained again with fewer features")
     return figure
 
@@ -124,7 +124,7 @@ def plot_components(result: StudyResult) -> Figure:
         axes.bar(x - 0.2, weights[0], width=0.4, color=FIRST, label="positive patients")
         axes.bar(x + 0.2, weights[1], width=0.4, color=TOTAL, label="all rows")
         _upright(axes, names, "Sum of absolute loadings of four components, normalised")
-        axes.legend(frameon=False, loc="lower right")
+        _legend_above(axes)
     return figure
 
 
@@ -146,11 +146,13 @@ def write_study_figures(result: StudyResult, folder: str | Path) -> list[Path]:
     return save_figures(result, drawings, folder)
 
 
-def _upright(axes: object, names: Sequence[str], title: str) -> None:
-    from matplotlib.axes import Axes
+def _legend_above(axes: Axes) -> None:
+    """A legend beside the title, where no bar can be."""
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.2)
 
-    if isinstance(axes, Axes):
-        axes.set_xticks(range(len(names)), [long_text(input_label(n), 16) for n in names], rotation=30, ha="right")
-        axes.set_title(title, loc="left")
-        axes.set_axisbelow(True)
-        axes.yaxis.grid(visible=True, color="#d9dee6", lw=0.8)
+
+def _upright(axes: Axes, names: Sequence[str], title: str) -> None:
+    axes.set_xticks(range(len(names)), [long_text(input_label(n), 16) for n in names], rotation=30, ha="right")
+    axes.set_title(title, loc="left")
+    axes.set_axisbelow(True)
+    axes.yaxis.grid(visible=True, color="#d9dee6", lw=0.8)

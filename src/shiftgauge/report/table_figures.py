@@ -49,7 +49,7 @@ def plot_reduction(result: TableAuditResult) -> Figure:
         axes.axvline(rule, color=SOFT, ls="--", lw=1.2, label=f"{line} {rule:.3f}")
         axes.set_yticks(range(len(names)), [long_text(n, 30) for n in names])
         axes.set_xlabel(f"{score} on test rows (whiskers: range)")
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
         tidy(axes, "Trained again with fewer inputs")
     return figure
 
