@@ -127,6 +127,7 @@ def diabetes(
         "network": "trained here" if published is None else "published",
         "network_name": "the network trained here from seed 0" if published is None else Path(str(weights)).name,
         "data_name": Path(data).name,
+        "recipe": "published" if epochs is None else "own",
         "n_rows": len(table),
         "replicates": REPLICATES,
     }

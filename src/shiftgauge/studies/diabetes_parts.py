@@ -225,6 +225,7 @@ def training_arrays(
             "training_accuracy_batch": (axes, batch),
             "training_features": ("training", [", ".join(f) for f in sets.values()]),
             "training_epochs": ("training", [r.epochs for r in recipes.values()]),
+            "training_drop": ("training", [r.drop_at or 0 for r in recipes.values()]),
         },
         {"training": list(sets), "part": list(PARTS), "seed": list(range(seeds))},
     )

@@ -119,14 +119,23 @@ def build_retraining(result: StudyResult) -> dict[str, Any]:
         ("majority rule", [(Estimate(rule), "part")], [_cell(percent(rule)), _cell("")], "always “no diabetes”")
     )
     header = ["Trained on", "Test", "Test, statistics leaked", "Test, training mode", "Training rows", "Unused rows"]
-    seeds, steps = data.sizes["seed"], [int(v) for v in data["training_epochs"].values]
     return {
-        "table": _table(f"Accuracy on the 200 test rows, {seeds} seeds", rows, marks=(rule,)),
+        "table": _table(f"Accuracy on the 200 test rows, {data.sizes['seed']} seeds", rows, marks=(rule,)),
         "grid": {"header": header, "rows": cells},
-        "note": f"Mean ± standard deviation over seeds. All features: {steps[0]:,} steps; fewer features: {steps[1]:,} "
-        "steps with a drop of the learning rate, as in the published script. “Leaked” is batch norm whose statistics "
-        "saw the test rows, as there; “training mode” is what the scripts print.",
+        "note": f"Mean ± standard deviation over seeds. {_steps(result)} “Leaked” is batch norm whose statistics saw "
+        "the test rows, as there; “training mode” is what the scripts print.",
     }
+
+
+def _steps(result: StudyResult) -> str:
+    """How long all features and fewer features were trained."""
+    data = result.arrays
+    steps = [int(v) for v in data["training_epochs"].values]
+    drop = bool(data["training_drop"][1]) if "training_drop" in data else steps[0] != steps[1]
+    if steps[0] == steps[1] and not drop:
+        return f"Every training took {steps[0]:,} steps."
+    text = f"All features: {steps[0]:,} steps; fewer features: {steps[1]:,} steps"
+    return f"{text} with a drop of the learning rate, as in the published script." if drop else f"{text}."
 
 
 def build_ranges(result: StudyResult) -> dict[str, Any]:
