@@ -45,8 +45,8 @@ class ExecutionOptions:
     Args:
         batch_size: Images per forward pass.
         precision: `auto`, `float32` or `bfloat16`. `auto` takes bfloat16 only when every probability of a sample
-            agrees with float32 within `tolerance`, and the quantity of interest differs by a root mean square of at most 2 %
-            of its standard deviation under the shifts (which adds less than 0.04 % to its variance).
+            agrees with float32 within `tolerance`, and the quantity of interest differs by a root mean square of at
+            most 2 % of its standard deviation under the shifts (which adds less than 0.04 % to its variance).
         channels_last: Memory layout; None lets the trial choose.
         compiled: Whether a compiled copy of the network may be used; None lets the trial choose among what is there.
         streams: Batches at a time, each on one thread; None lets the trial choose between 1 and the number of threads.

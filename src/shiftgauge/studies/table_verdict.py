@@ -87,7 +87,8 @@ def _joint(arrays: xr.Dataset, quantity: str) -> str:
     if not (low > 0 and share > _TOLD):
         return ""
     level = float(arrays.attrs["confidence_level"])
-    return f". {share:.0%} of the variance ({level:.0%} interval {low:.0%} to {high:.0%}) comes from inputs acting together"
+    bounds = f"{level:.0%} interval {low:.0%} to {high:.0%}"
+    return f". {share:.0%} of the variance ({bounds}) comes from inputs acting together"
 
 
 def find_table_messages(arrays: xr.Dataset, indices: Indices) -> tuple[Message, ...]:
