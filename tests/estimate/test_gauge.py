@@ -74,6 +74,17 @@ def test_components_add_up():
     assert split == pytest.approx(table.row("part").variance)
 
 
+@pytest.mark.parametrize("estimator", ["assisted", "pick_freeze"])
+def test_repeatability_and_total_have_the_intervals_of_the_indices(estimator):
+    found = study_indices(ImageStudy(n_images=24, noise=0.4), 256, estimator, transform=lambda y: np.exp(2 * y))
+    table = gauge_table(found, output="score")
+    repeat = found.names.index("repeat")
+    assert table.row("repeatability").contribution_interval == pytest.approx(
+        100 * found.total_order_interval[0, repeat]
+    )
+    assert table.row("total").variance_interval == pytest.approx(found.variance_interval[0])
+
+
 def test_class_share_is_unbiased_when_labels_mean_nothing():
     study, found = ImageStudy(n_images=40, n_classes=1), []
     labels = np.arange(40) % 8

@@ -15,6 +15,8 @@ from shiftgauge.types import FloatArray
 Verdict: TypeAlias = Literal["acceptable", "marginal", "unacceptable", "undefined"]
 LIMITS: Final = (10.0, 30.0)
 """Customary limits of % study variation: below the first acceptable, above the second not."""
+_SQUARES: Final = frozenset({"repeatability", "gauge", "total"})
+"""Lines that are estimated by means of squares, whose distribution is skewed."""
 MIN_CATEGORIES: Final = 5
 
 
@@ -174,7 +176,7 @@ def _row(component: Component, variance: FloatArray, level: float, defined: bool
         share = np.full_like(share, np.nan)
 
     def interval(values: FloatArray) -> tuple[float, float]:
-        low, high = resampling.interval(values[0], values[1:], level)
+        low, high = resampling.interval(values[0], values[1:], level, squares=component.kind in _SQUARES)
         return float(low), float(high)
 
     low, high = interval(share)
