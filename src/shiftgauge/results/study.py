@@ -26,7 +26,7 @@ class Finding:
         topic: What it is about, in a few words.
         published: What the publication says.
         measured: What was found.
-        agreement: `agrees`, `partly` (the number, but not the reading, or the other way round) or `differs`.
+        agreement: `agrees`, `partly` (one side of it, such as the number but not its reading) or `differs`.
         why: Why, in a sentence or two; empty where there is nothing to explain.
     """
 
