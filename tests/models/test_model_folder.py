@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ RECORD = ModelRecord(
     temperature=2.5,
     metrics={"macro_f1": 0.9, "undefined": float("nan")},
     data={"fingerprint": "a1", "parts": {"train": 10}},
-    training={"epochs": 3, "optimizer": {"kind": "adamw"}},
+    training={"epochs": 3, "first": NetworkOptions(name="resnet18", n_classes=2), "rate": np.float32(0.5)},
     averaging=({"flip": "horizontal"},),
 )
 SEVERAL = dataclasses.replace(RECORD, task="multi", thresholds=(0.5, 0.25, 0.75))
@@ -39,6 +41,18 @@ def network() -> torch.nn.Module:
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.fill_(0.05)
     return built.eval()
+
+
+@pytest.fixture(scope="module")
+def written(network, tmp_path_factory) -> Path:
+    """A folder that tests copy."""
+    return write_model_folder(tmp_path_factory.mktemp("written"), network, RECORD)
+
+
+@pytest.fixture
+def copied(written, tmp_path) -> Path:
+    """A folder that a test may damage."""
+    return Path(shutil.copytree(written, tmp_path / "copied"))
 
 
 @pytest.fixture
@@ -73,8 +87,10 @@ def test_the_record_comes_back_but_for_numbers_that_are_none(tmp_path, network):
     found = read_model_record(tmp_path)
     assert found.metrics == {"macro_f1": 0.9, "undefined": None}
     assert set(found.versions) == {"shiftgauge", "torch", "timm", "safetensors"}
-    same = dataclasses.replace(found, metrics={}, versions={}, averaging=())
-    assert same == dataclasses.replace(RECORD, metrics={}, averaging=())
+    assert found.training["first"]["name"] == "resnet18"
+    assert found.training["rate"] == 0.5
+    empty = {"metrics": {}, "versions": {}, "training": {}}
+    assert dataclasses.replace(found, **empty) == dataclasses.replace(RECORD, **empty)
     assert load_model_folder(tmp_path, "cpu").record == found
 
 
@@ -117,7 +133,7 @@ def test_faster_executions_and_blocks_give_the_calibrated_outputs_too(tmp_path, 
 def test_every_front_door_opens_it(tmp_path, network, pictures):
     write_model_folder(tmp_path, network, RECORD)
     expected = load_model_folder(tmp_path, "cpu")
-    for spec in (tmp_path, str(tmp_path), {"kind": "folder", "path": tmp_path}):
+    for spec in (tmp_path, str(tmp_path), tmp_path / "model.json", {"kind": "folder", "path": tmp_path}):
         found = load_model(spec, device="cpu")
         assert found.fingerprint == expected.fingerprint
         torch.testing.assert_close(found.outputs(pictures), expected.outputs(pictures))
@@ -194,18 +210,17 @@ def test_writing_again_replaces_and_an_interrupted_writing_is_told(tmp_path, net
         load_model_folder(tmp_path, "cpu")
 
 
-def test_damaged_weights_are_told_in_one_line(tmp_path, network):
-    write_model_folder(tmp_path, network, RECORD)
-    file = tmp_path / "weights.safetensors"
+def test_damaged_weights_are_told_in_one_line(copied):
+    file = copied / "weights.safetensors"
     whole = file.read_bytes()
     for damaged in (whole[:-100], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
         file.write_bytes(damaged)
         with pytest.raises(ModelError, match=r"is not the file that model\.json records") as caught:
-            load_model_folder(tmp_path, "cpu")
+            load_model_folder(copied, "cpu")
         assert "\n" not in str(caught.value)
     file.unlink()
     with pytest.raises(ModelError, match=r"incomplete: weights\.safetensors is missing"):
-        load_model_folder(tmp_path, "cpu")
+        load_model_folder(copied, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -237,30 +252,27 @@ def test_damaged_weights_are_told_in_one_line(tmp_path, network):
         ({"architecture": {**OPTIONS.to_dict(), "arguments": [1]}}, "`architecture.arguments` must be"),
     ],
 )
-def test_a_record_that_cannot_be_right_is_told_with_its_file(tmp_path, network, values, said):
-    write_model_folder(tmp_path, network, RECORD)
-    changed(tmp_path, **values)
+def test_a_record_that_cannot_be_right_is_told_with_its_file(copied, values, said):
+    changed(copied, **values)
     with pytest.raises(ModelError, match=said) as caught:
-        load_model_folder(tmp_path, "cpu")
+        load_model_folder(copied, "cpu")
     assert "\n" not in str(caught.value)
-    assert str(tmp_path) in str(caught.value)
+    assert str(copied) in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"model"', "\xff"])
-def test_a_damaged_record_is_told(tmp_path, network, text):
-    write_model_folder(tmp_path, network, RECORD)
-    (tmp_path / "model.json").write_text(text, encoding="latin-1")
+def test_a_damaged_record_is_told(copied, text):
+    (copied / "model.json").write_text(text, encoding="latin-1")
     with pytest.raises(ModelError, match=r"model\.json"):
-        read_model_record(tmp_path)
+        read_model_record(copied)
 
 
-def test_a_missing_part_of_the_record_is_named(tmp_path, network):
-    write_model_folder(tmp_path, network, RECORD)
-    content = json.loads((tmp_path / "model.json").read_text())
+def test_a_missing_part_of_the_record_is_named(copied):
+    content = json.loads((copied / "model.json").read_text())
     for name in ("architecture", "task", "classes", "preprocessing"):
-        (tmp_path / "model.json").write_text(json.dumps({k: v for k, v in content.items() if k != name}))
+        (copied / "model.json").write_text(json.dumps({k: v for k, v in content.items() if k != name}))
         with pytest.raises(ModelError, match=f"`{name}` is missing"):
-            read_model_record(tmp_path)
+            read_model_record(copied)
 
 
 def test_what_is_no_model_folder_is_told(tmp_path):

@@ -75,7 +75,7 @@ def read_model_record(folder: str | Path) -> ModelRecord:
     Raises:
         ModelError: No model folder, a damaged `model.json`, or one of a newer version.
     """
-    return _read(Path(folder))[0]
+    return _read(_home(folder))[0]
 
 
 def load_model_folder(folder: str | Path, device: str | torch.device | None = None) -> TrainedClassifier:
@@ -107,7 +107,7 @@ def load_folder(spec: ModelSpec, device: torch.device) -> TrainedClassifier:
             raise ConfigError(f"`{name}` does not go with a model folder, which says it itself; leave it out")
     if spec.arguments:
         raise ConfigError("`arguments` do not go with a model folder, which says them itself; leave them out")
-    folder = Path(str(spec.path))
+    folder = _home(str(spec.path))
     record, weights = _read(folder)
     network = _trained_network(folder, record, weights)
     kind = TrainedMultiLabelClassifier if record.task == "multi" else TrainedClassifier
@@ -125,6 +125,12 @@ def load_folder(spec: ModelSpec, device: torch.device) -> TrainedClassifier:
 def is_model_folder(path: str | Path) -> bool:
     """Whether a path is a folder that holds `model.json`."""
     return (Path(path) / RECORD_FILE).is_file()
+
+
+def _home(path: str | Path) -> Path:
+    """The folder; who names one of its files means the folder."""
+    given = Path(path)
+    return given.parent if given.name in (RECORD_FILE, WEIGHTS_FILE) and given.is_file() else given
 
 
 def _read(folder: Path) -> tuple[ModelRecord, Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -180,7 +180,9 @@ class ModelRecord:
 
 
 def plain(value: Any) -> Any:
-    """Makes a value JSON-able: tuples and arrays become lists, numbers that are not finite null, the rest text.
+    """Makes a value JSON-able.
+
+    Tuples and arrays become lists, dataclasses groups of keys, numbers that are not finite null, the rest text.
 
     Example:
         >>> plain({"a": (1, float("nan"), np.float32(0.5))})
@@ -188,6 +190,8 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
