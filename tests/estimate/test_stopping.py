@@ -98,7 +98,7 @@ def test_an_output_that_never_changed_neither_stops_nor_holds_up():
     assert np.isnan(found.curve[-1].half_width[1])
     alone = grow(measure, Stopping(tolerance=0.2, budget=1000), start=64, cost_of_base=5, deciding=["still"])
     assert alone.reason == "budget"
-    assert alone.text.startswith("`still` never changed in 640 evaluations")
+    assert alone.text.startswith("`still` never changed measurably in 640 evaluations")
 
 
 def test_growth_ends_where_nothing_that_decides_ever_changed():
@@ -106,7 +106,7 @@ def test_growth_ends_where_nothing_that_decides_ever_changed():
     found = grow(measure, Stopping(tolerance=0.2), start=64, cost_of_base=5)
     assert found.reason == "constant"
     assert asked == [64, 128, 256]  # 1,280 evaluations
-    assert found.text == "`y` never changed in 1,280 evaluations, so there are no indices to wait for."
+    assert found.text == "`y` never changed measurably in 1,280 evaluations, so there are no indices to wait for."
     assert grow(measure, Stopping(budget=5000), start=64, cost_of_base=5).reason == "budget"  # what was asked for
 
 
