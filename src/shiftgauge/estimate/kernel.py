@@ -21,8 +21,8 @@ def gaussian_factor(value_n: FloatArray, bandwidth: str) -> FloatArray:
         bandwidth: h: `median` of the distances between different values, or standard deviation `std`.
 
     Returns:
-        Φ; its number of columns depends on the kernel's width and the tails of the values, not on n: 20 to 60 for uniform
-        or normal ones, some 200 where tails are heavy. One column of ones when the values are all equal.
+        Φ; its number of columns depends on the kernel's width and the tails of the values, not on n: 20 to 60 for
+        uniform or normal ones, some 200 where tails are heavy. One column of ones when the values are all equal.
 
     Example:
         >>> factor = gaussian_factor(np.linspace(0, 1, 500), "std")

@@ -171,7 +171,8 @@ class Convergence:
             found = f"the widest {self.indices.confidence_level:.0%} interval is {plus_minus(half)}"
         if chosen and not last.defined[chosen].any():
             names = ", ".join(f"`{name}`" for name in self.deciding)
-            return f"{names} never changed measurably in {last.evaluations:,} evaluations, so there are no indices to wait for."
+            spent = f"{last.evaluations:,} evaluations"
+            return f"{names} never changed measurably in {spent}, so there are no indices to wait for."
         if self.reason == "tolerance":
             return f"The tolerance of ±{self.tolerance:g} was reached after {spent}: {found}."
         if self.reason == "fixed":
