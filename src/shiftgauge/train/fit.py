@@ -126,7 +126,7 @@ def fit(
             _run(trainer, module, target / CHECKPOINT if resumed else None)
         best, state = read_best(target)
         network.load_state_dict(state)
-    network.to("cpu").to(memory_format=torch.contiguous_format).eval()
+    network.to("cpu").to(memory_format=torch.contiguous_format).eval()  # pyright: ignore[reportCallIssue]
     early = chosen.patience is not None and len(module.history) < chosen.epochs
     return FitResult(
         history=tuple(module.history),
