@@ -60,7 +60,10 @@ class TableDataSection(Section):
     """The table: a CSV or Parquet file with one row for each case."""
 
     table: str = Field(description="Path of a CSV or Parquet file.")
-    label_column: str | None = Field(default=None, description="Column of the classes, which is no input.")
+    label_column: str | None = Field(
+        default=None,
+        description="Column of the classes, which is no input; matched to the model's by name, never by order.",
+    )
     features: list[str] | None = Field(
         default=None, description="Columns that the model takes, in its order. Default: all that are left."
     )

@@ -41,7 +41,7 @@ def match_labels(
     stated = _resolve_mapping(dict(mapping or {}), dataset.class_names, names)
     loose: dict[str, list[int]] = {}
     for k, name in enumerate(names):
-        loose.setdefault(_plain(name), []).append(k)
+        loose.setdefault(plain_name(name), []).append(k)
     used = {name for name, count in dataset.class_counts.items() if count > 0}
     target, notes, missing = {}, [], []
     for name in dataset.class_names:
@@ -49,7 +49,7 @@ def match_labels(
             target[name] = stated[name]
         elif name in names:
             target[name] = names.index(name)
-        elif len(candidates := loose.get(_plain(name), [])) > 1:
+        elif len(candidates := loose.get(plain_name(name), [])) > 1:
             both = " and ".join(f"`{names[k]}`" for k in candidates[:2])
             raise DataError(f"class `{name}` of the data fits {both} of the model; state it in the label mapping")
         elif candidates:
@@ -136,5 +136,11 @@ def _short(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name without regard to case, and with spaces, underscores and hyphens alike.
+
+    Example:
+        >>> plain_name(" Good_part") == plain_name("good part")
+        True
+    """
     return re.sub(r"[\s_\-]+", " ", name).strip().casefold()

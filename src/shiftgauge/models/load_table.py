@@ -231,6 +231,7 @@ def _built(
         n_features=sample.shape[1],
         outputs=outputs,
         form=form,
+        classes=() if form == "values" or spec.classes is None else tuple(spec.classes),
         fingerprint=hash_json([content, form, list(outputs), scale]),
         description={**facts, "output": form, "outputs": list(outputs), "mean": scale[0], "std": scale[1]},
         module=module,

@@ -31,6 +31,7 @@ class TableModel:
         predict: Rows (n, P) → raw outputs (n,) or (n, K).
         n_features: Number of columns P.
         outputs: Names of what `values` gives (Q,).
+        classes: Names of the classes, where the outputs are their probabilities and the names are known; else empty.
         form: What the raw outputs are. `logits` become probabilities by softmax, or by the sigmoid where there is one
             column. Of two probabilities the second is kept, since the first says the same.
         fingerprint: Content hash of the model.
@@ -49,6 +50,7 @@ class TableModel:
     outputs: tuple[str, ...]
     fingerprint: str
     form: OutputForm = "values"
+    classes: tuple[str, ...] = ()
     description: Mapping[str, object] = field(default_factory=dict)
     module: nn.Module | None = None
     estimator: Any = None

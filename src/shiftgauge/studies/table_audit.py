@@ -29,7 +29,6 @@ from shiftgauge.studies.growth import ending_facts
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.reduction import Reduction, check_retraining, retrain
 from shiftgauge.studies.table_data import (
-    accuracy,
     as_table,
     feature_arrays,
     infer_parameters,
@@ -37,6 +36,7 @@ from shiftgauge.studies.table_data import (
     strongest_correlation,
 )
 from shiftgauge.studies.table_derivatives import derivative_arrays
+from shiftgauge.studies.table_labels import accuracy, true_classes
 from shiftgauge.studies.table_measure import TableEstimate, index_arrays, measure_table, ranked_inputs
 from shiftgauge.studies.table_verdict import check_table_gates, find_table_messages, judge_table_gates, table_headline
 
@@ -115,6 +115,7 @@ def audit_table(
     full = full_space(table, space, rule, quantiles)
     limits = check_table_gates(gates, full.varying_names)
     loaded = load_table_model(model, table.feature_names, table.values, trust=trust)
+    true_classes(loaded, table)
     quantity = require_in("output", quantity_of_interest or loaded.outputs[0], loaded.outputs)
     score = None
     if reduction is not None:

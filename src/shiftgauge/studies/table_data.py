@@ -1,4 +1,4 @@
-"""What the audit of a tabular model knows of its table: rows, columns, classes, and how well the model does on them."""
+"""What the audit of a tabular model knows of its table: rows, columns and classes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from shiftgauge.data.load import load_data
 from shiftgauge.data.table import TableDataset, read_table
 from shiftgauge.errors import DataError
 from shiftgauge.infer import MOST_LEVELS, Rule, parameters_from_table
-from shiftgauge.models.table_model import TableModel
 from shiftgauge.parameter import Parameter
 from shiftgauge.space import Space
-from shiftgauge.types import OutputsNQ
 
 RULES: Final = {
     "range": "between the smallest and the largest value of its column",
@@ -177,23 +175,3 @@ def strongest_correlation(table: TableDataset) -> tuple[float, str, str]:
     np.fill_diagonal(matrix, 0.0)
     i, j = np.unravel_index(int(np.abs(matrix).argmax()), matrix.shape)
     return float(matrix[i, j]), table.feature_names[moving[i]], table.feature_names[moving[j]]
-
-
-def accuracy(model: TableModel, table: TableDataset, values_nq: OutputsNQ) -> float:
-    """Share of the rows whose class the model names; NaN where outputs and classes cannot be matched.
-
-    One output in [0, 1] is the probability of the second class in sorted order, or of the class that bears its name;
-    several outputs are matched by name, else by number. A row at which the model gives NaN is not named rightly.
-    """
-    classes, ran = table.class_names, np.isfinite(values_nq).all(axis=1)
-    known = values_nq[ran]
-    outputs = tuple(n[12:-1] if n.startswith("probability[") else n for n in model.outputs)
-    if len(classes) < 2 or not len(known):
-        return float("nan")
-    if len(outputs) == 1 and len(classes) == 2 and known.min() >= 0 and known.max() <= 1:
-        positive = classes.index(outputs[0]) if outputs[0] in classes else 1
-        return float((((values_nq[:, 0] >= 0.5) == (table.labels == positive)) & ran).mean())
-    if len(outputs) == len(classes) and set(outputs) == set(classes):
-        named = np.array([classes.index(name) for name in outputs])
-        return float(((named[values_nq.argmax(axis=1)] == table.labels) & ran).mean())
-    return float("nan")
