@@ -10,6 +10,7 @@ from shiftgauge.checks import require_in
 from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.chaos.basis import Basis, input_bases
 from shiftgauge.estimate.chaos.candidates import FEW_IMAGES, ChaosOptions
+from shiftgauge.estimate.chaos.far_tails import tail_messages, tail_trial
 from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
 from shiftgauge.estimate.chaos.indices import component_matrix, group_support
 from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual, chaos_tables, chaos_weights
@@ -59,6 +60,10 @@ def gpc(
     the coefficients, that terms were chosen on the sample, and that the unexplained share may belong to any input.
     Where g equals f the interval has no width.
 
+    Under unbounded inputs the moments of a polynomial may hang on far points that no sample holds, and neither Q² nor
+    the interval knows of it. The terms are therefore also fitted without the outermost quarter of the points; where
+    they do not predict these, a status `far_tails` says so.
+
     Args:
         design: What was evaluated; of a pick-freeze design the independent rows A and B are used.
         values: Outputs at its rows (n_rows, Q).
@@ -75,7 +80,9 @@ def gpc(
 
     Returns:
         Indices of the surrogate; a status of level `error` when it explains less than 90 % of an output's variance,
-        measured on folds that had no part in choosing its terms (by leave-one-out when the terms are given).
+        measured on folds that had no part in choosing its terms (by leave-one-out when the terms are given), and one
+        `far_tails` when its polynomials do not continue f beyond the points (`error`, or `warning` where they do so
+        better than curbed ones).
 
     Raises:
         NumericalError: NaN or infinite values, or too few points for the wanted terms.
@@ -97,7 +104,8 @@ def gpc(
     check_seed(seed)
     require_in("residual", residual, RESIDUALS)
     options = chaos or ChaosOptions()
-    coordinates, sample, n_dropped = independent_rows(design, values, outputs, on_failure)
+    unit, sample, n_dropped = independent_rows(design, values, outputs, on_failure)
+    coordinates = design.inputs.coordinates(unit)
     bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
     search = choose_terms(bases, options, coordinates, sample)
     unseen = search.unseen_q2(bases, coordinates, sample)
@@ -106,6 +114,7 @@ def gpc(
     weights = chaos_weights(len(sample), resamples, seed)
     found: dict[str, FloatArray] = {}
     parts: list[tuple[TermChoice, LeastSquares]] = []
+    far: dict[int, Status] = {}
     for choice in search.choices:
         part, terms = sample[:, choice.outputs], len(choice.indices)
         with bounded_threads(2.0 * terms * max(len(sample) * (terms + part.shape[1]), weights.size)):
@@ -123,6 +132,9 @@ def gpc(
             tables = chaos_tables(fit, matrix, layout, part, error)
         for key, value in tables.items():
             found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[choice.outputs] = value
+        trial = tail_trial(design.inputs, bases, choice.indices, unit, part)
+        messages = tail_messages(trial, [outputs[q] for q in choice.outputs.tolist()])
+        far.update({int(choice.outputs[k]): message for k, message in messages.items()})
         parts.append((choice, replace(fit, terms=np.empty((0, 0)), inverse=np.empty((0, 0)))))  # bounds memory
     tables = index_tables(found, layout)
     info = _information(design, bases, parts, outputs, len(sample), unseen)
@@ -143,6 +155,7 @@ def gpc(
         surrogate=info,
         status=(
             *_messages(design, tables["defined"], tables["mean"], info, outputs),
+            *(far[q] for q in sorted(far) if tables["defined"][q]),
             *([dropped_message(n_dropped, n_dropped + len(sample), "rows")] if n_dropped else []),
         ),
         n_dropped=n_dropped,
@@ -167,7 +180,7 @@ def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArra
 def independent_rows(
     design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
 ) -> tuple[FloatArray, OutputsNQ, int]:
-    """Coordinates and values of the independent rows whose runs did not fail, and how many were left out."""
+    """Points of the unit cube and values of the independent rows that did not fail, and how many were left out."""
     sample, finite = finite_rows(design, values, outputs, on_failure)
     unit = design.rows(0, design.n_rows).unit
     if isinstance(design, PickFreezeDesign):
@@ -178,7 +191,7 @@ def independent_rows(
         raise NumericalError(f"{len(finite) - left} of {len(finite)} runs failed; indices of the rest say little")
     if left < len(finite):
         unit, sample = unit[finite], sample[finite]
-    return design.inputs.coordinates(unit), sample, len(finite) - left
+    return unit, sample, len(finite) - left
 
 
 def _information(

@@ -103,7 +103,8 @@ def chaos_measures(
     if found.estimator != "gpc" or info is None or info.leave_one_out is None:
         raise DataError(f"`found` must be a result of `gpc`, got one of `{found.estimator}`")
     dropped = "drop" if found.n_dropped else "raise"
-    coordinates, sample, _ = independent_rows(design, values, found.outputs, dropped)
+    unit, sample, _ = independent_rows(design, values, found.outputs, dropped)
+    coordinates = design.inputs.coordinates(unit)
     model, weights = info.model, chaos_weights(len(sample), found.resamples, found.seed)
     tables = _Tables(len(found.outputs), model.indices, derivative_quadratures(design, model.bases, model.indices))
     for rows, outputs in _supports(model.coefficients):
