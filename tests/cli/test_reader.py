@@ -59,7 +59,7 @@ def test_relative_paths_start_from_the_file(tmp_path: Path) -> None:
             r"`shifts\.parameters\.rotation` must be .* list of at most 2",
         ),
         (MINIMAL + "  parameters: {rotation: fast}", r"`shifts\.parameters\.rotation` must be .*, got 'fast'"),
-        (MINIMAL.replace("  timm: resnet18\n", ""), r":1: `model`: give exactly one of timm.*found none of them"),
+        (MINIMAL.replace("  timm: resnet18\n", ""), r":1: `model`: give exactly one of folder, timm.*found none of them"),
         (MINIMAL.replace("weights:", "onnx:"), r"found `timm` and `onnx`"),
         (MINIMAL.replace("timm", "onnx"), r"`weights` belongs to `timm` or `factory`"),
         (MINIMAL.replace("  folder: images", "  split: test"), r"`data`: give exactly one of folder, manifest"),
