@@ -84,6 +84,18 @@ def test_pairs_come_with_the_most_alike_first_and_the_total():
     np.testing.assert_array_equal(some.first, whole.first[:4])
 
 
+def test_hundreds_of_frames_of_one_scene_are_one_group_whichever_way_they_are_compared(monkeypatch):
+    rng = np.random.default_rng(0)
+    frames = np.clip(scenes(1, size=16) + rng.normal(0, 0.01, (300, 16, 16)), 0, 1)
+    data = from_arrays(np.concatenate([frames, scenes(5, seed=7, size=16)]), ["x"] * 305)
+    expected = [0] * 300 + [1, 2, 3, 4, 5]
+    for dense in (0.0, 1.0):
+        monkeypatch.setattr(near_duplicates, "_DENSE", dense)
+        assert near_duplicate_groups(data).tolist() == expected
+    few = near_duplicate_pairs(data, limit=7)
+    assert (len(few.first), few.total) == (7, 300 * 299 // 2)
+
+
 @pytest.mark.parametrize("turn", [(1, -1), (-1, 1), (-1, -1)])
 def test_mirror_images_are_found_only_when_asked(turn):
     base = scenes(4, seed=5)

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +145,8 @@ def test_groups_on_two_sides_are_named():
         (["a", "b"] * 5, {"by": "grup"}, ConfigError, "did you mean `group`"),
         (["a", "b"] * 5, {"by": "group"}, DataError, "has no groups"),
         (["a", "b"] * 5, {"by": "given"}, DataError, "states no parts"),
+        (["a", "b"] * 5, {"near_duplicates": [0] * 10}, DataError, "must be true, false or an array of groups"),
+        (["a", "b"] * 5, {"by": "given", "parts": {"train": 0.5, "val": 0.5}}, ConfigError, "test; got `val`"),
         (["a", "b"] * 5, {"leaks": "keep"}, ConfigError, "value of `leaks`"),
         (["a", "b"] * 5, {"seed": -1}, ConfigError, "seed"),
         (["a", "b"] * 5, {"near_duplicates": np.arange(3)}, DataError, r"must be \(10,\)"),
@@ -176,6 +179,10 @@ def test_a_class_that_is_missing_from_another_part_is_noted():
         ({"train": [0, 0], "test": [1]}, "image number 0"),
         ({"train": [0], "test": []}, "the part `test` of the split has no images"),
         ({}, "has no images"),
+        ({"train": [0.5]}, "a list of image numbers ≥ 0, got float64"),
+        ({"train": [True, False]}, "got bool"),
+        ({"train": [-1, 0]}, "image numbers ≥ 0"),
+        ({"train": [[0, 1]]}, r"of \(1, 2\)"),
     ],
 )
 def test_a_split_whose_parts_meet_or_are_empty_is_refused(parts, message):
@@ -204,6 +211,21 @@ def test_the_record_tells_counts_and_contents_of_each_part():
     assert record["parts"]["train"]["classes"] == {"a": 6, "b": 6}
     assert record["parts"]["test"]["n_images"] == 4
     assert len({part["fingerprint"] for part in record["parts"].values()}) == 3
+
+
+def test_what_is_kept_together_is_said_and_a_chain_is_warned_of():
+    split = split_dataset(data_of(["a", "b"] * 20, copies=[(0, 2), (1, 3)]))
+    assert split.notes[0] == "4 images have near-duplicates, in 2 groups of up to 2; they are kept on one side"
+    chain = split_dataset(data_of(["a", "b"] * 20), near_duplicates=np.maximum(np.arange(40) - 20, 0))
+    assert (
+        "21 images (52%) belong together and are in one part: `0.png`, `1.png`, `2.png` and 18 more" in chain.notes[1]
+    )
+
+
+def test_a_split_can_be_sent_to_another_process():
+    split = split_dataset(data_of(["a", "b"] * 10))
+    again = pickle.loads(pickle.dumps(split))
+    assert {n: r.tolist() for n, r in again.parts.items()} == {n: r.tolist() for n, r in split.parts.items()}
 
 
 @needs("xsdd")

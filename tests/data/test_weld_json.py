@@ -45,6 +45,7 @@ def test_the_folder_above_and_the_specification_do_as_well(place):
     assert read_weld(place.parent).names == read_weld(place).names
     data = load_data({"kind": "weld", "path": place, "split": "test"})
     assert set(data.splits) == {"test"}
+    assert load_data(place).names == read_weld(place).names
 
 
 def test_images_beside_the_label_file_have_no_groups(place):
@@ -94,6 +95,8 @@ def test_paths_that_leave_their_folder_are_refused(place, name):
         ("{}", "names no images"),
         ('{"a.png": 0, "a.png": 1}', "names `a.png` more than once"),
         ('{"a.png": 6}', "`a.png` has the label 6; known are 0 to 5"),
+        ('{"a.png": ' + "9" * 5000 + "}", "is not JSON"),
+        ("[" * 100000, "is not JSON"),
         ('{"a.png": -1}', "has the label -1"),
         ('{"a.png": "0"}', "has the label '0'"),
         ('{"a.png": true}', "has the label True"),

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from shiftgauge.data.load import load_data
@@ -92,6 +94,7 @@ def test_deeper_folders_and_other_folder_names(tmp_path):
         ("0 .5 nan .1 .1\n", r"shares of width and height in \[0, 1\], got nan"),
         ("0 .5 inf .1 .1\n", "got inf"),
         ("0 320 240 12 9\n", "got 320"),
+        ("9" * 5000 + " .5 .5 .1 .1\n", "unknown class id 999999999;"),
         ("0 .5 half .1 .1\n", "`half` is no number"),
         (b"\xff\xfe0 .5", r"a\.txt cannot be read"),
     ],
@@ -144,3 +147,17 @@ def test_an_unreadable_image_is_named(place):
 def test_ids_of_a_file_are_sorted_and_given_once(tmp_path):
     (tmp_path / "x.txt").write_text("2 0 0 1 1\n0 0 0 1 1\n2 0 0 1 1\n", encoding="utf-8-sig")
     assert read_ids(tmp_path / "x.txt", 3) == [0, 2]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.binary(max_size=60), st.text("0123456789. -e\n\tnaif²", max_size=60).map(str.encode)))
+def test_any_bytes_give_known_ids_or_one_line(tmp_path_factory, content):
+    file = tmp_path_factory.getbasetemp() / "fuzz.txt"
+    file.write_bytes(content)
+    message = ""
+    try:
+        assert set(read_ids(file, 3)) <= {0, 1, 2}
+    except DataError as error:
+        message = str(error)
+    assert "\n" not in message
+    assert not message or "fuzz.txt" in message

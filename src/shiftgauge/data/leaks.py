@@ -12,6 +12,7 @@ from shiftgauge.data.near_duplicates import exact_groups, merge_groups, near_dup
 from shiftgauge.errors import DataError
 
 _SHOWN = 3
+_LARGE = 0.1
 _Parts = Mapping[str, npt.NDArray[np.int64]]
 
 
@@ -46,6 +47,8 @@ def indivisible_units(dataset: ImageDataset, near_duplicates: bool | npt.NDArray
         if near_duplicates.shape != (len(dataset),):
             raise DataError(f"`near_duplicates` must be ({len(dataset)},) numbers, got {near_duplicates.shape}")
         kinds["likeness"] = np.unique(near_duplicates, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    elif not isinstance(near_duplicates, (bool, np.bool_)):
+        raise DataError(f"`near_duplicates` must be true, false or an array of groups, got {near_duplicates!r:.60}")
     elif near_duplicates:
         kinds["likeness"] = near_duplicate_groups(dataset)
     joint = np.arange(len(dataset), dtype=np.int64)
@@ -53,6 +56,27 @@ def indivisible_units(dataset: ImageDataset, near_duplicates: bool | npt.NDArray
         _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
         joint = merge_groups(joint, np.arange(len(dataset)), first[inverse.reshape(-1)])
     return Units(kinds=kinds, joint=joint)
+
+
+def describe_units(dataset: ImageDataset, units: Units) -> tuple[str, ...]:
+    """Says how many near-duplicates were found, and which unit holds more than a tenth of all images, if any."""
+    notes = []
+    if "likeness" in units.kinds:
+        sizes = np.bincount(units.kinds["likeness"])
+        if sizes.max() > 1:
+            notes.append(
+                f"{sizes[sizes > 1].sum()} images have near-duplicates, in {(sizes > 1).sum()} groups of up to "
+                f"{sizes.max()}; they are kept on one side"
+            )
+    sizes = np.bincount(units.joint)
+    if sizes.max() > max(1, _LARGE * len(dataset)):
+        members = np.flatnonzero(units.joint == sizes.argmax())
+        notes.append(
+            f"{sizes.max()} images ({sizes.max() / len(dataset):.0%}) belong together and are in one part: "
+            f"{shortened([dataset.names[i] for i in members])}; if they should not, look at the pairs of "
+            "near-duplicates and lower their `distance`"
+        )
+    return tuple(notes)
 
 
 def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> None:

@@ -11,7 +11,7 @@ from shiftgauge.data.folder import read_folder
 from shiftgauge.data.manifest import read_manifest
 from shiftgauge.data.npz import read_npz
 from shiftgauge.data.table import TableDataset, read_table
-from shiftgauge.data.weld_json import read_weld
+from shiftgauge.data.weld_json import is_weld_folder, read_weld
 from shiftgauge.data.yolo import read_yolo
 from shiftgauge.errors import ConfigError, DataError
 
@@ -64,7 +64,7 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
 
 
 def guess_kind(path: Path) -> str:
-    """Tells by its form what kind of data a path is: `folder`, `manifest` or `npz`.
+    """Tells by its form what kind of data a path is: `folder`, `weld`, `manifest` or `npz`.
 
     Raises:
         DataError: There is nothing, or a file of another kind.
@@ -72,7 +72,7 @@ def guess_kind(path: Path) -> str:
     if not path.exists():
         raise DataError(f"data path {path} does not exist")
     if path.is_dir():
-        return "folder"
+        return "weld" if is_weld_folder(path) else "folder"
     kinds = {".csv": "manifest", ".tsv": "manifest", ".parquet": "manifest", ".pq": "manifest", ".npz": "npz"}
     if path.suffix.lower() not in kinds:
         raise DataError(f"{path} is neither a folder nor a .csv, .tsv, .parquet or .npz file; state `kind`")

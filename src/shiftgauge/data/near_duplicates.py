@@ -19,7 +19,8 @@ DISTANCE = 8
 CORRELATION = 0.7
 """Default of the smallest correlation between two thumbnails; see `near_duplicate_groups`."""
 
-_TILE = (1024, 8192)
+_TILE = (1024, 2048)
+_DENSE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,8 +118,9 @@ def near_duplicate_pairs(
     same = list(islice(_equal_pairs(exact), limit))
     kept = np.array([(i, j, 0.0, 1.0) for i, j in same], np.float64).reshape(-1, 4)
     for rows in _alike(dataset, distance, correlation, flips):
+        rows = _best_first(rows)
         total += len(rows)
-        kept = _best_first(np.concatenate([kept, rows]))[:limit]
+        kept = _best_first(np.concatenate([kept, rows[:limit]]))[:limit]
     return DuplicatePairs(
         first=kept[:, 0].astype(np.int64),
         second=kept[:, 1].astype(np.int64),
@@ -151,7 +153,10 @@ def merge_groups(
 
 
 def _alike(dataset: ImageDataset, distance: int, correlation: float, flips: bool) -> Iterator[npt.NDArray[np.float64]]:
-    """Yields rows (first, second, distance, correlation) of alike images of different content, tile by tile."""
+    """Yields rows (first, second, distance, correlation) of alike images of different content, tile by tile.
+
+    A pair of images is in one tile, there once for each position (mirrored or not) in which it is alike.
+    """
     require_positive_int("distance", distance, low=0, error=DataError)
     require_range("distance", distance, 0, 32, hint="beyond half of the bits everything is alike", error=DataError)
     require_range("correlation", correlation, -1.0, 1.0, error=DataError)
@@ -164,7 +169,7 @@ def _alike(dataset: ImageDataset, distance: int, correlation: float, flips: bool
     for top in range(0, len(different), _TILE[0]):
         for start in range(top, len(different), _TILE[1]):
             rows = np.concatenate([_close(base, other, top, start, distance) for other in positions])
-            rows = _best_first(rows[rows[:, 3] >= correlation])
+            rows = rows[rows[:, 3] >= correlation]
             rows[:, :2] = np.sort(different[rows[:, :2].astype(np.int64)], axis=1)
             yield rows
 
@@ -177,11 +182,15 @@ def _close(left: Thumbnails, right: Thumbnails, top: int, start: int, distance: 
     i, j = np.nonzero(agreement >= 64 - 2 * distance)
     upper = i + top < j + start
     i, j = i[upper], j[upper]
-    r = np.empty(len(i))
-    for at in range(0, len(i), _TILE[1]):
-        part = slice(at, at + _TILE[1])
-        pair = left.pixels[i[part] + top], right.pixels[j[part] + start]
-        r[part] = np.einsum("nhw,nhw->n", *pair, dtype=np.float64)
+    if len(i) > _DENSE * agreement.size:
+        sides = [
+            t[at : at + n].reshape(-1, t[0].size)
+            for t, at, n in ((left.pixels, top, len(a)), (right.pixels, start, len(b)))
+        ]
+        r = (sides[0].astype(np.float32) @ sides[1].astype(np.float32).T)[i, j]
+    else:
+        pairs = left.pixels[i + top], right.pixels[j + start]
+        r = np.einsum("nhw,nhw->n", *pairs, dtype=np.float32)
     return np.column_stack([i + top, j + start, (64.0 - agreement[i, j]) / 2, r]).astype(np.float64)
 
 

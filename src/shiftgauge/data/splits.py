@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from shiftgauge.checks import require_in, require_positive_int, require_range, unknown_name
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.data.leaks import Units, drop_leaks, indivisible_units, refuse_leaks
+from shiftgauge.data.leaks import Units, describe_units, drop_leaks, indivisible_units, refuse_leaks
 from shiftgauge.data.stratification import deal_units, label_matrix
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.random import check_seed
@@ -37,7 +37,7 @@ class Split:
         notes: Sentences for the record: shares that could not be met, classes that a part lacks, images left out.
 
     Raises:
-        DataError: A part is empty, or an image is in two parts or twice in one.
+        DataError: A part is empty or holds something else than image numbers, or an image is in two parts or twice.
     """
 
     parts: Mapping[str, npt.NDArray[np.int64]]
@@ -45,7 +45,7 @@ class Split:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        parts = {name: np.sort(np.asarray(rows, np.int64)) for name, rows in self.parts.items()}
+        parts = {name: _whole(name, rows) for name, rows in self.parts.items()}
         empty = next((name for name, rows in parts.items() if len(rows) == 0), None)
         if empty is not None or not parts:
             raise DataError(
@@ -60,7 +60,7 @@ class Split:
             raise DataError(f"image number {row} is in the split more than once, in {where}; each may be in one part")
         for rows in parts.values():
             rows.setflags(write=False)
-        object.__setattr__(self, "parts", MappingProxyType(parts))
+        object.__setattr__(self, "parts", parts)
 
     def select(self, dataset: ImageDataset, part: str) -> ImageDataset:
         """Returns the images of one part.
@@ -128,7 +128,7 @@ def split_dataset(
     else:
         rows = {name: float(share) for name, share in parts.items()}
         split = _dealt(dataset, rows, units, by, seed)
-    return _checked(dataset, split)
+    return _checked(dataset, split, units)
 
 
 def k_folds(
@@ -164,7 +164,8 @@ def k_folds(
     require_positive_int("k", k, low=2)
     require_range("validation", validation, 0.0, 0.99)
     check_seed(seed)
-    units = indivisible_units(dataset, near_duplicates).joint
+    found = indivisible_units(dataset, near_duplicates)
+    units = found.joint
     if len(np.unique(units)) < k:
         raise DataError(f"{k} folds need as many units that may be separated; the data set has {len(np.unique(units))}")
     fold_n = deal_units(label_matrix(dataset), units, [1 / k] * k, seed=seed)
@@ -173,7 +174,7 @@ def k_folds(
         parts = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}
         if validation > 0:
             parts |= _carved(dataset, parts["train"], units, validation, seed)
-        splits.append(_checked(dataset, Split(parts=parts, by=f"fold {fold + 1} of {k}")))
+        splits.append(_checked(dataset, Split(parts=parts, by=f"fold {fold + 1} of {k}"), found))
     return tuple(splits)
 
 
@@ -194,6 +195,13 @@ def check_leaks(dataset: ImageDataset, split: Split, *, near_duplicates: bool | 
     refuse_leaks(dataset, split.parts, indivisible_units(dataset, near_duplicates))
 
 
+def _whole(name: str, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    given = np.asarray(rows)
+    if given.ndim != 1 or (given.size and (not np.issubdtype(given.dtype, np.integer) or given.min() < 0)):
+        raise DataError(f"the part `{name}` must be a list of image numbers ≥ 0, got {given.dtype} of {given.shape}")
+    return np.sort(given.astype(np.int64))
+
+
 def _check_options(dataset: ImageDataset, parts: Mapping[str, float], by: str, leaks: str, seed: int) -> None:
     require_in("way to split", by, ("stratified", "group", "given"))
     require_in("value of `leaks`", leaks, ("error", "drop"))
@@ -208,6 +216,9 @@ def _check_options(dataset: ImageDataset, parts: Mapping[str, float], by: str, l
         raise ConfigError(f"the shares of `parts` must have the sum 1, got {total:g}")
     if by == "group" and dataset.groups is None:
         raise DataError("the data set has no groups; name their column or key, or split `by` stratified")
+    other = next((name for name in parts if name not in _GIVEN.values()), None)
+    if by == "given" and other is not None:
+        raise ConfigError(f"with `by` given the parts are train, validation and test; got `{other}`")
     if by == "given" and dataset.splits is None:
         raise DataError("the data set states no parts; name their column or key, or split `by` stratified")
 
@@ -253,13 +264,13 @@ def _carved(
     return {"train": rows[found == 0], "validation": rows[found == 1]}
 
 
-def _checked(dataset: ImageDataset, split: Split) -> Split:
-    """Returns the split with a note for each class that a part lacks.
+def _checked(dataset: ImageDataset, split: Split, units: Units) -> Split:
+    """Returns the split with notes on what was kept together and on each class that a part lacks.
 
     Raises:
         DataError: The training part lacks a class.
     """
-    labels, notes = label_matrix(dataset), []
+    labels, notes = label_matrix(dataset), list(describe_units(dataset, units))
     for name, rows in split.parts.items():
         for k in np.flatnonzero(labels[rows].sum(axis=0) == 0):
             text = f"class `{dataset.class_names[k]}` has no image in `{name}`, {int(labels[:, k].sum())} in all"

@@ -94,9 +94,14 @@ def weld_root(path: Path) -> Path:
         DataError: Neither does.
     """
     for root in (path, path / "al5083"):
-        if any((root / part / f"{part}.json").is_file() for part in WELD_PARTS):
+        if is_weld_folder(root):
             return root
     raise DataError(f"{path} has no train/train.json or test/test.json, nor has al5083 in it; see the data's own page")
+
+
+def is_weld_folder(path: Path) -> bool:
+    """Tells whether a folder holds `train/train.json` or `test/test.json`."""
+    return any((path / part / f"{part}.json").is_file() for part in WELD_PARTS)
 
 
 def read_labels(file: Path, n_classes: int) -> dict[str, int]:
@@ -110,7 +115,7 @@ def read_labels(file: Path, n_classes: int) -> dict[str, int]:
             pairs = json.load(handle, object_pairs_hook=list)
     except OSError as error:
         raise DataError(f"label file {file} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number of too many digits, or too deep
         raise DataError(f"label file {file} is not JSON: {str(error).splitlines()[0]}") from error
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise DataError(f"label file {file} must be a mapping of image paths to whole numbers")

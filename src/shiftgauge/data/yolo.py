@@ -17,6 +17,7 @@ from shiftgauge.errors import DataError
 
 _OTHER_TEXTS = frozenset(("classes.txt", "notes.txt", "readme.txt"))
 _SLACK = 0.01
+_DIGITS = 9
 
 
 def read_yolo(
@@ -119,8 +120,8 @@ def _id_of(fields: list[str], n_classes: int) -> int:
         raise DataError(f"expected `id x y width height`, or an id and at least 3 points, got {len(fields)} field(s)")
     if not (fields[0].isascii() and fields[0].isdigit()):
         raise DataError(f"a line begins with the id of a class, a whole number ≥ 0, got `{fields[0]}`")
-    if int(fields[0]) >= n_classes:
-        raise DataError(f"unknown class id {int(fields[0])}; `classes` names the ids 0 to {n_classes - 1}")
+    if len(fields[0]) > _DIGITS or int(fields[0]) >= n_classes:
+        raise DataError(f"unknown class id {fields[0][:_DIGITS]}; `classes` names the ids 0 to {n_classes - 1}")
     for text in fields[1:]:
         try:
             value = float(text)
