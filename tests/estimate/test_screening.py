@@ -111,3 +111,34 @@ def test_many_open_inputs_need_no_memory_for_pairs():
     assert len(found.indices.names) == d
     assert found.indices.total_interaction is None
     assert peak < 200e6  # the d (d - 1) / 2 pairs alone would be 1.5 GB
+
+
+def test_a_jump_that_derivatives_do_not_see_is_an_error_in_bounds_and_in_the_check():
+    space = Space.from_dict({name: {"low": 0, "high": 1} for name in "abc"})
+
+    def jump(x):
+        return (x[:, 0] > 0.5) + 0.01 * x[:, 1]
+
+    def gradient(x):
+        return jump(x), np.broadcast_to([0.0, 0.01, 0.0], x.shape)
+
+    found = screen_then_estimate(jump, gradient, space, outputs=["y"], n_gradients=256, n_base=256)
+    assert found.indices.total_order[0, 0] > 0.99
+    assert [s.code for s in found.status if s.level == "error"] == ["not_smooth", "screening_refuted"]
+    assert "sum to" in found.bounds.status[0].message
+
+
+def test_a_wrong_gradient_is_found_only_where_it_is_too_small():
+    reference = linear_gaussian((1.0, 2.0, 3.0))
+    weights = np.array([1.0, 2.0, 3.0])
+    for factor, codes in ((0.5, ["not_smooth"]), (1.0, []), (2.0, [])):
+        for seed in range(30):
+            bounds = derivative_bounds(
+                lambda x, k=factor: (x @ weights, np.broadcast_to(k * weights, x.shape)),
+                reference.space,
+                outputs=["y"],
+                n=256,
+                method="random",
+                seed=seed,
+            )
+            assert [s.code for s in bounds.status] == codes

@@ -1,21 +1,22 @@
 """Derivative-based bounds on total indices: N gradients bound the effect of any number of inputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Protocol
 
 import numpy as np
 
 from shiftgauge.checks import require_in, require_positive_int
-from shiftgauge.errors import ConfigError, DataError, NumericalError
+from shiftgauge.errors import ConfigError
+from shiftgauge.estimate.derivative_sums import DerivativeSums
 from shiftgauge.estimate.moments import require_blocks
-from shiftgauge.estimate.poincare import poincare_constant, stein_kernel
+from shiftgauge.estimate.poincare import poincare_constant
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
 from shiftgauge.estimate.result import Status
 from shiftgauge.estimate.sobol import balance_messages, constant_messages, dropped_message, variance_floor
-from shiftgauge.estimate.values import ON_FAILURE, OnFailure, number_array, require_magnitude, require_names
+from shiftgauge.estimate.values import ON_FAILURE, OnFailure, require_names
 from shiftgauge.space import Space
 from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
 
@@ -115,7 +116,8 @@ def derivative_bounds(
             with a count and a warning; what remains bounds the indices of the cases that ran.
 
     Returns:
-        Both bounds for every output and input.
+        Both bounds for every output and input, with a status of level `error` where they contradict themselves: total
+        indices of independent inputs sum to at least 1, which bounds that hold must do as well.
 
     Raises:
         ConfigError: Correlated inputs, for which there is no such bound, or a number outside its range.
@@ -142,7 +144,7 @@ def derivative_bounds(
     require_positive_int("n", n, low=2 * replicates)
     if space.correlation is not None:
         raise ConfigError("derivative-based bounds need independent inputs; drop `correlation` from the space")
-    sums = _Sums(space, require_names("outputs", outputs), Grouping(n, replicates), on_failure)
+    sums = DerivativeSums(space, require_names("outputs", outputs), Grouping(n, replicates), on_failure)
     points = Points(n, space.n_varying, method, seed, replicates)
     for span in sums.grouping.chunks(8 * len(outputs) * space.n_parameters):
         theta = space.to_physical(points.take(span.start, span.stop))
@@ -152,74 +154,7 @@ def derivative_bounds(
     return _result(sums, confidence_level, seed, method)
 
 
-class _Sums:
-    """Sums over replicates, so that memory does not grow with the number of gradients."""
-
-    def __init__(self, space: Space, outputs: tuple[str, ...], grouping: Grouping, on_failure: OnFailure) -> None:
-        self.space, self.outputs, self.grouping, self.on_failure = space, outputs, grouping, on_failure
-        self.kept = np.ones(grouping.n, bool)
-        self.smooth = [j for j, i in enumerate(space.varying) if space.parameters[i].levels is None]
-        found: dict[str, list[int]] = {}
-        for j in self.smooth:  # inputs with the same marginal share one call
-            parameter = space.parameters[space.varying[j]]
-            found.setdefault(f"{parameter.distribution} {dict(parameter.options)}", []).append(j)
-        self.alike = list(found.values())
-        q, d, g = len(outputs), space.n_varying, grouping.n_groups
-        self.centre, self.started = np.zeros(q), False
-        self.values = np.zeros((2, q, g))
-        self.slopes = np.zeros((3, q, d, g))
-
-    def add(self, theta: ThetaNP, values: OutputsNQ, slopes: FloatArray, start: int) -> None:
-        """Adds a chunk of rows."""
-        f, g, good = self._checked(theta, values, slopes, start)
-        self.kept[start : start + len(f)] = good
-        if not good.any():
-            return
-        if not self.started:
-            self.centre, self.started = f[good].mean(axis=0), True
-        f = f - self.centre
-        if not good.all():
-            f, g = np.where(good[:, None], f, 0.0), np.where(good[:, None, None], g, 0.0)
-        self.grouping.add(self.values[0], f.T, start)
-        self.grouping.add(self.values[1], f.T**2, start)
-        weight = np.zeros((self.space.n_varying, len(theta)))
-        for kept in self.alike:
-            columns = [self.space.varying[j] for j in kept]
-            weight[kept] = stein_kernel(self.space.parameters[columns[0]], theta[:, columns]).T
-        for q in range(len(self.outputs)):
-            slope = np.zeros(weight.shape)
-            slope[self.smooth] = g[:, q, [self.space.varying[j] for j in self.smooth]].T
-            self.grouping.add(self.slopes[0, q], slope, start)
-            slope *= slope
-            self.grouping.add(self.slopes[1, q], slope, start)
-            slope *= weight
-            self.grouping.add(self.slopes[2, q], slope, start)
-
-    def _checked(
-        self, theta: ThetaNP, values: OutputsNQ, slopes: FloatArray, start: int
-    ) -> tuple[FloatArray, FloatArray, np.ndarray]:
-        """Values (n, Q), derivatives (n, Q, P), and which rows are finite (n,)."""
-        f, g, n = number_array(values, "values"), number_array(slopes, "derivatives"), len(theta)
-        f = f[:, None] if f.ndim == 1 else f
-        g = g[:, None, :] if g.ndim == 2 else g
-        q, p = len(self.outputs), self.space.n_parameters
-        if f.shape != (n, q):
-            raise DataError(f"the function must return {n} × {q} values for {q} named output(s), got {f.shape}")
-        if g.shape != (n, q, p):
-            raise DataError(f"the function must return gradients of shape ({n}, {q}, {p}), got {g.shape}")
-        require_magnitude(f, self.outputs)
-        require_magnitude(np.moveaxis(g, 1, -1), [f"derivatives of {name}" for name in self.outputs])
-        columns = [self.space.varying[j] for j in self.smooth]
-        good = np.asarray(np.isfinite(f).all(axis=1) & np.isfinite(g[:, :, columns]).all(axis=(1, 2)))
-        if self.on_failure == "raise" and not good.all():
-            raise NumericalError(
-                f"a value or derivative is NaN or infinite at row {start + int(good.argmin())}; bounds need a function "
-                'that is smooth: mend it, or give on_failure="drop"'
-            )
-        return f, g, good
-
-
-def _result(sums: _Sums, level: float, seed: int, method: str) -> DerivativeBounds:
+def _result(sums: DerivativeSums, level: float, seed: int, method: str) -> DerivativeBounds:
     grouping, space = sums.grouping, sums.space
     counts = grouping.kept_counts(sums.kept)
     n = int(counts.sum())
@@ -243,7 +178,7 @@ def _result(sums: _Sums, level: float, seed: int, method: str) -> DerivativeBoun
     gradient_mean, gradient_square = (sums.slopes[k].sum(axis=-1) / n for k in (0, 1))
     discrete = [j for j in range(len(parameters)) if j not in sums.smooth]
     gradient_mean[:, discrete] = gradient_square[:, discrete] = np.nan
-    return DerivativeBounds(
+    bounds = DerivativeBounds(
         names=space.varying_names,
         outputs=sums.outputs,
         n_evaluations=grouping.n,
@@ -263,6 +198,7 @@ def _result(sums: _Sums, level: float, seed: int, method: str) -> DerivativeBoun
         n_dropped=grouping.n - n,
         **tables,
     )
+    return replace(bounds, status=(*bounds.status, *_contradictions(bounds)))
 
 
 def _masked(values: FloatArray, unknown_d: np.ndarray, defined_q: np.ndarray) -> FloatArray:
@@ -272,7 +208,7 @@ def _masked(values: FloatArray, unknown_d: np.ndarray, defined_q: np.ndarray) ->
     return out
 
 
-def _messages(sums: _Sums, defined: np.ndarray, mean: FloatArray, discrete: list[int]) -> tuple[Status, ...]:
+def _messages(sums: DerivativeSums, defined: np.ndarray, mean: FloatArray, discrete: list[int]) -> tuple[Status, ...]:
     messages = constant_messages(defined, mean, sums.outputs)
     if not sums.kept.all():
         messages.append(dropped_message(int((~sums.kept).sum()), len(sums.kept), "rows"))
@@ -288,3 +224,19 @@ def _messages(sums: _Sums, defined: np.ndarray, mean: FloatArray, discrete: list
         )
         messages.append(Status(level="error", code="not_smooth", message=text))
     return tuple(messages)
+
+
+def _contradictions(bounds: DerivativeBounds) -> list[Status]:
+    """Outputs whose bounds sum to less than total indices can: Σ S_Ti ≥ 1, here with twice the interval as margin."""
+    found = []
+    limit, point = bounds.limit.sum(axis=1), bounds.bound.sum(axis=1)
+    with_slopes = np.nan_to_num(bounds.gradient_square).any(axis=1)
+    for q in np.flatnonzero(bounds.defined & with_slopes & np.isfinite(limit)).tolist():
+        if 2 * limit[q] - point[q] >= 1:
+            continue
+        text = (
+            f"the bounds of output `{bounds.outputs[q]}` sum to {limit[q]:.2g}, though total indices sum to 1 or more: "
+            "it has jumps, its gradient is wrong, or no point meets its steep parts; do not use these bounds"
+        )
+        found.append(Status(level="error", code="not_smooth", message=text))
+    return found

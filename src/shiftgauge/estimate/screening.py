@@ -1,7 +1,7 @@
 """Derivative bounds first, pick-freeze for what they leave open: Sobol' indices among thousands of inputs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -122,7 +122,8 @@ def screen_then_estimate(
 
     The cost is `n_gradients` gradients and n_base · (k + 3) values for k open inputs, instead of n_base · (d + 2).
     What is guaranteed: if f is smooth and the inputs are independent, then up to the confidence level the group's total
-    index, and so every member's, is at most the threshold. The group's own index is estimated as well, which checks it.
+    index, and so every member's, is at most the threshold. The group's own index is estimated as well, which checks
+    it: where its interval lies above the threshold, a status of level `error` says that the derivatives mislead.
 
     Args:
         function: Physical values (n, P) → values (n, Q).
@@ -184,4 +185,24 @@ def screen_then_estimate(
         seed=seed,
         on_failure=on_failure,
     )
+    indices = replace(indices, status=(*indices.status, *_refuted(screening, indices)))
     return ScreenedIndices(bounds=bounds, screening=screening, indices=indices)
+
+
+def _refuted(screening: Screening, indices: Indices) -> list[Status]:
+    """Outputs for which the group that was called negligible has a total index above the threshold."""
+    if not screening.negligible:
+        return []
+    low = indices.total_order_interval[:, indices.names.index(screening.group), 0]
+    return [
+        Status(
+            level="error",
+            code="screening_refuted",
+            message=(
+                f"the total index of `{screening.group}` on `{indices.outputs[q]}` is at least {low[q]:.2g}, above the "
+                f"threshold of {screening.threshold:g}: the derivatives do not tell what the function does (it has "
+                "jumps, or the gradient is wrong); use pick-freeze on all inputs"
+            ),
+        )
+        for q in np.flatnonzero(low > screening.threshold).tolist()
+    ]
