@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from shiftgauge.checks import require_in
@@ -65,13 +66,7 @@ def read_manifest(
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{path}: image `{twice[0]}` is listed more than once ({len(twice)} such paths)")
-    columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
-    if len(columns) == 1:
-        labels, known, _ = code_labels(np.array(text_column(frame, columns[0], path), dtype=str), class_names)
-        matrix = None
-    else:
-        matrix = _label_matrix(frame, columns, path)
-        labels, known = single_labels(matrix), tuple(columns)
+    labels, known, matrix = _labels(frame, label_columns, class_names, path)
     base = Path(root) if root is not None else Path(path).parent
     listing = Listing(
         paths=tuple(base / name for name in names),
@@ -91,6 +86,16 @@ def read_manifest(
         source=f"manifest {path}",
     )
     return dataset if no_defect is None else with_no_defect(dataset, no_defect)
+
+
+def _labels(
+    frame: pd.DataFrame, label_columns: str | Sequence[str], class_names: Sequence[str] | None, path: str | Path
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...], npt.NDArray[np.float64] | None]:
+    columns = [label_columns] if isinstance(label_columns, str) else list(label_columns)
+    if len(columns) == 1:
+        return code_labels(np.array(text_column(frame, columns[0], path), dtype=str), class_names)
+    matrix = _label_matrix(frame, columns, path)
+    return single_labels(matrix), tuple(columns), matrix
 
 
 def _only_split(listing: Listing, split: str | None, path: str | Path) -> Listing:

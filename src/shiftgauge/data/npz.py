@@ -12,7 +12,7 @@ from shiftgauge.checks import nearest, require_in, require_positive_int
 from shiftgauge.data.arrays import Layout, build_dataset, to_nchw
 from shiftgauge.data.dataset import ImageDataset, stratified_order
 from shiftgauge.data.multilabel import with_no_defect
-from shiftgauge.data.source import ArrayImages, EncodedImages, ImageSource, check_array, check_encoded
+from shiftgauge.data.source import ArrayImages, Checked, EncodedImages, ImageSource, check_array, check_encoded
 from shiftgauge.errors import DataError
 
 
@@ -64,29 +64,8 @@ def read_npz(
         image_names = [f"{i}:{name}" for i, name in enumerate(image_names)]
     group_list = None if groups is None else [str(g) for g in _get(content, groups, path)]
     split_list = None if splits is None else _named(_get(content, splits, path), split_names, path)
-    keep = np.arange(len(given))
-    if split is not None:
-        if split_list is None:
-            raise DataError(f"{path}: `split` needs `splits`, the key that holds the split of each image")
-        require_in("split", split, sorted(set(split_list)), DataError)
-        keep = np.flatnonzero(np.array(split_list) == split)
-    if limit is not None:
-        require_positive_int("limit", limit, error=DataError)
-        codes = np.unique(np.asarray(given)[keep], return_inverse=True, axis=0)[1].reshape(-1).astype(np.int64)
-        keep = keep[np.sort(stratified_order(codes, seed)[:limit])]
-    if images not in content and {"blob", "offsets"} <= set(content):
-        contents = _split_blob(content["blob"], content["offsets"], path, keep)
-        source: ImageSource = EncodedImages(contents=contents)
-        checked = check_encoded(contents)
-    else:
-        array = _get(content, images, path)
-        if len(array) != len(given):
-            raise DataError(f"{path}: `{images}` has {len(array)} entries, `{labels}` has {len(given)}")
-        planes = to_nchw(array, layout)[keep]
-        source, checked = (
-            ArrayImages(array=planes, rows=np.arange(len(planes))),
-            check_array(planes, range(len(planes))),
-        )
+    keep = _chosen(np.asarray(given), split_list, split, limit, seed, path)
+    source, checked = _pixels(content, images, labels, len(given), layout, keep, path)
     dataset = build_dataset(
         source,
         checked,
@@ -100,6 +79,49 @@ def read_npz(
         all_labels=np.asarray(given),
     )
     return dataset if no_defect is None else with_no_defect(dataset, no_defect)
+
+
+def _chosen(
+    given: npt.NDArray[Any],
+    splits: list[str] | None,
+    split: str | None,
+    limit: int | None,
+    seed: int,
+    path: str | Path,
+) -> npt.NDArray[np.int64]:
+    """Indices of the images of the split, at most `limit` of them."""
+    keep = np.arange(len(given))
+    if split is not None:
+        if splits is None:
+            raise DataError(f"{path}: `split` needs `splits`, the key that holds the split of each image")
+        require_in("split", split, sorted(set(splits)), DataError)
+        keep = np.flatnonzero(np.array(splits) == split)
+    if limit is not None:
+        require_positive_int("limit", limit, error=DataError)
+        codes = np.unique(given[keep], return_inverse=True, axis=0)[1].reshape(-1).astype(np.int64)
+        keep = keep[np.sort(stratified_order(codes, seed)[:limit])]
+    return keep
+
+
+def _pixels(
+    content: dict[str, npt.NDArray[Any]],
+    images: str,
+    labels: str,
+    n_labels: int,
+    layout: Layout | None,
+    keep: npt.NDArray[np.int64],
+    path: str | Path,
+) -> tuple[ImageSource, list[Checked]]:
+    """The images to keep, encoded or as an array, and what is known of each."""
+    if images not in content and {"blob", "offsets"} <= set(content):
+        contents = _split_blob(content["blob"], content["offsets"], path, keep)
+        return EncodedImages(contents=contents), check_encoded(contents)
+    array = _get(content, images, path)
+    if len(array) != n_labels:
+        raise DataError(f"{path}: `{images}` has {len(array)} entries, `{labels}` has {n_labels}")
+    planes = to_nchw(array, layout)[keep]
+    rows = np.arange(len(planes))
+    return ArrayImages(array=planes, rows=rows), check_array(planes, range(len(planes)))
 
 
 def load_npz(file: Path) -> dict[str, npt.NDArray[Any]]:

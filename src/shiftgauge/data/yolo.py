@@ -70,19 +70,14 @@ def read_yolo(
         require_in("split", split, splits, DataError)
     root = Path(path)
     places = {part: root / part for part in splits if split in (None, part)} if splits else {"": root}
-    found: list[tuple[Path, str]] = []
-    rows: list[npt.NDArray[np.float64]] = []
-    for part, place in places.items():
-        for image, text in _paired(place, images, labels):
-            found.append((image, part))
-            rows.append(_row(text, len(classes), no_defect is not None, task))
-    matrix = np.stack(rows)
+    pairs = [(part, *pair) for part, place in places.items() for pair in _paired(place, images, labels)]
+    matrix = np.stack([_row(text, len(classes), no_defect is not None, task) for _, _, text in pairs])
     listing = Listing(
-        paths=tuple(image for image, _ in found),
-        names=tuple(image.relative_to(root).as_posix() for image, _ in found),
+        paths=tuple(image for _, image, _ in pairs),
+        names=tuple(image.relative_to(root).as_posix() for _, image, _ in pairs),
         labels=matrix.argmax(axis=1).astype(np.int64) if task == "single" else single_labels(matrix),
         class_names=names,
-        splits=tuple(part for _, part in found) if splits else None,
+        splits=tuple(part for part, _, _ in pairs) if splits else None,
         label_matrix=None if task == "single" else matrix,
     )
     return assemble(
