@@ -15,6 +15,7 @@ from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError
 from shiftgauge.evaluate.options import ExecutionOptions, ShiftOptions
 from shiftgauge.parameter import Parameter
 from shiftgauge.results.audit import AuditResult
+from shiftgauge.shifts.catalog import PRESETS
 from shiftgauge.space import Space
 from shiftgauge.studies.audit import audit
 
@@ -98,6 +99,31 @@ def test_named_images_are_compared_with_themselves_without_shifts():
     poor = audit(MeanClassifier(), (IMAGES, LABELS), BRIGHT, n_base=64, images=["0", "1"], **RUN)
     text = next(m.text for m in poor.messages if m.code == "low_accuracy")
     assert "right on 0% of the 2 named images" in text
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_can_be_named_by_its_word(preset):
+    result = run(preset, n_base=32, second_order=False)
+    assert set(result.arrays["shift"].values) == set(PRESETS[preset].names)
+    order = list(result.config["shifts"]["order"])
+    assert not PRESETS[preset].order or order == list(PRESETS[preset].order)
+
+
+def test_a_finished_run_that_is_asked_for_again_keeps_its_cost(tmp_path):
+    first, again, smaller = (run(out=tmp_path, n_base=n) for n in (64, 64, 32))
+    assert first.cost["images_per_second"] > 0
+    assert first.cost["rows_from_store"] == 0
+    assert again.cost == {**first.cost, "rows_from_store": first.cost["evaluations"]}
+    assert smaller.cost["rows_from_store"] == smaller.cost["evaluations"] < first.cost["evaluations"]
+    assert run(out=tmp_path, n_base=64).cost == again.cost
+    assert run(out=tmp_path, n_base=128).cost["rows_from_store"] == first.cost["evaluations"]
+
+
+def test_another_seed_is_refused_as_another_seed_and_nothing_else(tmp_path):
+    noisy = BRIGHT | {"gaussian_noise": (0.2, 0.5)}
+    run(noisy, out=tmp_path, n_base=32)
+    with pytest.raises(StoreError, match=r"made from another seed \(there: 0; now: 1\); give"):
+        run(noisy, out=tmp_path, n_base=32, seed=1)
 
 
 def test_noise_makes_repeatability_an_input():

@@ -31,7 +31,7 @@ from shiftgauge.studies.depth import execution_with_blocks
 from shiftgauge.studies.estimates import Estimates
 from shiftgauge.studies.failures import failure_facts
 from shiftgauge.studies.growth import ending_facts, evaluate_rounds
-from shiftgauge.studies.outcome import audit_result, facts, plain_record, result_arrays
+from shiftgauge.studies.outcome import audit_result, facts, kept_cost, plain_record, result_arrays
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.setup import Estimator, as_space, prepare
 from shiftgauge.studies.verdict import check_gates
@@ -200,7 +200,7 @@ def audit(
         known |= failure_facts(found.values, found.convergence.indices, setup.rows.design)
         arrays.attrs |= known | {"title": title or f"Audit of {known['model_name']}", "data_name": data_name}
         config = record or plain_record(setup, estimates, stopping, n_base, limits)
-        result = audit_result(found, arrays, limits, config, started)
+        result = audit_result(found, arrays, limits, config, started, kept_cost(store, found))
         if out is not None:
             write_run(result, Path(out))
     return result
@@ -219,4 +219,5 @@ def _options_of(space: object) -> ShiftOptions:
     if not isinstance(space, str):
         return ShiftOptions()
     preset = get_preset(space)
-    return ShiftOptions(fill=preset.fill, fill_value=preset.fill_value, order=preset.order)  # type: ignore[arg-type]
+    order = preset.order or None
+    return ShiftOptions(fill=preset.fill, fill_value=preset.fill_value, order=order)  # type: ignore[arg-type]

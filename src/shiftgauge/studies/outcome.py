@@ -13,6 +13,7 @@ from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.stopping import Stopping
 from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.evaluate.run import disagreement
+from shiftgauge.evaluate.store import Store
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies import arrays as tables
 from shiftgauge.studies import effects
@@ -104,12 +105,39 @@ def plain_record(
     }
 
 
+def kept_cost(store: Store, found: Evaluated) -> dict[str, Any]:
+    """What the evaluation cost; time and rate of the first time where everything was in the store.
+
+    Args:
+        store: The run's store, which keeps the cost.
+        found: The evaluations and how they were run.
+    """
+    rows, seconds, noted = found.setup.rows.n_rows, found.seconds, store.note("cost")
+    cost = {
+        "evaluations": rows,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(found.rows_computed / seconds, 1) if found.rows_computed else None,
+        "rows_from_store": rows - found.rows_computed,
+    }
+    if noted is not None and not found.rows_computed and noted["evaluations"] == rows:
+        cost |= {key: noted[key] for key in ("seconds", "images_per_second")}
+    elif noted is None or found.rows_computed:
+        store.set_note("cost", cost)
+    return cost | {
+        "ending": found.convergence.reason,
+        "reason": found.convergence.text,
+        "execution": asdict(found.plan.execution),
+        "trial": list(found.plan.table),
+    }
+
+
 def audit_result(
     found: Evaluated,
     arrays: xr.Dataset,
     limits: Mapping[str, float],
     config: Mapping[str, Any],
     started: datetime,
+    cost: Mapping[str, Any],
 ) -> AuditResult:
     """The result, with its messages and gates.
 
@@ -119,23 +147,13 @@ def audit_result(
         limits: The gates that were set.
         config: The configuration as it shall stand in `run.json`.
         started: When the audit began.
+        cost: What `kept_cost` gives.
     """
     setup = found.setup
     skipped = [list(item) for item in setup.source.skipped]
-    rows, seconds = setup.rows.n_rows, found.seconds
     classifier = setup.evaluator.classifier
     hashes = {name: item.hash for name, item in setup.origins.items()}
     made_from = provenance(hashes, setup.seed, started, device=device_of(classifier))
-    cost = {
-        "evaluations": rows,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(found.rows_computed / seconds, 1) if found.rows_computed else None,
-        "rows_from_store": rows - found.rows_computed,
-        "ending": found.convergence.reason,
-        "reason": found.convergence.text,
-        "execution": asdict(found.plan.execution),
-        "trial": list(found.plan.table),
-    }
     return AuditResult(
         config=config,
         provenance=made_from | {"model": dict(classifier.description), "skipped": skipped},

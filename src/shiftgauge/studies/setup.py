@@ -66,9 +66,11 @@ class Setup:
         """Content hashes of all that decides the values of the evaluation."""
         classifier, source, blocks = self.evaluator.classifier, self.source, self.evaluator.blocks
         design = self.rows.design.describe()
-        if design["method"] != "lhs":  # sequences are nested: more rows keep the old ones
-            design = {key: value for key, value in design.items() if key not in ("n", "n_base")}
-        shifts = {**self.pipeline.describe(), "resolution": self.options.resolution}
+        # the seed is a part of its own; sequences are nested, so that more rows keep the old ones
+        left_out = ("seed",) if design["method"] == "lhs" else ("seed", "n", "n_base")
+        design = {key: value for key, value in design.items() if key not in left_out}
+        shifts = {key: value for key, value in self.pipeline.describe().items() if key != "seed"}
+        shifts["resolution"] = self.options.resolution
         chosen = None if self.rows.chosen is None else [source.names[i] for i in self.rows.chosen]
         ranges = "; ".join(f"{p.name} {p.describe()}" for p in self.space.parameters)
         return {
