@@ -72,7 +72,8 @@ def describe_units(dataset: ImageDataset, units: Units) -> tuple[str, ...]:
     if sizes.max() > max(1, _LARGE * len(dataset)):
         members = np.flatnonzero(units.joint == sizes.argmax())
         notes.append(
-            f"{sizes.max()} images ({sizes.max() / len(dataset):.0%}) belong together and are in one part: "
+            f"{sizes.max()} images ({sizes.max() / len(dataset):.0%}) belong together, by group, content or likeness, "
+            "and are in one part: "
             f"{shortened([dataset.names[i] for i in members])}; if they should not, look at the pairs of "
             "near-duplicates and lower their `distance`"
         )
