@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import joblib
 import jsonschema
 import numpy as np
 import pandas as pd
@@ -167,6 +168,31 @@ def test_the_schema_allows_both_kinds_of_configuration(cli, folder):
     jsonschema.validate(yaml.safe_load((folder / "a.yaml").read_text()), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"model": {}, "data": {"table": 3}}, schema)
+
+
+def test_a_run_of_another_kind_is_not_overwritten(cli, folder):
+    assert cli("audit", folder / "a.yaml", "--quiet").code == 0
+    before = (folder / "run" / "run.json").read_text()
+    found = cli("study", "diabetes", "--data", folder / "t.csv", "--out", folder / "run")
+    assert found.code == 2
+    assert "holds a run of the kind `table_audit`, which one of the kind `study` would overwrite" in found.err
+    assert (folder / "run" / "run.json").read_text() == before
+    assert cli("audit", folder / "a.yaml", "--quiet").code == 0
+    unfinished = folder / "images"
+    unfinished.mkdir()
+    (unfinished / "evaluations.db").touch()
+    found = cli("audit", folder / "a.yaml", "--out", unfinished)
+    assert found.code == 2
+    assert "of the kind `audit`" in found.err
+
+
+@needs_pima
+def test_weights_of_the_study_that_would_run_code_are_refused_without_a_word_of_options_it_lacks(cli, tmp_path):
+    joblib.dump({"a": object}, tmp_path / "x.joblib")
+    found = cli("study", "diabetes", "--data", FOLDER / "diabetes.csv", "--weights", tmp_path / "x.joblib")
+    assert found.code == 2
+    assert "give a state dict of tensors" in found.err
+    assert "trust" not in found.err
 
 
 def test_the_study_refuses_another_table(cli, folder):

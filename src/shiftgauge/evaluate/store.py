@@ -19,9 +19,10 @@ import numpy as np
 
 from shiftgauge.errors import StoreError
 from shiftgauge.files import hash_bytes, hash_json
+from shiftgauge.results.run_folder import STORE_FILE
 from shiftgauge.types import OutputsNQ
 
-FILE_NAME: Final = "evaluations.db"
+FILE_NAME: Final = STORE_FILE
 _LAYOUT: Final = "1"
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from shiftgauge.errors import ModelError
 from shiftgauge.models.weights import load_weights, read_weights
 
 LAYERS = ("before batch norm", "after batch norm", "after ReLU", "output")
@@ -61,7 +62,11 @@ def load_tabular_net(path: str | Path) -> TabularNet:
     Raises:
         ModelError: The file is missing, would run code, or belongs to another network.
     """
-    tensors = read_weights(path)
+    try:
+        tensors = read_weights(path)
+    except ModelError as error:
+        cause = str(error).partition("; ")[0]
+        raise ModelError(f"{cause}; give a state dict of tensors fn1, bn1, fn2, bn2, such as model1.pth") from error
     first = tensors.get("fn1.weight")
     shape = tuple(first.shape) if first is not None and first.ndim == 2 else (10, 8)
     network = TabularNet(n_features=shape[1], hidden=shape[0])

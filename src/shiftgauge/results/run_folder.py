@@ -14,6 +14,8 @@ import xarray as xr
 from shiftgauge.errors import StoreError
 from shiftgauge.files import write_atomic
 
+STORE_FILE: Final = "evaluations.db"
+"""Where an audit of images keeps its evaluations."""
 SCHEMA_VERSION: Final = 1
 """Version of the run folder's layout; a newer one is refused with a sentence."""
 
@@ -73,6 +75,31 @@ def kind_of_run(folder: str | Path) -> str:
     if not (source / "run.json").is_file():
         raise StoreError(f"{source} holds no finished audit: run.json is missing")
     return str(_record(source).get("kind"))
+
+
+def require_own_folder(folder: str | Path, kind: str) -> None:
+    """Refuses a folder that holds a run of another kind, before anything is computed for it.
+
+    Args:
+        folder: Run folder to be; it need not be there.
+        kind: Kind of the run to be written, such as `audit`.
+
+    Raises:
+        StoreError: A finished run of another kind lies there, or the store of an audit of images.
+
+    Example:
+        >>> require_own_folder("nowhere/at/all", "audit")
+    """
+    source = Path(folder)
+    if (source / "run.json").is_file():
+        found = kind_of_run(source)
+    else:
+        found = "audit" if (source / STORE_FILE).is_file() else kind
+    if found != kind:
+        raise StoreError(
+            f"{source} holds a run of the kind `{found}`, which one of the kind `{kind}` would overwrite; give another "
+            "output folder, or delete this one"
+        )
 
 
 def unreadable(folder: Path, error: BaseException) -> StoreError:

@@ -24,6 +24,7 @@ from shiftgauge.random import check_seed
 from shiftgauge.report.figures import write_figures
 from shiftgauge.report.page import write_page
 from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.run_folder import require_own_folder
 from shiftgauge.shifts.catalog import get_preset
 from shiftgauge.space import Space
 from shiftgauge.studies.convert import as_classifier, as_source
@@ -148,6 +149,8 @@ def audit(
         arXiv:2506.18751
     """
     started = datetime.now(UTC)
+    if out is not None:
+        require_own_folder(out, "audit")
     require_positive_int("n_base", n_base, low=2)
     require_positive_int("resamples", resamples, low=2)
     require_range("confidence_level", confidence_level, 0.5, 0.999)

@@ -30,7 +30,8 @@ from shiftgauge.models.tabular_net import TabularNet, load_tabular_net
 from shiftgauge.random import check_seed
 from shiftgauge.report.diabetes_figures import write_study_figures
 from shiftgauge.report.diabetes_page import write_study_page
-from shiftgauge.results.study import StudyResult
+from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.studies import diabetes_parts as parts
 from shiftgauge.studies.diabetes_findings import find, headline, messages
 from shiftgauge.studies.diabetes_training import Trained
@@ -96,6 +97,8 @@ def diabetes(
     require_positive_int("n_base", n_base, low=128)
     require_positive_int("seeds", seeds)
     check_seed(seed)
+    if out is not None:
+        require_own_folder(out, KIND)
     table = read_pima(data)
     published = None if weights is None else load_tabular_net(weights)
     if published is not None and published.fn1.in_features != len(FEATURES):

@@ -22,7 +22,8 @@ from shiftgauge.models.table_model import TableModel
 from shiftgauge.parameter import Parameter
 from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
-from shiftgauge.results.table import TableAuditResult
+from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.table import KIND, TableAuditResult
 from shiftgauge.space import Space
 from shiftgauge.studies.failures import failure_facts
 from shiftgauge.studies.growth import ending_facts
@@ -111,6 +112,8 @@ def audit_table(
         Pizarroso, J., Portela, J., Muñoz, A. (2022). NeuralSens. doi:10.18637/jss.v102.i07
     """
     started, options = datetime.now(UTC), estimate or TableEstimate()
+    if out is not None:
+        require_own_folder(out, KIND)
     table = as_table(data)
     full = full_space(table, space, rule, quantiles)
     limits = check_table_gates(gates, full.varying_names)
