@@ -9,9 +9,10 @@ from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.curve import CurvePoint
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.moments import CARRIERS
 from shiftgauge.estimate.pick_freeze import pick_freeze
 from shiftgauge.estimate.reference import ISHIGAMI, linear_gaussian
-from shiftgauge.estimate.stopping import CARRIERS, DOUBLINGS, FEWEST_BLOCKS, Stopping, grow, look_back
+from shiftgauge.estimate.stopping import DOUBLINGS, FEWEST_BLOCKS, Stopping, grow, look_back
 
 
 def study(reference=ISHIGAMI, transform=lambda y: y, outputs=("y",), **options):
@@ -102,7 +103,7 @@ def test_an_output_that_never_changed_neither_stops_nor_holds_up():
 
 
 def test_growth_ends_where_nothing_that_decides_ever_changed():
-    measure, asked = study(transform=lambda y: np.ones_like(y))
+    measure, asked = study(transform=np.ones_like)
     found = grow(measure, Stopping(tolerance=0.2), start=64, cost_of_base=5)
     assert found.reason == "constant"
     assert asked == [64, 128, 256]  # 1,280 evaluations

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from shiftgauge.estimate.moments import carriers
 from shiftgauge.estimate.result import Indices
 from shiftgauge.types import FloatArray
 
@@ -82,10 +83,7 @@ def _carriers(indices: Indices) -> FloatArray:
     if indices.moments is None:
         return count
     for q in np.flatnonzero(indices.defined):
-        values = indices.moments.base_values(int(q))
-        square = (values - np.nanmean(values)) ** 2
-        square /= np.nanmax(square)
-        count[q] = np.nansum(square) ** 2 / np.nansum(square**2)
+        count[q] = carriers(indices.moments.base_values(int(q)))
     return count
 
 

@@ -15,6 +15,8 @@ from shiftgauge.types import FloatArray, OutputsNQ
 
 PAIRS_UP_TO: Final = 100
 """Most groups whose d (d - 1) / 2 pairs are estimated unasked; BA rows ask for them."""
+CARRIERS: Final = 32
+"""Points that must carry an output's variance before its intervals are believed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +170,18 @@ class PickFreezeMoments:
 def centre_of(base_n2q: FloatArray, kept: np.ndarray) -> FloatArray:
     """Mean of each output over the rows A and B of the blocks that count (Q,)."""
     return (base_n2q if kept.all() else base_n2q[kept]).mean(axis=(0, 1))
+
+
+def carriers(values: FloatArray) -> float:
+    """How many points carry a variance, (Σ(f - m)²)² / Σ(f - m)⁴: n over the kurtosis; NaN values do not count.
+
+    Example:
+        >>> carriers(np.array([0.0] * 996 + [1.0] * 4)) < 5
+        True
+    """
+    square = (values - np.nanmean(values)) ** 2
+    square /= np.nanmax(square)
+    return float(np.nansum(square) ** 2 / np.nansum(square**2))
 
 
 def require_blocks(kept: np.ndarray, grouping: Grouping, what: str = "blocks") -> None:

@@ -5,7 +5,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from shiftgauge.estimate.moments import MomentLayout, MomentSource, mean_error, variance_components
+from shiftgauge.checks import shortened
+from shiftgauge.estimate.moments import (
+    CARRIERS,
+    MomentLayout,
+    MomentSource,
+    carriers,
+    mean_error,
+    variance_components,
+)
 from shiftgauge.estimate.resampling import Resampling, check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.threads import bounded_threads
@@ -30,6 +38,7 @@ def sobol_indices(
     seed: int = 0,
     surrogate: SurrogateInfo | None = None,
     status: Sequence[Status] = (),
+    exact_q: np.ndarray | None = None,
 ) -> Indices:
     """Indices of all outputs from a source of moments.
 
@@ -43,6 +52,8 @@ def sobol_indices(
         seed: Of the resampling.
         surrogate: Passed on to the result.
         status: Messages that are already known.
+        exact_q: Outputs whose variance is known beyond the sample, so that few points may carry it, bool (Q,).
+            Default: none.
 
     Returns:
         Indices with Student's intervals from the design's replicates, whose upper ends are corrected for skewness for
@@ -63,7 +74,7 @@ def sobol_indices(
             parts.append(_one_block(source, chosen, resampling, confidence_level))
     found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} if parts else {}
     tables = index_tables(found, layout)
-    messages = (*status, *_messages(tables, source, outputs))
+    messages = (*status, *_messages(tables, source, outputs), *_carrier_messages(tables, source, outputs, exact_q))
     return Indices(
         estimator=estimator,
         names=source.design.names,
@@ -164,6 +175,27 @@ def _messages(tables: Mapping[str, Any], source: MomentSource, outputs: Sequence
     if source.design.inputs.space.correlation is not None:
         messages.append(correlated_message(source.design.names))
     return [*messages, *fixed_messages(source.design.inputs.space)]
+
+
+def few_carriers(source: MomentSource, some: np.ndarray) -> dict[int, float]:
+    """Those of some outputs (bool (Q,)) whose variance rests on fewer than 32 of the rows A and B, with how many."""
+    counts = {q: carriers(source.base_values(q)) for q in np.flatnonzero(some).tolist()}
+    return {q: count for q, count in counts.items() if count < CARRIERS}
+
+
+def _carrier_messages(
+    tables: Mapping[str, Any], source: MomentSource, outputs: Sequence[str], exact_q: np.ndarray | None
+) -> list[Status]:
+    few = few_carriers(source, tables["defined"] if exact_q is None else tables["defined"] & ~exact_q)
+    if not few:
+        return []
+    worst = min(few, key=lambda q: few[q])
+    text = (
+        f"the variance of {shortened([outputs[q] for q in few])} rests on about {few[worst]:.0f} of "
+        f"{2 * int(source.kept.sum())} points, too few for its intervals to be relied on; raise `n_base`, or study a "
+        "quantity with fewer rare large values, such as a logarithm"
+    )
+    return [Status(level="warning", code="few_carriers", message=text)]
 
 
 def balance_messages(method: str, n: int, what: str) -> list[Status]:

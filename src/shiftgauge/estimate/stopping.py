@@ -9,6 +9,7 @@ import numpy as np
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.curve import CurvePoint, largest
+from shiftgauge.estimate.moments import CARRIERS
 from shiftgauge.estimate.result import Indices
 
 Reason: TypeAlias = Literal["tolerance", "budget", "constant", "fixed"]
@@ -21,8 +22,6 @@ FEWEST_BLOCKS: Final = 128
 """Blocks below which narrow intervals are not believed: eight for each of 16 replicates."""
 FEWEST_POINTS: Final = 64
 """The same in points, for a surrogate alone."""
-CARRIERS: Final = 32
-"""Points that must carry an output's variance before its narrow intervals are believed."""
 FEWEST_CONSTANT: Final = 1000
 """Evaluations after which an output that never changed is taken for constant."""
 FEWEST_RESAMPLES: Final = 100
