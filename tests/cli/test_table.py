@@ -170,6 +170,29 @@ def test_the_schema_allows_both_kinds_of_configuration(cli, folder):
         jsonschema.validate({"model": {}, "data": {"table": 3}}, schema)
 
 
+def test_empty_cells_are_named_or_left_out(cli, folder):
+    text = (folder / "t.csv").read_text().splitlines()
+    text[3] = "," + text[3].partition(",")[2]
+    (folder / "t.csv").write_text("\n".join(text))
+    found = cli("audit", folder / "a.yaml", "--quiet")
+    assert found.code == 2
+    assert "row 3 has an empty cell in `age`" in found.err
+    found = cli("audit", folder / "a.yaml", "--set", "data.missing=drop")
+    assert found.code == 0, found.err
+    assert "1 of 40 rows have an empty cell" in " ".join(found.out.split())
+
+
+def test_a_forgotten_label_column_is_suggested(cli, folder):
+    table = pd.read_csv(folder / "t.csv")
+    table.assign(quality=np.where(table["outcome"], "good", "bad")).to_csv(folder / "t.csv", index=False)
+    values = yaml.safe_load((folder / "a.yaml").read_text())
+    values["data"] = {"table": "t.csv"}
+    (folder / "a.yaml").write_text(yaml.safe_dump(values))
+    found = cli("audit", folder / "a.yaml")
+    assert found.code == 2
+    assert "in `quality`, which is no number; if `quality` holds the classes, name it as label_column" in found.err
+
+
 def test_a_run_of_another_kind_is_not_overwritten(cli, folder):
     assert cli("audit", folder / "a.yaml", "--quiet").code == 0
     before = (folder / "run" / "run.json").read_text()

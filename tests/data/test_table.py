@@ -40,10 +40,12 @@ def test_numbered_classes_index_the_names_given(tmp_path):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("x,y\n1,a\n,b\n", {}, "row 2 has an empty or infinite cell in `x`"),
-        ("x,y\n1,a\ninf,b\n", {}, "row 2 has an empty or infinite"),
+        ("x,y\n1,a\n,b\n", {}, "row 2 has an empty cell in `x`; fill it, or leave such rows out with missing: drop"),
+        ("x,y\n1,a\ninf,b\n", {}, "row 2 has an infinite cell in `x`"),
         ("x,y\n1,a\nred,b\n", {}, "row 2 has `red` in `x`, which is no number"),
         ("x,y\n1,a\n2,\n", {}, "row 2 has no value in `y`"),
+        ("x,y\n1,a\n", {"missing": "skip"}, "missing"),
+        ("x,y\n,a\n", {"missing": "drop"}, "every row has an empty cell"),
         ("x,y\n1,a\n", {"feature_columns": ["z"]}, "unknown column `z`"),
         ("x,label\n1,a\n", {}, "unknown column `y`"),
         ("y\na\n", {}, "no feature columns"),

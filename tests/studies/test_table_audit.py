@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 from rich.console import Console
+from sklearn.dummy import DummyClassifier
 
-from shiftgauge.errors import ConfigError, DataError, NumericalError, SpaceError
+from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError, SpaceError
 from shiftgauge.estimate.reference import ISHIGAMI
 from shiftgauge.parameter import Parameter
 from shiftgauge.report.table_page import render_table_page
@@ -302,19 +303,66 @@ def test_wrong_sizes_are_one_clear_line(options, words):
 
 
 def test_wrong_tables_are_one_clear_line():
-    for data, words in ((3, "table of numbers"), (rows().assign(age="x"), "no numbers"), ((rows(), [1]), "one label")):
+    for data, words in ((3, "table of numbers"), (rows().assign(age="x"), "no number"), ((rows(), [1]), "one label")):
         with pytest.raises(DataError, match=words):
             audit_table(linear, data, estimate=SMALL, progress=False)
     with np.errstate(all="ignore"), pytest.raises(NumericalError, match="NaN or infinity"):
         audit_table(lambda x: np.log(x[:, 0] - 0.5), rows(), estimate=SMALL, progress=False)
 
 
+def test_a_predict_that_gives_names_is_told_to_be_a_predict_proba():
+    data = rows()
+    _, truth = classifier(data)
+    model = DummyClassifier().fit(data.to_numpy(), truth)
+    with pytest.raises(ModelError, match="gives names such as `(no|yes)`, no numbers; give its predict_proba"):
+        audit_table(model.predict, (data, truth), estimate=SMALL, progress=False)
+
+
+def with_gaps():
+    data = rows()
+    data.loc[3, "bmi"] = np.nan
+    data.loc[[7, 9], "dose"] = None
+    return data
+
+
+def test_an_empty_cell_is_named_by_row_and_column():
+    for data in (with_gaps(), with_gaps().to_numpy(), (with_gaps(), ["a", "b"] * 100)):
+        with pytest.raises(DataError, match=r"row 4 has an empty cell in `(bmi|x2)`; fill it, or leave such rows out"):
+            audit_table(linear, data, estimate=SMALL, progress=False)
+
+
+def test_rows_with_empty_cells_can_be_left_out_and_are_counted(tmp_path):
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    data, truth = with_gaps(), classifier(rows())[1].astype(object)
+    model = make_pipeline(SimpleImputer(), LogisticRegression(C=100)).fit(data, truth)
+    truth[5] = None
+    full = data.notna().all(axis=1).to_numpy() & (np.arange(200) != 5)
+    data.assign(y=truth).to_csv(tmp_path / "t.csv", index=False)
+    quick = {"estimate": TableEstimate(n_base=64), "missing": "drop", "progress": False}
+    of_file = {"path": tmp_path / "t.csv", "label_column": "y"}
+    for found in (audit_table(model, (data, truth), **quick), audit_table(model, of_file, **quick)):
+        assert (found.arrays.attrs["n_missing"], found.arrays.attrs["n_rows"]) == (4, 196)
+        wanted = (model.predict(data[full]) == truth[full]).mean()
+        assert found.arrays.attrs["accuracy"] == pytest.approx(wanted)
+        assert "4 of 200 rows have an empty cell" in " ".join(m.text for m in found.messages)
+        assert float(found.arrays["feature_high"].sel(feature="dose")) == data["dose"][full].max()
+    with pytest.raises(DataError, match="every row of the table has an empty cell"):
+        audit_table(linear, data.assign(age=np.nan), **quick)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         (rows().set_axis(["a", "a", "b"], axis=1), "`a` stands 2 times"),
-        (rows().assign(sex=["m", "f"] * 100), "`sex` holds cells such as `m`"),
+        (
+            rows().assign(sex=["m", "f"] * 100),
+            "the table: row 1 has `m` in `sex`, which is no number; code `sex` as 0, 1",
+        ),
         (rows().assign(sex=pd.Categorical(["m", "f"] * 100)), "cat.codes"),
+        (rows().assign(age=np.inf), "row 1 has an infinite cell in `age`"),
     ],
 )
 def test_columns_that_stand_twice_or_hold_text_are_named(data, words):

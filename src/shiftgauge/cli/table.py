@@ -67,6 +67,7 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
             feature_columns=given.features,
             group_column=given.group_column,
             split_column=given.split_column,
+            missing=given.missing,
         )
     low, high = config.space.quantiles
     options = TableEstimate(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from shiftgauge.data.arrays import code_labels
+from shiftgauge.data.cells import Missing, numeric_columns
 from shiftgauge.data.frame import read_frame, require_column, text_column
 from shiftgauge.errors import DataError
 from shiftgauge.files import hash_array, hash_json
@@ -26,6 +27,7 @@ class TableDataset:
         class_names: Names of the classes; empty for a table without them.
         groups: A group per row, or None.
         splits: A split per row, or None.
+        n_missing: Rows that were left out because a cell is empty.
     """
 
     values: npt.NDArray[np.float64]
@@ -34,6 +36,7 @@ class TableDataset:
     class_names: tuple[str, ...]
     groups: tuple[str, ...] | None = None
     splits: tuple[str, ...] | None = None
+    n_missing: int = 0
 
     def __post_init__(self) -> None:
         for name, dtype in (("values", np.float64), ("labels", np.int64)):
@@ -63,6 +66,7 @@ class TableDataset:
             class_names=self.class_names,
             groups=None if self.groups is None else tuple(self.groups[i] for i in rows),
             splits=None if self.splits is None else tuple(self.splits[i] for i in rows),
+            n_missing=self.n_missing,
         )
 
 
@@ -74,6 +78,7 @@ def read_table(
     group_column: str | None = None,
     split_column: str | None = None,
     class_names: Sequence[str] | None = None,
+    missing: Missing = "error",
 ) -> TableDataset:
     """Reads a CSV or Parquet table of numbers.
 
@@ -85,6 +90,7 @@ def read_table(
         split_column: Column of splits, or None.
         class_names: Names of the classes; whole-number labels then index them. None takes the
             sorted labels as names.
+        missing: `error`, or `drop`, which leaves out rows with an empty cell in an input or in the label.
 
     Raises:
         DataError: The table or a column is missing, or a cell is empty or no number.
@@ -99,9 +105,15 @@ def read_table(
     twice = next((c for c in chosen if chosen.count(c) > 1 or c == label_column), None)
     if twice is not None:
         raise DataError(f"{path}: `{twice}` is named twice among features and label; name each column once")
-    values = np.empty((len(frame), len(chosen)))
-    for k, column in enumerate(chosen):
-        values[:, k] = _numbers(frame[require_column(frame, column, path)].tolist(), column, path)
+    columns = frame.loc[:, [require_column(frame, column, path) for column in chosen]]
+    values = numeric_columns(columns, path, missing=missing, hint=_hint(label_column))
+    n_rows = len(frame)
+    if missing == "drop":
+        full = ~np.isnan(values).any(axis=1)
+        full &= np.ones(n_rows, bool) if label_column is None else frame[label_column].notna().to_numpy()
+        if not full.any():
+            raise DataError(f"{path}: every row has an empty cell; fill them, or name fewer columns by `features`")
+        frame, values = frame.loc[full], values[full]
     labels, known = _classes(frame, label_column, class_names, path)
     return TableDataset(
         values=values,
@@ -110,6 +122,15 @@ def read_table(
         class_names=known,
         groups=None if group_column is None else tuple(text_column(frame, group_column, path)),
         splits=None if split_column is None else tuple(text_column(frame, split_column, path)),
+        n_missing=n_rows - len(frame),
+    )
+
+
+def _hint(label_column: str | None) -> str:
+    """What to do about a column that holds texts."""
+    code = "code it as 0, 1, 2 … as the model takes it, or leave it out by naming the `features`"
+    return (
+        code if label_column is not None else f"if {{column}} holds the classes, name it as label_column; else {code}"
     )
 
 
@@ -122,15 +143,3 @@ def _classes(
     whole = class_names is not None and all(t.isdigit() for t in texts) and not set(texts) <= set(class_names)
     labels, known, _ = code_labels(np.array(texts, dtype=np.int64) if whole else np.array(texts), class_names)
     return labels, known
-
-
-def _numbers(cells: list[object], column: str, path: str | Path) -> npt.NDArray[np.float64]:
-    numbers = np.empty(len(cells))
-    for row, cell in enumerate(cells):
-        try:
-            numbers[row] = float(cell)  # pyright: ignore[reportArgumentType]
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{path}: row {row + 1} has `{cell}` in `{column}`, which is no number") from error
-        if not np.isfinite(numbers[row]):
-            raise DataError(f"{path}: row {row + 1} has an empty or infinite cell in `{column}`")
-    return numbers

@@ -146,11 +146,20 @@ def call_model(predict: Callable[[FloatArray], Any], rows: FloatArray) -> FloatA
     try:
         values = np.asarray(raw, float)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"the model must give numbers (n, K), got {type(raw).__name__}") from error
+        raise ModelError(_no_numbers(raw)) from error
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != len(rows) or not values.shape[1]:
         raise ModelError(f"the model must give ({len(rows)},) or ({len(rows)}, K) numbers, got {values.shape}")
     return values
+
+
+def _no_numbers(raw: Any) -> str:
+    if isinstance(raw, np.ndarray) and raw.dtype.kind in "USO" and raw.size:
+        return (
+            f"the model gives names such as `{raw.ravel()[0]}`, no numbers; give its predict_proba, or the whole "
+            "estimator instead of its predict"
+        )
+    return f"the model must give numbers (n, K), got {type(raw).__name__}"
 
 
 def shaped(raw_nk: FloatArray, form: OutputForm) -> OutputsNQ:

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.checks import require_in
+from shiftgauge.data.cells import Missing
 from shiftgauge.data.table import TableDataset
 from shiftgauge.errors import SpaceError
 from shiftgauge.evaluate.progress import progress_bar
@@ -58,6 +59,7 @@ def audit_table(
     progress: bool | None = None,
     title: str = "",
     data_name: str = "the given table",
+    missing: Missing = "error",
     record: Mapping[str, Any] | None = None,
     trust: bool = False,
 ) -> TableAuditResult:
@@ -90,6 +92,8 @@ def audit_table(
         progress: Show a progress bar; default only on a terminal.
         title: Title of the report.
         data_name: What the report calls the table.
+        missing: What becomes of empty cells: `error` names the first; `drop` leaves their rows out of ranges, accuracy,
+            slopes and retraining, and says how many.
         record: The configuration as it shall stand in `run.json`; default: these arguments.
         trust: Open model files that can run code.
 
@@ -114,7 +118,7 @@ def audit_table(
     started, options = datetime.now(UTC), estimate or TableEstimate()
     if out is not None:
         require_own_folder(out, KIND)
-    table = as_table(data)
+    table = as_table(data, missing=missing)
     full = full_space(table, space, rule, quantiles)
     limits = check_table_gates(gates, full.varying_names)
     loaded = load_table_model(model, table.feature_names, table.values, trust=trust)
@@ -151,6 +155,7 @@ def audit_table(
         "rule": "given" if space is not None and set(full.names) <= set(_given(space)) else rule,
         "rule_text": _rule_text(space, full, rule, quantiles),
         "n_rows": len(table),
+        "n_missing": table.n_missing,
         "accuracy": accuracy(loaded, table, rest),
         "majority": majority_share(table),
         "correlation": correlation[0],

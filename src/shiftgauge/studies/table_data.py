@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from shiftgauge.data.cells import Missing, numeric_columns
 from shiftgauge.data.load import load_data
 from shiftgauge.data.table import TableDataset, read_table
 from shiftgauge.errors import DataError
@@ -18,6 +19,10 @@ from shiftgauge.infer import MOST_LEVELS, Rule, parameters_from_table
 from shiftgauge.parameter import Parameter
 from shiftgauge.space import Space
 
+_HINT: Final = (
+    "code {column} as 0, 1, 2 … as the model takes it (pandas: `.astype('category').cat.codes`), leave it out, or, if it "
+    "holds the classes, give (features, labels)"
+)
 RULES: Final = {
     "range": "between the smallest and the largest value of its column",
     "quantiles": "between two quantiles of its column",
@@ -25,12 +30,13 @@ RULES: Final = {
 }
 
 
-def as_table(data: Any) -> TableDataset:
+def as_table(data: Any, *, missing: Missing = "error") -> TableDataset:
     """Returns a table of numbers.
 
     Args:
         data: A `TableDataset`; a pandas frame of feature columns; an array (n, P); (features, labels); a mapping of
             `read_table`'s arguments; or the path of a CSV or Parquet file of feature columns alone.
+        missing: `error`, or `drop`, which leaves out rows with an empty cell; `read_table`'s arguments may say so too.
 
     Raises:
         DataError: It is none of these, or cannot be read.
@@ -44,31 +50,38 @@ def as_table(data: Any) -> TableDataset:
     if isinstance(data, tuple):
         if len(data) != 2:
             raise DataError(f"data as a tuple is (features, labels), got {len(data)} entries")
-        return _labelled(as_table(data[0]), data[1])
+        return _labelled(data[0], data[1], missing)
     if isinstance(data, Mapping):
-        found = load_data({"kind": "table", **data})
+        found = load_data({"kind": "table", "missing": missing, **data})
         if not isinstance(found, TableDataset):
             raise DataError(f"the audit of a table needs data of the kind `table`, got {type(found).__name__}")
         return found
     if isinstance(data, (str, Path)):
-        return read_table(data, label_column=None)
+        return read_table(data, label_column=None, missing=missing)
     if isinstance(data, pd.DataFrame):
-        _refuse_text(data)
-        return _unlabelled(data.to_numpy(), tuple(str(c) for c in data.columns))
+        return _unlabelled(data, missing)
     if isinstance(data, np.ndarray) and data.ndim == 2:
-        return _unlabelled(data, tuple(f"x{k + 1}" for k in range(data.shape[1])))
+        return _unlabelled(pd.DataFrame(data, columns=[f"x{k + 1}" for k in range(data.shape[1])]), missing)
     raise DataError(f"data must be a table of numbers (n, P), got {type(data).__name__}")
 
 
-def _unlabelled(values: np.ndarray, names: tuple[str, ...]) -> TableDataset:
-    try:
-        numbers = np.asarray(values, float)
-    except (TypeError, ValueError) as error:
-        raise DataError("the table holds cells that are no numbers; leave those columns out or code them") from error
-    if not numbers.size or not np.isfinite(numbers).all():
-        raise DataError("the table is empty, or holds NaN or infinity; fill or remove those rows")
-    labels = np.zeros(len(numbers), np.int64)
-    return _unique(TableDataset(values=numbers, feature_names=names, labels=labels, class_names=()))
+def _unlabelled(frame: pd.DataFrame, missing: Missing) -> TableDataset:
+    names = tuple(str(c) for c in frame.columns)
+    values = numeric_columns(_some(frame), "the table", missing=missing, hint=_HINT)
+    full = ~np.isnan(values).any(axis=1)
+    if not full.any():
+        raise DataError("every row of the table has an empty cell; fill them, or leave columns out")
+    labels = np.zeros(int(full.sum()), np.int64)
+    left_out = len(values) - len(labels)
+    return _unique(
+        TableDataset(values=values[full], feature_names=names, labels=labels, class_names=(), n_missing=left_out)
+    )
+
+
+def _some(frame: pd.DataFrame) -> pd.DataFrame:
+    if not frame.size:
+        raise DataError("the table is empty; give rows and columns of numbers")
+    return frame
 
 
 def _unique(table: TableDataset) -> TableDataset:
@@ -78,29 +91,30 @@ def _unique(table: TableDataset) -> TableDataset:
     return table
 
 
-def _refuse_text(frame: pd.DataFrame) -> None:
-    """Refuses a column of text, whose codes only the owner of the model knows."""
-    for place, name in enumerate(frame.columns):
-        cells = frame.iloc[:, place].to_numpy()
-        try:
-            cells.astype(float)
-        except (TypeError, ValueError) as error:
-            text = next((c for c in cells if isinstance(c, str)), cells[0])
-            raise DataError(
-                f"column `{name}` holds cells such as `{text}`, which are no numbers; code it as 0, 1, 2 … as the "
-                "model takes it (pandas: `.astype('category').cat.codes`) or leave it out"
-            ) from error
-
-
-def _labelled(table: TableDataset, labels: Any) -> TableDataset:
-    names, codes = np.unique(np.asarray(labels), return_inverse=True)
-    if codes.shape != (len(table),):
-        raise DataError(f"there must be one label for each of the {len(table)} rows, got {codes.shape}")
+def _labelled(features: Any, labels: Any, missing: Missing) -> TableDataset:
+    """A table with labels; a row without a label counts as one with an empty cell."""
+    given = np.asarray(labels)
+    if isinstance(features, np.ndarray) and features.ndim == 2:
+        features = pd.DataFrame(features, columns=[f"x{k + 1}" for k in range(features.shape[1])])
+    keep = np.ones(len(given), bool)
+    if isinstance(features, pd.DataFrame) and given.shape == (len(features),) and missing == "drop":
+        values = numeric_columns(_some(features), "the table", missing=missing, hint=_HINT)
+        keep = ~(np.isnan(values).any(axis=1) | pd.isna(given))
+        features = features[keep]
+    table = as_table(features, missing=missing)
+    given = given[keep] if given.ndim else given
+    if given.shape != (len(table),):
+        raise DataError(f"there must be one label for each of the {len(table)} rows, got {given.shape}")
+    if pd.isna(given).any():
+        row = int(pd.isna(given).argmax()) + 1
+        raise DataError(f"row {row} has no label; give it one, or leave such rows out with missing: drop")
+    names, codes = np.unique(given, return_inverse=True)
     return TableDataset(
         values=table.values,
         feature_names=table.feature_names,
         labels=codes,
         class_names=tuple(str(n) for n in names),
+        n_missing=table.n_missing + int((~keep).sum()),
     )
 
 

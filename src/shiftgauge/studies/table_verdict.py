@@ -94,7 +94,7 @@ def _joint(arrays: xr.Dataset, quantity: str) -> str:
 def find_table_messages(arrays: xr.Dataset, indices: Indices) -> tuple[Message, ...]:
     """Says what a reader must know before relying on the result, most serious first."""
     found = [*_constant(arrays), *failure_messages(arrays), *_status(indices), *_width(arrays)]
-    found += [*_independence(arrays), *_zeros(arrays)]
+    found += [*_independence(arrays), *_missing(arrays), *_zeros(arrays)]
     found += [*_accuracy(arrays), *_steps(arrays), *_reduction(arrays)]
     order = {"alarm": 0, "caution": 1, "info": 2}
     return tuple(sorted(found, key=lambda m: order[m.level]))
@@ -173,6 +173,17 @@ def _independence(arrays: xr.Dataset) -> list[Message]:
         "over this space, not the population behind the table"
     )
     return [Message(level="caution", code="dependent_columns", text=text)]
+
+
+def _missing(arrays: xr.Dataset) -> list[Message]:
+    left_out, kept = (int(arrays.attrs.get(name, 0)) for name in ("n_missing", "n_rows"))
+    if not left_out:
+        return []
+    text = (
+        f"{left_out:,} of {left_out + kept:,} rows have an empty cell and were left out of ranges, accuracy and slopes; "
+        "where cells are empty for a reason, the rest is no fair picture of the table"
+    )
+    return [Message(level="caution", code="missing_cells", text=text)]
 
 
 def _zeros(arrays: xr.Dataset) -> list[Message]:
