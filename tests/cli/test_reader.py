@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from shiftgauge.cli.build import build_space
 from shiftgauge.cli.reader import load_config, with_override
 from shiftgauge.errors import ConfigError
 
@@ -59,7 +60,10 @@ def test_relative_paths_start_from_the_file(tmp_path: Path) -> None:
             r"`shifts\.parameters\.rotation` must be .* list of at most 2",
         ),
         (MINIMAL + "  parameters: {rotation: fast}", r"`shifts\.parameters\.rotation` must be .*, got 'fast'"),
-        (MINIMAL.replace("  timm: resnet18\n", ""), r":1: `model`: give exactly one of folder, timm.*found none of them"),
+        (
+            MINIMAL.replace("  timm: resnet18\n", ""),
+            r":1: `model`: give exactly one of folder, timm.*found none of them",
+        ),
         (MINIMAL.replace("weights:", "onnx:"), r"found `timm` and `onnx`"),
         (MINIMAL.replace("timm", "onnx"), r"`weights` belongs to `timm` or `factory`"),
         (MINIMAL.replace("  folder: images", "  split: test"), r"`data`: give exactly one of folder, manifest"),
@@ -110,6 +114,15 @@ def test_an_override_replaces_one_value_and_keeps_its_neighbours(tmp_path: Path)
 def test_a_mistaken_override_is_named_as_such(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(_write(tmp_path, MINIMAL), [override])
+
+
+def test_later_mistakes_of_an_override_are_named_as_such_too(tmp_path: Path) -> None:
+    text = MINIMAL + "  parameters: {rotation: [-500, 500]}\n"
+    with pytest.raises(ConfigError, match=r"\.yaml:\d+: .*rotation"):
+        build_space(load_config(_write(tmp_path, text)))
+    with pytest.raises(ConfigError, match=r"^--set: .*tilt"):
+        text = MINIMAL + "  parameters: {rotation: [-5, 5]}\n"
+        build_space(load_config(_write(tmp_path, text), ["shifts.parameters.tilt=[-500, 500]"]))
 
 
 def test_an_override_does_not_change_what_it_is_given() -> None:

@@ -126,6 +126,13 @@ def test_another_seed_is_refused_as_another_seed_and_nothing_else(tmp_path):
         run(noisy, out=tmp_path, n_base=32, seed=1)
 
 
+def test_the_probability_of_a_class_can_be_the_quantity_of_interest_by_its_name_alone():
+    result = run(n_base=32, quantity_of_interest="probability[dark]")
+    assert result.quantity_of_interest == "probability[dark]"
+    with pytest.raises(ConfigError, match=r"no class `9`; its classes are `dark`, `bright`$"):
+        run(n_base=32, quantity_of_interest="probability[9]")
+
+
 def test_noise_makes_repeatability_an_input():
     result = run(BRIGHT | {"gaussian_noise": (0.2, 0.5)}, n_base=256)
     assert list(result.arrays["input"].values) == ["image", "brightness", "gaussian_noise", "repeat"]

@@ -314,7 +314,7 @@ def test_a_predict_that_gives_names_is_told_to_be_a_predict_proba():
     data = rows()
     _, truth = classifier(data)
     model = DummyClassifier().fit(data.to_numpy(), truth)
-    with pytest.raises(ModelError, match="gives names such as `(no|yes)`, no numbers; give its predict_proba"):
+    with pytest.raises(ModelError, match=r"gives names such as `(no|yes)`, no numbers; give its predict_proba"):
         audit_table(model.predict, (data, truth), estimate=SMALL, progress=False)
 
 

@@ -38,7 +38,7 @@ def audit_command(
 ) -> None:
     """Measure how the classifier's output depends on the shifts, and write the run folder.
 
-    A run that was stopped, however, goes on with the same command; nothing finished is computed again. With the key
+    A run that was stopped, no matter how, goes on with the same command; nothing finished is computed again. With the key
     `table` under `data` the model of that table is audited instead: that takes seconds, and starts again.
     """
     with exit_codes(debug=debug) as ending:

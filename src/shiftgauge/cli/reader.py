@@ -26,18 +26,21 @@ class LoadedFile:
     Args:
         path: The file; relative paths in it start from its folder.
         text: Where each key stands, for later messages.
+        values: The values with every `--set`; None where there is none.
     """
 
     path: Path
     text: YamlText
+    values: Mapping[str, Any] | None = None
 
     @contextmanager
     def at(self, *steps: str | int) -> Iterator[None]:
-        """Puts file and line of a key in front of any message about it."""
+        """Puts file and line of a key, or `--set` where that gave it, in front of any message about it."""
         try:
             yield
         except (ConfigError, SpaceError) as error:
-            raise type(error)(f"{self.text.place(steps)}: {error}") from error
+            given = self.values is not None and _value(self.text.values, steps) != _value(self.values, steps)
+            raise type(error)(f"{'--set' if given else self.text.place(steps)}: {error}") from error
 
     @property
     def folder(self) -> Path:
@@ -89,8 +92,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | Loa
     for entry in overrides:
         values = with_override(values, entry)
     if isinstance(values.get("data"), Mapping) and "table" in values["data"]:
-        return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text)
-    return LoadedConfig(config=checked(values, text, Config), path=path, text=text)
+        return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text, values=values)
+    return LoadedConfig(config=checked(values, text, Config), path=path, text=text, values=values)
 
 
 def checked(values: Mapping[str, Any], text: YamlText, schema: type[_Schema]) -> _Schema:

@@ -69,8 +69,8 @@ class TableDataSection(Section):
     )
     missing: Literal["error", "drop"] = Field(
         default="error",
-        description="What becomes of empty cells: error names the first; drop leaves their rows out of ranges, accuracy "
-        "and slopes, and says how many.",
+        description="What becomes of empty cells: error names the first; drop leaves their rows out of ranges, "
+        "accuracy and slopes, and says how many.",
     )
     group_column: str | None = Field(default=None, description="Column of groups that are never split in retraining.")
     split_column: str | None = Field(default=None, description="Column that names training rows `train`.")

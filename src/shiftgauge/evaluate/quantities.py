@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from scipy.special import log_softmax
 
-from shiftgauge.checks import nearest
+from shiftgauge.checks import nearest, shortened
 from shiftgauge.errors import ConfigError
 from shiftgauge.types import OutputKind, OutputsNQ
 
@@ -29,6 +29,8 @@ PREDICTED: Final = -1
 """Column of the predicted class's index in what `measure` gives."""
 
 _TINY: Final = 1e-30
+_SHOWN: Final = 12
+"""Most classes that a message names."""
 
 
 def quantity_names(classes: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
@@ -47,9 +49,21 @@ def quantity_names(classes: Sequence[str], class_names: Sequence[str]) -> tuple[
     for name in classes:
         if name not in class_names:
             guess = nearest(name, class_names)
-            hint = f"did you mean `{guess}`?" if guess else f"the model has {len(class_names)} classes"
-            raise ConfigError(f"`classes`: the model has no class `{name}`; {hint}")
+            hint = f" (did you mean `{guess}`?)" if guess else ""
+            known = shortened(list(class_names), _SHOWN)
+            raise ConfigError(f"the model has no class `{name}`{hint}; its classes are {known}")
     return (*STANDARD, *(f"probability[{name}]" for name in classes))
+
+
+def with_class_of(quantity: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes whose probability is recorded, with the one that a quantity asks for.
+
+    Example:
+        >>> with_class_of("probability[cat]", ["dog"]), with_class_of("margin", ["dog"])
+        (('dog', 'cat'), ('dog',))
+    """
+    name = quantity[len("probability[") : -1] if quantity.startswith("probability[") and quantity.endswith("]") else ""
+    return (*classes, name) if name and name not in classes else tuple(classes)
 
 
 def finite_rows(*outputs: np.ndarray) -> np.ndarray:

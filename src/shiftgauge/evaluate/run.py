@@ -160,7 +160,7 @@ def evaluate(
     except KeyboardInterrupt as error:
         done = store.count(section) * plan.chunk_rows
         raise InterruptedRunError(
-            f"stopped after {min(done, total):,} of {total:,} evaluations; the same command goes on from there"
+            f"interrupted after {min(done, total):,} of {total:,} evaluations; the same command goes on from there"
         ) from error
     return values
 

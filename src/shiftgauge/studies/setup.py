@@ -21,7 +21,7 @@ from shiftgauge.evaluate.evaluator import Evaluator
 from shiftgauge.evaluate.options import BlockOptions, ShiftOptions
 from shiftgauge.evaluate.origins import code_origin, library_origin
 from shiftgauge.evaluate.projection import block_projection
-from shiftgauge.evaluate.quantities import quantity_names
+from shiftgauge.evaluate.quantities import quantity_names, with_class_of
 from shiftgauge.evaluate.store import Origin, origin
 from shiftgauge.shifts.pipeline import ShiftPipeline
 from shiftgauge.space import Space
@@ -117,6 +117,7 @@ def prepare(
             "correlated shift cannot be told from that of its companion"
         )
     space = with_identities(space)
+    classes = with_class_of(quantity_of_interest, classes)
     names = quantity_names(classes, classifier.class_names)
     require_in("quantity of interest", quantity_of_interest, names)
     pipeline = ShiftPipeline(

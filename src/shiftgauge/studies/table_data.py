@@ -20,8 +20,8 @@ from shiftgauge.parameter import Parameter
 from shiftgauge.space import Space
 
 _HINT: Final = (
-    "code {column} as 0, 1, 2 … as the model takes it (pandas: `.astype('category').cat.codes`), leave it out, or, if it "
-    "holds the classes, give (features, labels)"
+    "code {column} as 0, 1, 2 … as the model takes it (pandas: `.astype('category').cat.codes`), leave it out, or, if "
+    "it holds the classes, give (features, labels)"
 )
 RULES: Final = {
     "range": "between the smallest and the largest value of its column",

@@ -180,8 +180,8 @@ def _missing(arrays: xr.Dataset) -> list[Message]:
     if not left_out:
         return []
     text = (
-        f"{left_out:,} of {left_out + kept:,} rows have an empty cell and were left out of ranges, accuracy and slopes; "
-        "where cells are empty for a reason, the rest is no fair picture of the table"
+        f"{left_out:,} of {left_out + kept:,} rows have an empty cell and were left out of ranges, accuracy and "
+        "slopes; where cells are empty for a reason, the rest is no fair picture of the table"
     )
     return [Message(level="caution", code="missing_cells", text=text)]
 
