@@ -121,7 +121,7 @@ def test_an_identity_matrix_means_independence():
         ({"values": [1, 1]}, "twice"),
         ({"values": [1, 2], "probabilities": [0.5, 0.6]}, "sum to 1"),
         ({"low": 0, "high": 1, "nominal": "a"}, "nominal"),
-        (3, "expected options"),
+        ("wide", "expected options"),
     ],
 )
 def test_a_wrong_entry_is_refused_with_the_reason(entry, words):

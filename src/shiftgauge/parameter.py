@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -163,15 +163,25 @@ class Parameter:
         return entry if self.nominal is None else {**entry, "nominal": self.nominal}
 
     @classmethod
-    def from_dict(cls, name: str, entry: Mapping[str, Any]) -> Parameter:
+    def from_dict(cls, name: str, entry: Mapping[str, Any] | Sequence[float] | float) -> Parameter:
         """Builds a parameter from a YAML entry; `distribution` may be left out for `value`, `values` or `low`/`high`.
+
+        `[low, high]` is uniform, a number is fixed.
 
         Example:
             >>> Parameter.from_dict("tilt", {"low": -20, "high": 20}).distribution
             'uniform'
+            >>> Parameter.from_dict("tilt", [-20, 20]) == Parameter.from_dict("tilt", {"low": -20, "high": 20})
+            True
         """
+        if isinstance(entry, (list, tuple)) and len(entry) == 2:
+            entry = {"low": entry[0], "high": entry[1]}
+        elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
+            entry = {"value": entry}
         if not isinstance(entry, Mapping):
-            raise SpaceError(f"`{name}`: expected options such as {{low: 0, high: 1}}, got {entry!r}")
+            raise SpaceError(
+                f"`{name}`: expected options such as {{low: 0, high: 1}}, [low, high] or a number, got {entry!r}"
+            )
         options = {key: value for key, value in entry.items() if key not in _RESERVED}
         kind = entry.get("distribution")
         if kind is None:

@@ -134,15 +134,18 @@ class Space:
 
     @classmethod
     def from_dict(cls, entry: Mapping[str, Any]) -> Space:
-        """Builds a space from what `to_dict` gives, or from {name: entry} alone."""
-        if not isinstance(entry, Mapping) or not entry:
+        """Builds a space from what `to_dict` gives, or from {name: entry} alone; [low, high] is a uniform entry."""
+        if not isinstance(entry, Mapping):
+            what = f"the function `{entry.__name__}`" if hasattr(entry, "__name__") else f"{type(entry).__name__}"
+            raise SpaceError(f"a space must be a Space or a mapping such as {{rotation: [-10, 10]}}, got {what}")
+        if not entry:
             raise SpaceError("a space needs at least one entry such as {rotation: {low: -10, high: 10}}")
         inner = entry.get("parameters", entry)
         if not isinstance(inner, Mapping):
             raise SpaceError(f"`parameters` must map names to options, got {inner!r}")
         correlation = entry.get("correlation") if "parameters" in entry else None
-        matrix = None if correlation is None else np.asarray(correlation, float)
-        return cls([Parameter.from_dict(str(name), value) for name, value in inner.items()], matrix)
+        parameters = [Parameter.from_dict(str(name), value) for name, value in inner.items()]
+        return cls(parameters, None if correlation is None else _correlation_matrix(correlation, parameters))
 
     def to_yaml(self) -> str:
         """The space as YAML text."""
@@ -167,6 +170,26 @@ class Space:
         if name == "unit" and array.size and (not np.isfinite(array).all() or array.min() < 0 or array.max() > 1):
             raise SpaceError("`unit` must hold values in [0, 1]")
         return array
+
+
+def _correlation_matrix(correlation: Any, parameters: Sequence[Parameter]) -> FloatArray:
+    """A matrix as it stands, or from {name: {other: correlation}}."""
+    try:
+        if not isinstance(correlation, Mapping):
+            return np.asarray(correlation, float)
+        varying = [p.name for p in parameters if not p.is_fixed]
+        matrix = np.eye(len(varying))
+        for first, others in correlation.items():
+            for second, value in others.items():
+                if unknown := [name for name in (first, second) if name not in varying]:
+                    raise SpaceError(unknown_name("varying parameter in `correlation`", str(unknown[0]), varying))
+                i, j = varying.index(first), varying.index(second)
+                matrix[i, j] = matrix[j, i] = value
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SpaceError(
+            f"`correlation` must be a matrix or {{name: {{other: correlation}}}}, got {correlation!r}"
+        ) from error
+    return matrix
 
 
 def _checked_correlation(correlation: np.ndarray | None, n: int) -> FloatArray | None:

@@ -15,7 +15,7 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.copula import Redraw, normal_correlation, stable_product
 from shiftgauge.estimate.designs import REPLICATES
 from shiftgauge.estimate.groups import group_columns
-from shiftgauge.estimate.inputs import DesignRows, Inputs, check_span
+from shiftgauge.estimate.inputs import DesignRows, Inputs, as_inputs, check_span
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.random import generator
@@ -50,6 +50,7 @@ class ConditionalDesign(ABC):
     replicates: int = REPLICATES
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", as_inputs(self.inputs))
         require_positive_int("replicates", self.replicates, low=4)
         require_positive_int("n_base", self.n_base, low=2 * self.replicates)
         _ = self._points, self.group_columns

@@ -124,7 +124,15 @@ def hsic(
     check_seed(seed)
     for name in categorical_outputs:
         require_in("output", name, outputs)
-    sample = check_sample(inputs, values, names=names, outputs=outputs, categorical=categorical, on_failure=on_failure)
+    sample = check_sample(
+        inputs,
+        values,
+        names=names,
+        outputs=outputs,
+        categorical=categorical,
+        categorical_outputs=categorical_outputs,
+        on_failure=on_failure,
+    )
     mean, variance = sample.values.mean(axis=0), sample.values.var(axis=0)
     defined = variance > variance_floor(mean, variance)
     with bounded_threads(2.0 * len(sample) * 40 * 40 * len(names) * max(permutations, 1)):

@@ -1,15 +1,16 @@
 """Derivative-based bounds on total indices: N gradients bound the effect of any number of inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from shiftgauge.checks import require_in, require_positive_int
-from shiftgauge.errors import ConfigError
+from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.estimate.derivative_sums import DerivativeSums
+from shiftgauge.estimate.inputs import as_space
 from shiftgauge.estimate.moments import require_blocks
 from shiftgauge.estimate.poincare import poincare_constant
 from shiftgauge.estimate.points import Points
@@ -89,7 +90,7 @@ class DerivativeBounds:
 
 def derivative_bounds(
     gradient: GradientFunction,
-    space: Space,
+    space: Space | Mapping[str, Any],
     *,
     outputs: Sequence[str],
     n: int = 1024,
@@ -105,7 +106,8 @@ def derivative_bounds(
 
     Args:
         gradient: Values and gradients at rows of physical values; called with a few hundred rows at a time.
-        space: Independent inputs; for discrete ones the bound is infinite, as they have no derivative.
+        space: Independent inputs, a Space or its plain form; for discrete ones the bound is infinite, as they have no
+            derivative.
         outputs: Names of the Q outputs.
         n: Number of gradients, ≥ 2 × `replicates`.
         method: As in `unit_design`.
@@ -139,6 +141,7 @@ def derivative_bounds(
         Roustant, O., Barthe, F., Iooss, B. (2017). Poincaré inequalities on intervals. doi:10.1214/17-EJS1310
     """
     check_resampling(0, confidence_level)
+    space = as_space(space)
     require_in("on_failure", on_failure, ON_FAILURE)
     require_positive_int("replicates", replicates, low=4)
     require_positive_int("n", n, low=2 * replicates)
@@ -148,10 +151,17 @@ def derivative_bounds(
     points = Points(n, space.n_varying, method, seed, replicates)
     for span in sums.grouping.chunks(8 * len(outputs) * space.n_parameters):
         theta = space.to_physical(points.take(span.start, span.stop))
-        values, slopes = gradient(theta)
-        sums.add(theta, values, slopes, span.start)
+        sums.add(theta, *_pair(gradient(theta)), span.start)
     require_blocks(sums.kept, sums.grouping, what="rows")
     return _result(sums, confidence_level, seed, method)
+
+
+def _pair(found: Any) -> tuple[Any, Any]:
+    """Values and derivatives, where the function gave both."""
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        what = f"an array of shape {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+        raise DataError(f"the gradient function must return two things, values and derivatives; got {what}")
+    return found[0], found[1]
 
 
 def _result(sums: DerivativeSums, level: float, seed: int, method: str) -> DerivativeBounds:

@@ -10,7 +10,7 @@ import numpy as np
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.groups import Columns, group_columns, theta_columns, unit_columns
-from shiftgauge.estimate.inputs import DesignRows, Inputs, check_span
+from shiftgauge.estimate.inputs import DesignRows, Inputs, as_inputs, check_span
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping
 from shiftgauge.types import FloatArray, ThetaNP, UnitNP
@@ -45,6 +45,7 @@ class PlainDesign:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", as_inputs(self.inputs))
         require_positive_int("n", self.n)
         _ = self._points
 
@@ -148,6 +149,7 @@ class PickFreezeDesign:
     replicates: int = REPLICATES
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", as_inputs(self.inputs))
         require_positive_int("n_base", self.n_base, low=2)
         require_positive_int("replicates", self.replicates)
         if 1 < self.replicates < FEWEST:

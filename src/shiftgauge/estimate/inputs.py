@@ -1,8 +1,9 @@
 """The inputs of an audit: the image, what shifts it, and the realisation of random shifts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Inputs:
     """What the classifier's output is a function of, in the fixed order image, parameters, repeat.
 
     Args:
-        space: The shift parameters; those that are fixed are no inputs.
+        space: The shift parameters, or their plain form {name: distribution}; those that are fixed are no inputs.
         n_images: Number of images to draw from, each equally likely. With 0 or 1 the image is no input.
         repeat: Whether the realisation of random shifts is an input (repeatability).
 
@@ -74,6 +75,7 @@ class Inputs:
     repeat: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "space", as_space(self.space))
         require_positive_int("n_images", self.n_images, low=0)
         for reserved, used in ((IMAGE, self.has_image), (REPEAT, self.repeat)):
             if used and reserved in self.space.names:
@@ -134,6 +136,28 @@ class Inputs:
         if self.has_image:
             out[:, 0] = self.image_index(unit_np)
         return out
+
+
+def as_space(space: Space | Mapping[str, Any]) -> Space:
+    """Returns a space, from its plain form where it is given so.
+
+    Raises:
+        SpaceError: Neither a space nor a mapping, or a malformed one.
+        ConfigError: `Inputs`, where only the parameters are wanted.
+    """
+    if isinstance(space, Inputs):
+        raise ConfigError("`space` must be a Space or a mapping, got Inputs; give its `space`")
+    return space if isinstance(space, Space) else Space.from_dict(space)
+
+
+def as_inputs(inputs: "Inputs | Space | Mapping[str, Any]") -> Inputs:
+    """Returns the inputs of a design, also from a space or its plain form.
+
+    Example:
+        >>> as_inputs({"tilt": [-20, 20]}).names
+        ('tilt',)
+    """
+    return inputs if isinstance(inputs, Inputs) else Inputs(space=as_space(inputs))
 
 
 def check_span(start: int, stop: int, n_rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,17 +44,19 @@ def check_sample(
     names: Sequence[str],
     outputs: Sequence[str],
     categorical: Sequence[str] = (),
+    categorical_outputs: Sequence[str] = (),
     on_failure: OnFailure = "raise",
     least: int = 16,
 ) -> Sample:
     """Checks a given sample.
 
     Args:
-        inputs: (n, d), numbers; categories coded as numbers.
-        values: (n, Q) or (n,).
+        inputs: (n, d), numbers; those of categorical inputs may be text.
+        values: (n, Q) or (n,); the same.
         names: Of the d inputs.
         outputs: Of the Q outputs.
         categorical: Names of inputs whose values are labels without an order.
+        categorical_outputs: The same of outputs.
         on_failure: What becomes of rows that hold NaN or infinity: `raise` an error, or `drop` them with a warning.
         least: Fewest rows.
 
@@ -70,7 +73,8 @@ def check_sample(
     require_in("on_failure", on_failure, ON_FAILURE)
     require_names("names", names)
     require_names("outputs", outputs)
-    x, y = number_array(inputs, "`inputs`"), number_array(values, "`values`")
+    x = number_array(_coded(inputs, names, categorical), "`inputs`")
+    y = number_array(_coded(values, outputs, categorical_outputs), "`values`")
     y = y[:, None] if y.ndim == 1 else y
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise DataError(f"a sample needs inputs (n, d) and values (n, Q) with equal n, got {x.shape} and {y.shape}")
@@ -98,3 +102,17 @@ def check_sample(
         raise DataError(f"a sample of at least {least} rows is needed, got {len(x)}")
     labels = frozenset(list(names).index(require_in("input", name, names)) for name in categorical)
     return Sample(inputs=x, values=y, names=tuple(names), outputs=tuple(outputs), categorical=labels, status=status)
+
+
+def _coded(table: Any, names: Sequence[str], labels: Sequence[str]) -> Any:
+    """The table with the values of labelled columns that are text replaced by their numbers in sorted order."""
+    places = [list(names).index(require_in("input or output", name, names)) for name in labels]
+    raw = np.asarray(table)
+    if raw.dtype.kind not in "OSU" or not places or raw.ndim > 2:
+        return table
+    out = (raw[:, None] if raw.ndim == 1 else raw).astype(object)
+    for place in (k for k in places if k < out.shape[1]):
+        known = [value for value in out[:, place] if value is not None and value == value]  # NaN is not equal to itself
+        codes = {value: code for code, value in enumerate(sorted(set(known), key=str))}
+        out[:, place] = [codes.get(value, value) for value in out[:, place]]
+    return out

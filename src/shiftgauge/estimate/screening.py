@@ -1,14 +1,15 @@
 """Derivative bounds first, pick-freeze for what they leave open: Sobol' indices among thousands of inputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from shiftgauge.checks import require_range
 from shiftgauge.estimate.derivative import DerivativeBounds, GradientFunction, derivative_bounds
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.inputs import Inputs, as_space
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.estimate.streaming import stream_pick_freeze
 from shiftgauge.estimate.values import OnFailure
@@ -106,7 +107,7 @@ def screen(bounds: DerivativeBounds, threshold: float = 0.05, *, group: str = "n
 def screen_then_estimate(
     function: Callable[[ThetaNP], OutputsNQ],
     gradient: GradientFunction,
-    space: Space,
+    space: Space | Mapping[str, Any],
     *,
     outputs: Sequence[str],
     threshold: float = 0.05,
@@ -162,6 +163,7 @@ def screen_then_estimate(
         Sobol', I. M., Kucherenko, S. (2009). Derivative based global sensitivity measures and their link with global
             sensitivity indices. doi:10.1016/j.matcom.2009.01.023
     """
+    space = as_space(space)
     bounds = derivative_bounds(
         gradient,
         space,

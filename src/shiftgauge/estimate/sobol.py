@@ -266,10 +266,10 @@ def fixed_messages(space: Space) -> list[Status]:
 def correlated_message(names: Sequence[str]) -> Status:
     """The message that goes with correlated parameters."""
     return Status(
-        level="warning",
+        level="error",
         code="correlated_inputs",
         message=(
-            "the parameters are correlated: an index belongs to the part of a parameter that is "
-            f"independent of those before it in the order {', '.join(names)}"
+            "the parameters are correlated: these numbers belong to the part of each that is independent of those "
+            f"before it in the order {', '.join(names)}, and change with it; use `kucherenko` or `shapley_effects`"
         ),
     )

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.designs import PickFreezeDesign
-from shiftgauge.estimate.inputs import DesignRows, Inputs, check_span
+from shiftgauge.estimate.inputs import DesignRows, Inputs, as_inputs, check_span
 from shiftgauge.estimate.points import unit_design
 from shiftgauge.random import generator
 from shiftgauge.types import FloatArray
@@ -80,6 +80,7 @@ class MorrisDesign:
     groups: Mapping[str, Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", as_inputs(self.inputs))
         require_in("layout", self.layout, LAYOUTS)
         r = require_positive_int("n_trajectories", self.n_trajectories, low=2)
         if require_positive_int("levels", self.levels, low=2) % 2:

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError, DataError, StoreError
 from shiftgauge.estimate.chaos.basis import Basis, bases_from_arrays, bases_to_arrays
 from shiftgauge.estimate.chaos.index_set import IndexSet
@@ -77,20 +78,35 @@ class ChaosSurrogate:
                 out[span] = vandermonde(self.bases, self.indices, points[span]).T @ self.coefficients
         return out
 
-    def conditional_mean(self, columns: Sequence[int], values: FloatArray) -> FloatArray:
+    def conditional_mean(self, columns: Sequence[int | str], values: FloatArray) -> FloatArray:
         """E[g | x_i, i in columns], all other inputs averaged.
 
         Args:
-            columns: Inputs that are given.
+            columns: Inputs that are given, by name or position.
             values: Their values (n, len(columns)).
 
         Returns:
             (n, Q).
+
+        Raises:
+            ConfigError: No such input.
+            DataError: Values of another shape.
         """
-        others = [i for i in range(len(self.names)) if i not in columns]
+        places = [self._place(column) for column in columns]
+        points = np.asarray(values, float)
+        if points.ndim != 2 or points.shape[1] != len(places):
+            raise DataError(f"`values` must have one column for each of {list(columns)}, got the shape {points.shape}")
+        others = [i for i in range(len(self.names)) if i not in places]
         kept = (self.indices[:, others] == 0).all(axis=1)
-        bases = [self.bases[i] for i in columns]
-        return vandermonde(bases, self.indices[kept][:, list(columns)], values).T @ self.coefficients[kept]
+        bases = [self.bases[i] for i in places]
+        return vandermonde(bases, self.indices[kept][:, places], points).T @ self.coefficients[kept]
+
+    def _place(self, column: int | str) -> int:
+        if isinstance(column, str):
+            return self.names.index(require_in("input", column, self.names))
+        if not 0 <= column < len(self.names):
+            raise ConfigError(f"`columns` must be names or positions below {len(self.names)}, got {column}")
+        return int(column)
 
     def subsets(self) -> dict[tuple[str, ...], FloatArray]:
         """Sobol' index of every subset of inputs that has terms: names → (Q,); they sum to 1.
