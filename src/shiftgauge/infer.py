@@ -11,6 +11,12 @@ from shiftgauge.space import Space
 from shiftgauge.types import FloatArray
 
 Rule = Literal["range", "quantiles", "nonzero"]
+CORRELATED: Final = (
+    "the audit of a table splits the variance between independent inputs, and the space has a `correlation`; leave it "
+    "out, or give space and model to shiftgauge.estimate.kucherenko.kucherenko or "
+    "shiftgauge.estimate.shapley.shapley_effects, whose indices are for inputs that hang together"
+)
+"""What a correlated space is told where only independent inputs can be served."""
 MOST_LEVELS: Final = 10
 """Most distinct whole values of a column that is taken for discrete."""
 

@@ -120,9 +120,9 @@ def test_later_mistakes_of_an_override_are_named_as_such_too(tmp_path: Path) -> 
     text = MINIMAL + "  parameters: {rotation: [-500, 500]}\n"
     with pytest.raises(ConfigError, match=r"\.yaml:\d+: .*rotation"):
         build_space(load_config(_write(tmp_path, text)))
+    loaded = load_config(_write(tmp_path, MINIMAL), ["shifts.parameters.tilt=[-500, 500]"])
     with pytest.raises(ConfigError, match=r"^--set: .*tilt"):
-        text = MINIMAL + "  parameters: {rotation: [-5, 5]}\n"
-        build_space(load_config(_write(tmp_path, text), ["shifts.parameters.tilt=[-500, 500]"]))
+        build_space(loaded)
 
 
 def test_an_override_does_not_change_what_it_is_given() -> None:

@@ -59,6 +59,10 @@ def test_a_missed_gate_exits_with_1(cli, folder):
         ("data.table=nowhere.csv", "does not exist"),
         ("space.parameters.agge=[0, 1]", "did you mean `age`"),
         ("space.rule=ranges", "did you mean `range`"),
+        (
+            "space.correlation={age: {bmi: 0.5}}",
+            "`space.correlation`: the audit of a table splits the variance between",
+        ),
         ("model.factory=nowhere:build", "cannot be imported"),
         ("model.onnx=net.onnx", "exactly one of"),
         ("shifts.preset=weld", "unknown key `shifts`"),

@@ -371,7 +371,13 @@ def test_columns_that_stand_twice_or_hold_text_are_named(data, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_correlated_space_must_be_whole():
-    pair = [Parameter(name=n, distribution="uniform", options={"low": 0, "high": 1}) for n in ("age", "bmi")]
-    with pytest.raises(SpaceError, match="every column"):
-        audit_table(linear, rows(), Space(pair, np.array([[1, 0.5], [0.5, 1]])), estimate=SMALL, progress=False)
+def test_a_correlated_space_is_refused_with_what_serves_it():
+    options = {"low": 0, "high": 1}
+    whole = [Parameter(name=n, distribution="uniform", options=options) for n in ("age", "bmi", "dose")]
+    for parameters in (whole, whole[:2]):
+        tied = np.eye(len(parameters))
+        tied[0, 1] = tied[1, 0] = 0.5
+        with pytest.raises(
+            SpaceError, match=r"kucherenko\.kucherenko or shiftgauge\.estimate\.shapley\.shapley_effects"
+        ):
+            audit_table(linear, rows(), Space(parameters, tied), estimate=SMALL, progress=False)

@@ -38,8 +38,8 @@ def audit_command(
 ) -> None:
     """Measure how the classifier's output depends on the shifts, and write the run folder.
 
-    A run that was stopped, no matter how, goes on with the same command; nothing finished is computed again. With the key
-    `table` under `data` the model of that table is audited instead: that takes seconds, and starts again.
+    A run that was stopped, no matter how, goes on with the same command; nothing finished is computed again. With
+    the key `table` under `data` the model of that table is audited instead: that takes seconds, and starts again.
     """
     with exit_codes(debug=debug) as ending:
         from shiftgauge.cli.reader import LoadedTable, load_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shiftgauge.cli.estimate_section import (
     ON_FAILURE_TEXT,
@@ -15,6 +15,7 @@ from shiftgauge.cli.estimate_section import (
     check_section,
 )
 from shiftgauge.cli.section import Section, Share
+from shiftgauge.infer import CORRELATED
 
 SpaceEntry: TypeAlias = dict[str, Any] | Annotated[list[float], Field(min_length=2, max_length=2)] | float
 """A distribution with its options; [low, high] for uniform; a number for a fixed value."""
@@ -92,6 +93,17 @@ class TableSpaceSection(Section):
         description="Column → distribution, such as {distribution: normal, mean: 30, std: 5}; [low, high] for uniform; "
         "a number keeps it fixed.",
     )
+    correlation: dict[str, Any] | None = Field(
+        default=None,
+        description="Refused: the shares of an audit are those of independent inputs. For correlated ones there are "
+        "kucherenko and shapley_effects in Python.",
+    )
+
+    @field_validator("correlation")
+    @classmethod
+    def _independent(cls, value: dict[str, Any] | None) -> None:
+        if value:
+            raise ValueError(CORRELATED)
 
 
 class TableEstimateSection(Section):

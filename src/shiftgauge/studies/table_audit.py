@@ -17,7 +17,7 @@ from shiftgauge.data.table import TableDataset
 from shiftgauge.errors import SpaceError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.evaluate.quantities import finite_rows
-from shiftgauge.infer import Rule
+from shiftgauge.infer import CORRELATED, Rule
 from shiftgauge.models.load_table import load_table_model
 from shiftgauge.models.table_model import TableModel
 from shiftgauge.parameter import Parameter
@@ -200,17 +200,17 @@ def full_space(
     """The space of all columns in the table's order: what was given, and the rule for the rest.
 
     Raises:
-        SpaceError: A name that is no column, or a correlated space that leaves columns out.
+        SpaceError: A name that is no column, or a correlated space.
     """
     if space is None:
         return Space(list(infer_parameters(table, rule, quantiles).values()))
     given = {p.name: p for p in (space.parameters if isinstance(space, Space) else parameters_of(space))}
     for name in given:
         require_in("column", name, table.feature_names, SpaceError)
+    if isinstance(space, Space) and space.correlation is not None:
+        raise SpaceError(CORRELATED)
     if isinstance(space, Space) and tuple(given) == table.feature_names:
         return space
-    if isinstance(space, Space) and space.correlation is not None:
-        raise SpaceError("a correlated space must hold every column, in the table's order")
     found = infer_parameters(table, rule, quantiles, given=tuple(given)) | given
     return Space([found[n] for n in table.feature_names])
 
