@@ -1,33 +1,28 @@
 """One call from a function to its indices, as sure as wanted: the design doubles until the intervals are narrow."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
-
-import numpy as np
+from typing import Any, Final
 
 from shiftgauge.checks import require_in, require_positive_int
-from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.estimate.analysis import ESTIMATORS, Estimator, analyse
+from shiftgauge.errors import ConfigError
+from shiftgauge.estimate.analysis import ESTIMATORS, Estimator, analyse, check_choices
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, check_chaos
+from shiftgauge.estimate.chaos.intervals import Residual
 from shiftgauge.estimate.designs import REPLICATES, PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.inputs import Inputs
+from shiftgauge.estimate.function_sample import REPEATED, Function, FunctionSample, Progress
+from shiftgauge.estimate.inputs import Inputs, as_inputs
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Convergence, Stopping, grow, look_back
-from shiftgauge.estimate.values import OnFailure, call_function, require_names
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
-from shiftgauge.types import FloatArray, OutputsNQ, ThetaNP
 
-Function: TypeAlias = Callable[[ThetaNP], FloatArray]
-"""Physical values (n, P) → values (n,) or (n, Q)."""
-Progress: TypeAlias = Callable[[int, int, int], None]
-"""Called with the number of the round (from 1), the evaluations done, and those that the round ends with."""
 FIRST_BASE: Final = 64
 """Blocks (points, for a surrogate alone) of the first round of a design that grows."""
 _FIXED_BASE: Final = 1024
-_NUMBERS: Final = 4_000_000
 
 
 def sensitivity(
@@ -48,6 +43,8 @@ def sensitivity(
     confidence_level: float = 0.95,
     seed: int = 0,
     on_failure: OnFailure = "raise",
+    surrogate: Surrogate = "auto",
+    residual: Residual = "misfit",
     chunk: int | None = None,
     progress: Progress | None = None,
 ) -> Convergence:
@@ -61,8 +58,10 @@ def sensitivity(
     input is in its total index.
 
     Args:
-        function: Physical values of all parameters (n, P) → values (n,) or (n, Q). It must treat each row by itself.
+        function: Physical values of all parameters (n, P) → values (n,) or (n, Q). It must treat each row by itself
+            and give the same again: 8 rows are evaluated twice where the budget allows, with a status if they differ.
         space: What varies: a `Space`, its plain form {name: distribution}, or `Inputs` without image and noise.
+            [low, high] is a uniform distribution, a number a fixed value.
         estimator: `assisted` (pick-freeze sharpened by a surrogate), `pick_freeze`, or `gpc` (the surrogate alone).
         tolerance: Half-width in (0, 1). Default: the size is given by `n_base`, or by the budget alone.
         budget: Most evaluations. Default with a tolerance: six doublings of the first round.
@@ -80,6 +79,8 @@ def sensitivity(
         seed: Decides the design and the bootstrap.
         on_failure: What to do with values that are NaN or infinite: `raise`, or `drop` their whole blocks, with a
             count and a warning.
+        surrogate: What `assisted` may add to its polynomial: `auto`, `chaos` for nothing, `gp` or `trees`.
+        residual: What the surrogate of `gpc` leaves over: `misfit`, or `noise` that no input causes.
         chunk: Most rows that the function is given at once. Default: what four million numbers hold.
         progress: Called after every chunk with (round, evaluations done, evaluations the round ends with).
 
@@ -94,7 +95,7 @@ def sensitivity(
 
     Example:
         >>> import numpy as np
-        >>> limits = {"low": -np.pi, "high": np.pi}
+        >>> limits = [-np.pi, np.pi]
         >>> def ishigami(x): return np.sin(x[:, 0]) * (1 + 0.1 * x[:, 2] ** 4) + 7 * np.sin(x[:, 1]) ** 2
         >>> found = sensitivity(ishigami, {"x1": limits, "x2": limits, "x3": limits}, tolerance=0.02, budget=20_000)
         >>> found.reason, bool(found.curve[-1].largest <= 0.02)
@@ -115,12 +116,14 @@ def sensitivity(
     design = _design(estimator, inputs, start, second_order, method, seed, groups, replicates)
     check_chaos(inputs, chaos, n_rows=design.n_rows, estimator=estimator)
     stopping.check_resamples(resamples, bootstrap=isinstance(design, PlainDesign) or design.grouping.replicates == 1)
-    sample = _Sample(function, outputs, chunk, progress)
+    check_choices(estimator, surrogate=surrogate, residual=residual, on_failure=on_failure)
+    repeats = stopping.spare(design.n_rows, REPEATED)
+    sample = FunctionSample(function, outputs, chunk, progress, repeats)
 
     def measure(n: int) -> Indices:
         sized = resized(design, n)
         values = sample.values(sized)
-        return analyse(
+        found = analyse(
             sized,
             values,
             outputs=sample.names,
@@ -130,11 +133,16 @@ def sensitivity(
             confidence_level=confidence_level,
             seed=seed,
             on_failure=on_failure,
+            surrogate=surrogate,
+            residual=residual,
         )
+        return replace(found, status=(*found.status, *sample.status))
 
     if stopping.wanted:
-        return grow(measure, stopping, start=start, cost_of_base=design.rows_per_block)
-    return look_back(measure, start, nested=method != "lhs")
+        found = grow(measure, stopping, start=start, cost_of_base=design.rows_per_block, spent=repeats)
+    else:
+        found = look_back(measure, start, nested=method != "lhs")
+    return replace(found, repeated=sample.repeated)
 
 
 def resized(design: PickFreezeDesign | PlainDesign, n_base: int) -> PickFreezeDesign | PlainDesign:
@@ -142,54 +150,6 @@ def resized(design: PickFreezeDesign | PlainDesign, n_base: int) -> PickFreezeDe
     if isinstance(design, PlainDesign):
         return replace(design, n=n_base)
     return replace(design, n_base=n_base)
-
-
-class _Sample:
-    """Values of the function at the rows of a nested design, each computed once."""
-
-    def __init__(
-        self, function: Function, names: Sequence[str] | None, chunk: int | None, progress: Progress | None
-    ) -> None:
-        self._function, self._progress = function, progress
-        self._chunk = None if chunk is None else require_positive_int("chunk", chunk)
-        self._wanted = None if names is None else require_names("outputs", names)
-        self._parts: list[OutputsNQ] = []
-        self._round = 0
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the outputs, once something was evaluated."""
-        width = self._parts[0].shape[1]
-        if self._wanted is None:
-            return ("y",) if width == 1 else tuple(f"y{q + 1}" for q in range(width))
-        return self._wanted
-
-    def values(self, design: PickFreezeDesign | PlainDesign) -> OutputsNQ:
-        """Values at all rows of the design (n_rows, Q)."""
-        done, total = sum(map(len, self._parts)), design.n_rows
-        step = self._chunk or max(1, _NUMBERS // design.inputs.n_inputs)
-        self._round += done < total
-        for start in range(done, total, step):
-            stop = min(start + step, total)
-            self._parts.append(self._call(design.rows(start, stop).theta, start))
-            if self._progress is not None:
-                self._progress(self._round, stop, total)
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        return self._parts[0][:total]
-
-    def _call(self, theta: ThetaNP, start: int) -> OutputsNQ:
-        found = call_function(self._function, theta, f"rows {start} to {start + len(theta) - 1} of the design")
-        found = found[:, None] if found.ndim == 1 else found
-        width = self._parts[0].shape[1] if self._parts else found.shape[-1] if found.ndim else 0
-        if found.ndim != 2 or found.shape != (len(theta), width) or not width:
-            raise DataError(
-                f"the function was given {theta.shape[0]} rows of {theta.shape[1]} values and must return "
-                f"{theta.shape[0]} values, or as many rows of {width or 'several'} outputs; got the shape {found.shape}"
-            )
-        if self._wanted is not None and len(self._wanted) != width:
-            raise DataError(f"`outputs` names {len(self._wanted)} outputs, but the function returned {width}")
-        return found
 
 
 def _inputs(space: Space | Inputs | Mapping[str, Any]) -> Inputs:
@@ -200,7 +160,7 @@ def _inputs(space: Space | Inputs | Mapping[str, Any]) -> Inputs:
                 "`shiftgauge.audit` for a classifier of images"
             )
         return space
-    return Inputs(space=space if isinstance(space, Space) else Space.from_dict(space))
+    return as_inputs(space)
 
 
 def _check_growth(stopping: Stopping, method: str) -> None:

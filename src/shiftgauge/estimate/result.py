@@ -1,9 +1,11 @@
 """What every estimator returns: indices with intervals, and how far to trust them."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from shiftgauge.checks import require_in
 from shiftgauge.types import FloatArray
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from shiftgauge.estimate.moments import MomentSource
 
 Level: TypeAlias = Literal["info", "warning", "error"]
+_SHOWN: Final = 12
+"""Lines of indices that a printed result shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,7 @@ class SurrogateInfo:
     assisted_q2: FloatArray | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Indices:
     """Sobol' indices of Q outputs for d inputs (or groups), each with its interval.
 
@@ -126,6 +130,39 @@ class Indices:
     status: tuple[Status, ...] = ()
     n_dropped: int = 0
     moments: "MomentSource | None" = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Estimator, size, and the first lines of a table of indices."""
+        q, d = len(self.outputs), len(self.names)
+        lines = [f"Indices by {self.estimator}: {q} output(s), {d} input(s), {self.n_evaluations:,} evaluations"]
+        for k, i in list(product(range(q), range(d)))[:_SHOWN]:
+            first, total = (
+                f"{value[k, i]:.3f} [{low:.3f}, {high:.3f}]"
+                for value, (low, high) in (
+                    (self.first_order, self.first_order_interval[k, i]),
+                    (self.total_order, self.total_order_interval[k, i]),
+                )
+            )
+            lines.append(f"  {self.outputs[k]}, {self.names[i]}: first {first}, total {total}")
+        if q * d > _SHOWN:
+            lines.append(f"  and {q * d - _SHOWN} more; see `to_dataframe()`")
+        return "\n".join([*lines, *(f"  {s.level}: {s.message}" for s in self.status)])
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """First and total order with their intervals, one row for each output and input.
+
+        Returns:
+            Columns output, input, first_order, first_low, first_high, total_order, total_low, total_high.
+        """
+        columns: dict[str, Any] = {
+            "output": np.repeat(np.array(self.outputs, object), len(self.names)),
+            "input": np.tile(np.array(self.names, object), len(self.outputs)),
+        }
+        for key in ("first", "total"):
+            interval = getattr(self, f"{key}_order_interval").reshape(-1, 2)
+            columns[f"{key}_order"] = getattr(self, f"{key}_order").ravel()
+            columns[f"{key}_low"], columns[f"{key}_high"] = interval.T
+        return pd.DataFrame(columns)
 
     def output(self, name: str) -> int:
         """Position of an output.

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
+import pandas as pd
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.curve import CurvePoint, largest
 from shiftgauge.estimate.moments import CARRIERS
-from shiftgauge.estimate.result import Indices
+from shiftgauge.estimate.result import Indices, Status
 
 Reason: TypeAlias = Literal["tolerance", "budget", "constant", "fixed"]
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
@@ -88,6 +89,10 @@ class Stopping:
             )
         return self.budget
 
+    def spare(self, first: int, wanted: int) -> int:
+        """How many of some extra evaluations the budget leaves beside those of the first round."""
+        return wanted if self.budget is None else min(wanted, max(self.budget - first, 0))
+
     def check_resamples(self, resamples: int, *, bootstrap: bool) -> None:
         """Refuses a tolerance of intervals that there are none of, or that rest on a handful of resamples.
 
@@ -132,7 +137,7 @@ class Stopping:
         return bool(len(some)) and bool(narrow.all())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Convergence:
     """Indices, how they came about while the design grew, and why it stopped growing.
 
@@ -144,6 +149,7 @@ class Convergence:
         tolerance: The half-width that was asked for; None without one.
         budget: Most evaluations that were allowed; None where a size was given.
         deciding: Names of the outputs whose intervals decided.
+        repeated: Evaluations beside those of the design, at rows that were evaluated a second time.
     """
 
     indices: Indices
@@ -152,6 +158,20 @@ class Convergence:
     tolerance: float | None = None
     budget: int | None = None
     deciding: tuple[str, ...] = ()
+    repeated: int = 0
+
+    @property
+    def status(self) -> tuple[Status, ...]:
+        """What to know about the indices."""
+        return self.indices.status
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """First and total order with their intervals, as `Indices.to_dataframe` gives them."""
+        return self.indices.to_dataframe()
+
+    def __repr__(self) -> str:
+        """Why it ended, and the indices."""
+        return f"{self.text}\n{self.indices!r}"
 
     @property
     def rounds(self) -> int:
@@ -194,6 +214,7 @@ def grow(
     cost_of_base: int,
     cost_of_row: int = 1,
     deciding: Sequence[str] | None = None,
+    spent: int = 0,
 ) -> Convergence:
     """Doubles a design until its intervals are narrow enough or the budget ends.
 
@@ -206,6 +227,7 @@ def grow(
         cost_of_base: Evaluations for each block.
         cost_of_row: Evaluations for each row of the design.
         deciding: Names of the outputs whose intervals decide; default all.
+        spent: Evaluations beside those of the design, which the budget pays for as well.
 
     Returns:
         The last indices with the curve and the reason.
@@ -226,7 +248,7 @@ def grow(
         curve.append(CurvePoint.of(indices, cost_of_row))
         places = [indices.output(name) for name in names]
         done, constant = stopping.satisfied(curve, places), stopping.hopeless(curve, places)
-        if done or constant or 2 * n * cost_of_base > limit:
+        if done or constant or 2 * n * cost_of_base + (spent if stopping.budget is not None else 0) > limit:
             return Convergence(
                 indices=indices,
                 curve=tuple(curve),

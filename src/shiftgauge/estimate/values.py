@@ -127,6 +127,8 @@ def call_function(function: Callable[[Any], Any], argument: Any, rows: str) -> F
         raise DataError(
             f"the function `{name}` failed on {rows} with {type(error).__name__}: {one_line(error)}"
         ) from error
+    if found is None:
+        raise DataError("the function returned nothing (None); end it with `return` and one value for each row")
     return number_array(found, f"what the function returns on {rows}")
 
 
