@@ -15,7 +15,6 @@ from shiftgauge.cli.estimate_section import (
     check_section,
 )
 from shiftgauge.cli.section import Section, Share
-from shiftgauge.infer import CORRELATED
 
 SpaceEntry: TypeAlias = dict[str, Any] | Annotated[list[float], Field(min_length=2, max_length=2)] | float
 """A distribution with its options; [low, high] for uniform; a number for a fixed value."""
@@ -102,6 +101,8 @@ class TableSpaceSection(Section):
     @field_validator("correlation")
     @classmethod
     def _independent(cls, value: dict[str, Any] | None) -> None:
+        from shiftgauge.infer import CORRELATED
+
         if value:
             raise ValueError(CORRELATED)
 
