@@ -175,6 +175,8 @@ def test_many_outputs_constant_output_and_few_trajectories():
     assert found.mu_star[2].tolist() == [0, 0, 0]
     assert found.defined.tolist() == [True, True, False]
     assert [s.code for s in found.status] == ["constant_output", "few_trajectories"]
+    assert "all its effects are 0" in found.status[0].message
+    assert not found.mu_star[~found.defined].any()
 
 
 def test_same_seed_same_rows():

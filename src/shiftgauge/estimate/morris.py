@@ -9,7 +9,7 @@ import numpy as np
 from shiftgauge.estimate.moments import require_blocks
 from shiftgauge.estimate.resampling import Grouping, Resampling, check_resampling
 from shiftgauge.estimate.result import Status
-from shiftgauge.estimate.sobol import constant_messages, correlated_message, dropped_message, variance_floor
+from shiftgauge.estimate.sobol import correlated_message, dropped_message, variance_floor
 from shiftgauge.estimate.trajectories import MorrisDesign
 from shiftgauge.estimate.values import OnFailure, finite_rows
 from shiftgauge.types import FloatArray, OutputsNQ
@@ -28,7 +28,7 @@ class ElementaryEffects:
         n_trajectories: Effects of each input, r: all of the design less those left out.
         n_evaluations: Number of rows.
         confidence_level: Of every interval.
-        defined: Whether the output varies (Q,).
+        defined: Whether the output varies (Q,); where it does not, all effects are 0.
         mu: Mean effect (Q, d), with interval (Q, d, 2); NaN for groups and for inputs without an order.
         mu_star: Mean absolute effect (Q, d), with interval (Q, d, 2): near zero, the input does not matter.
         sigma: Standard deviation of the effects (Q, d), with interval (Q, d, 2): large beside mu_star, the input
@@ -174,7 +174,17 @@ def _effects(design: MorrisDesign, values: OutputsNQ) -> FloatArray:
 def _messages(
     design: MorrisDesign, kept: np.ndarray, defined: np.ndarray, mean: FloatArray, outputs: Sequence[str]
 ) -> tuple[Status, ...]:
-    messages = constant_messages(defined, mean, outputs)
+    messages = [
+        Status(
+            level="error",
+            code="constant_output",
+            message=(
+                f"output `{outputs[q]}` was {mean[q]:.6g} everywhere, so that all its effects are 0; "
+                "widen the space or choose another quantity"
+            ),
+        )
+        for q in np.flatnonzero(~defined).tolist()
+    ]
     if not kept.all():
         messages.append(dropped_message(int((~kept).sum()), len(kept), "trajectories"))
     if design.inputs.space.correlation is not None:
