@@ -5,10 +5,15 @@ from scipy.special import expit
 from torch import nn
 
 from shiftgauge.errors import ConfigError, ModelError, NumericalError
+from shiftgauge.models.model_folder import load_model_folder, write_model_folder
+from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.averaging import AveragingOptions
+from shiftgauge.train.decisions import decide
 from shiftgauge.train.images import HeldPixels, Part
+from shiftgauge.train.metrics import classification_metrics
 from shiftgauge.train.predict import predict_logits, predict_probabilities, probabilities
+from shiftgauge.train.thresholds import choose_thresholds
 
 SHAPE = (3, 6, 6)
 PREPROCESSING = Preprocessing(height=6, width=6, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
@@ -121,3 +126,31 @@ def test_options_outside_their_range_are_refused():
         probabilities([[0.0, 0.0]], "single", 0.0)
     with pytest.raises(ConfigError, match="unknown task"):
         probabilities([[0.0, 0.0]], "both")
+
+
+def test_a_model_folder_decides_as_the_probabilities_and_thresholds_that_it_was_written_with(tmp_path):
+    part = _part(n=40, task="multi")
+    architecture = NetworkOptions(name="resnet18_small", n_classes=3)
+    network = architecture.build().network.eval()
+    preprocessing = Preprocessing(height=32, width=32, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    images = torch.randint(0, 256, (40, 3, 32, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    part = Part(pixels=HeldPixels(images), targets=part.targets, names=part.names)
+    p = predict_probabilities(network, part, preprocessing, temperature=0.7, batch_size=16, device="cpu")
+    chosen = choose_thresholds(p, part.targets.numpy())
+    record = ModelRecord(
+        architecture=architecture,
+        task="multi",
+        classes=("a", "b", "c"),
+        preprocessing=preprocessing,
+        thresholds=chosen.values,
+        temperature=0.7,
+        averaging=tuple(AveragingOptions(flips=("vertical",)).to_list()),
+        metrics=classification_metrics("multi", p, part.targets.numpy(), ("a", "b", "c"), resamples=10).to_dict(),
+    )
+    folder = write_model_folder(tmp_path / "model", network, record)
+    loaded = load_model_folder(folder, "cpu")
+    outputs = loaded.outputs(loaded.prepare(part.pixels.batch(range(40)))).numpy()
+    np.testing.assert_allclose(outputs, p, atol=1e-5)
+    np.testing.assert_array_equal(
+        decide(outputs, "multi", thresholds=chosen.values), decide(p, "multi", thresholds=chosen.values)
+    )

@@ -103,15 +103,21 @@ def _piece(order: _Order, bootstrap: GroupBootstrap, piece: slice) -> tuple[Floa
     known_p, known_n = np.where(p > 0, p, np.nan), np.where(n > 0, n, np.nan)
     ap = (w * precision).sum(axis=0) / known_p
     auc = 1 - (w * (above + through)).sum(axis=0) / (2 * known_p * known_n)
-    before = true - w
-    curve_x = np.stack([above, through], axis=1).reshape(2 * blocks, -1).T
-    curve_y = np.stack([before, true], axis=1).reshape(2 * blocks, -1).T
+    x_rm = _corners(above, through, n) / known_n[:, None]
+    y_rm = _corners(true - w, true, p) / known_p[:, None]
     roc = np.full((len(p), len(SHARES)), np.nan)
     pr = roc.copy()
     rows, recall = precision.T.copy(), true.T.copy()
     for i in np.flatnonzero((p > 0) & (n > 0)):
-        x, y = np.append(curve_x[i], n[i]) / n[i], np.append(curve_y[i], p[i]) / p[i]
-        roc[i] = np.interp(SHARES, x, y)
+        roc[i] = np.interp(SHARES, x_rm[i], y_rm[i])
     for i in np.flatnonzero(p > 0):
         pr[i] = rows[i, np.searchsorted(recall[i], np.maximum(SHARES * p[i], 1) - 1e-9)]
     return np.stack([ap, auc]), np.stack([roc, pr])
+
+
+def _corners(before_br: FloatArray, after_br: FloatArray, end_r: FloatArray) -> FloatArray:
+    """Before and after each block in turn, then the end of the curve, (r, 2 B + 1)."""
+    blocks, r = before_br.shape
+    found = np.empty((r, 2 * blocks + 1))
+    found[:, 0:-1:2], found[:, 1::2], found[:, -1] = before_br.T, after_br.T, end_r
+    return found
