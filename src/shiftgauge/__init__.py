@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from shiftgauge.parameter import Parameter
     from shiftgauge.results.audit import AuditResult
     from shiftgauge.results.table import TableAuditResult
+    from shiftgauge.results.train import TrainResult
     from shiftgauge.shifts.pipeline import ShiftPipeline
     from shiftgauge.space import Space
     from shiftgauge.studies.audit import audit
     from shiftgauge.studies.reduction import Reduction
     from shiftgauge.studies.table_audit import audit_table
     from shiftgauge.studies.table_measure import TableEstimate
+    from shiftgauge.studies.train import train
+    from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions
+    from shiftgauge.train.options import TrainOptions
 
 __version__ = "0.1.0"
 
@@ -34,14 +38,19 @@ _HOMES = {
     "AuditResult": "shiftgauge.results.audit",
     "BlockOptions": "shiftgauge.evaluate.options",
     "ExecutionOptions": "shiftgauge.evaluate.options",
+    "NetworkChoice": "shiftgauge.studies.train_options",
     "Parameter": "shiftgauge.parameter",
     "Reduction": "shiftgauge.studies.reduction",
     "ShiftOptions": "shiftgauge.evaluate.options",
     "ShiftPipeline": "shiftgauge.shifts.pipeline",
     "ShiftgaugeError": "shiftgauge.errors",
     "Space": "shiftgauge.space",
+    "SplitOptions": "shiftgauge.studies.train_options",
     "TableAuditResult": "shiftgauge.results.table",
     "TableEstimate": "shiftgauge.studies.table_measure",
+    "ThresholdOptions": "shiftgauge.studies.train_options",
+    "TrainOptions": "shiftgauge.train.options",
+    "TrainResult": "shiftgauge.results.train",
     "audit": "shiftgauge.studies.audit",
     "audit_table": "shiftgauge.studies.table_audit",
     "load_data": "shiftgauge.data.load",
@@ -49,19 +58,25 @@ _HOMES = {
     "sensitivity": "shiftgauge.estimate.convergence",
     "space_from_table": "shiftgauge.infer",
 }
+_CALLABLE_PACKAGES = ("train",)
 
 __all__ = [
     "AuditResult",
     "BlockOptions",
     "ExecutionOptions",
+    "NetworkChoice",
     "Parameter",
     "Reduction",
     "ShiftOptions",
     "ShiftPipeline",
     "ShiftgaugeError",
     "Space",
+    "SplitOptions",
     "TableAuditResult",
     "TableEstimate",
+    "ThresholdOptions",
+    "TrainOptions",
+    "TrainResult",
     "__version__",
     "audit",
     "audit_table",
@@ -69,11 +84,14 @@ __all__ = [
     "load_model",
     "sensitivity",
     "space_from_table",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Loads a public name on first use (PEP 562)."""
+    if name in _CALLABLE_PACKAGES:
+        return import_module(f"shiftgauge.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

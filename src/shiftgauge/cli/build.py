@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shiftgauge.cli.config import MODEL_KINDS, ModelSection, PreprocessingSection
+from shiftgauge.cli.config import MODEL_KINDS, ModelSection, PreprocessingSection, ShiftsSection
 from shiftgauge.cli.data_section import data_specification
 from shiftgauge.cli.estimate_section import ChaosSection
-from shiftgauge.cli.reader import LoadedConfig
+from shiftgauge.cli.reader import LoadedConfig, LoadedFile
 from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
 from shiftgauge.shifts.catalog import get, get_preset
 from shiftgauge.space import Space
@@ -45,25 +45,53 @@ def build_space(loaded: LoadedConfig) -> Space:
         ConfigError: An unknown shift or preset, or values outside a shift's range; with file and line.
         SpaceError: A malformed distribution; with file and line.
     """
-    shifts = loaded.config.shifts
+    return section_space(loaded, loaded.config.shifts, ("shifts",))
+
+
+def section_space(loaded: LoadedFile, shifts: ShiftsSection, at: tuple[str, ...]) -> Space:
+    """Builds the space of a section of shifts.
+
+    Args:
+        loaded: The file, for messages.
+        shifts: The section.
+        at: Where it stands in the file.
+
+    Raises:
+        ConfigError: An unknown shift or preset, or values outside a shift's range; with file and line.
+        SpaceError: A malformed distribution; with file and line.
+    """
     if shifts.preset is not None:
-        with loaded.at("shifts", "preset"):
+        with loaded.at(*at, "preset"):
             get_preset(shifts.preset)
     for name, entry in shifts.parameters.items():
-        with loaded.at("shifts", "parameters", name):
+        with loaded.at(*at, "parameters", name):
             get(name) if entry is None else shift_parameter(name, entry)
-    with loaded.at("shifts", "parameters"):
+    with loaded.at(*at, "parameters"):
         return shift_space(shifts.parameters, preset=shifts.preset)
 
 
 def shift_options(loaded: LoadedConfig, space: Space) -> ShiftOptions:
     """Builds the options of the shifts; what the file leaves open comes from the preset."""
-    shifts = loaded.config.shifts
+    return section_shift_options(loaded, loaded.config.shifts, space, ("shifts",))
+
+
+def section_shift_options(loaded: LoadedFile, shifts: ShiftsSection, space: Space, at: tuple[str, ...]) -> ShiftOptions:
+    """Builds the options of a section of shifts; what the file leaves open comes from the preset.
+
+    Args:
+        loaded: The file, for messages.
+        shifts: The section.
+        space: Its space.
+        at: Where it stands in the file.
+
+    Raises:
+        ConfigError: Options that do not go together; with file and line.
+    """
     preset = get_preset(shifts.preset) if shifts.preset is not None else None
     order = shifts.order
     if order is None and preset is not None:
         order = preset_order(preset, space.names)
-    with loaded.at("shifts"):
+    with loaded.at(*at):
         return ShiftOptions(
             fill=shifts.fill or (preset.fill if preset else "constant"),  # pyright: ignore[reportArgumentType]
             fill_value=_first(shifts.fill_value, preset.fill_value if preset else 0.0),
@@ -165,7 +193,7 @@ def _model_values(loaded: LoadedConfig, section: ModelSection) -> dict[str, Any]
         "kind": "embedded" if kind == "demo" else kind,
         "arguments": section.arguments,
         "output_kind": None if section.output == "auto" else section.output,
-        "preprocessing": _preprocessing(section.preprocessing) or None,
+        "preprocessing": preprocessing_keys(section.preprocessing) or None,
     }
     target = getattr(section, kind)
     if kind == "demo":
@@ -191,7 +219,8 @@ def _weights(loaded: LoadedConfig, section: ModelSection) -> Any:
     return loaded.resolve(section.weights)
 
 
-def _preprocessing(section: PreprocessingSection) -> dict[str, Any]:
+def preprocessing_keys(section: PreprocessingSection) -> dict[str, Any]:
+    """The keys of `Preprocessing` that a section states."""
     values = section.model_dump(exclude_none=True)
     size = values.pop("size", None)
     if size is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shiftgauge.cli.exits import Debug, exit_codes
+from shiftgauge.cli.init_text import array_lines, quoted, relative
+from shiftgauge.cli.init_train import train_configuration
 from shiftgauge.cli.look import Found, look
 from shiftgauge.errors import ConfigError
 
@@ -23,6 +24,7 @@ def init_command(
         str | None,
         typer.Option(help="A model folder, a .pt2, .onnx or .joblib file, package.module:function, or a timm name."),
     ] = None,
+    training: Annotated[bool, typer.Option("--train", help="Of a training, for `shiftgauge train`.")] = False,
     out: Annotated[Path, typer.Option(help="Write the configuration here.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     debug: Debug = False,
@@ -31,12 +33,14 @@ def init_command(
     with exit_codes(debug=debug):
         if out.exists() and not force:
             raise ConfigError(f"{out} exists already; give another --out, or --force to replace it")
-        found = look(data)
-        text = configuration(found, model, out)
+        if training and model is not None:
+            raise ConfigError("--model belongs to an audit; a training names its architecture in the file")
+        command, found = "train" if training else "audit", look(data)
+        text = train_configuration(found, out) if training else configuration(found, model, out)
         from shiftgauge.files import write_atomic
 
         write_atomic(out, text)
-        typer.echo(f"{found.summary}\nwrote {out}; read it, then run: shiftgauge audit {out}")
+        typer.echo(f"{found.summary}\nwrote {out}; read it, then run: shiftgauge {command} {out}")
 
 
 def configuration(found: Found, model: str | None, out: Path) -> str:
@@ -55,9 +59,9 @@ def configuration(found: Found, model: str | None, out: Path) -> str:
             *_model_lines(found, model, out),
             "",
             "data:",
-            f"  {found.kind}: {_quoted(_relative(found.path, out))}",
-            *[f"  {key}: {_quoted(value)}" for key, value in found.columns.items()],
-            *_array_lines(found),
+            f"  {found.kind}: {quoted(relative(found.path, out))}",
+            *[f"  {key}: {quoted(value)}" for key, value in found.columns.items()],
+            *array_lines(found),
             *_label_lines(found),
             "  # limit: 200            # at most this many images, the same share of every class",
             "  # skip_unreadable: true # leave unreadable files out and list them in the result",
@@ -74,7 +78,7 @@ def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
     kind = "timm"
     lines = ["model:"]
     if model is not None and (Path(model) / _RECORD).is_file():
-        return [*lines, f"  folder: {_quoted(_relative(Path(model), out))}  # classes and preprocessing are in it"]
+        return [*lines, f"  folder: {quoted(relative(Path(model), out))}  # classes and preprocessing are in it"]
     if model is None:
         lines += [
             "  # Choose one: folder, timm, factory, pt2, onnx, sklearn.",
@@ -85,14 +89,14 @@ def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
     else:
         kind = _MODEL_SUFFIXES.get(Path(model).suffix.lower(), "factory" if ":" in model else "timm")
         path = kind not in ("timm", "factory")
-        lines.append(f"  {kind}: {_quoted(_relative(Path(model), out) if path else model)}")
+        lines.append(f"  {kind}: {quoted(relative(Path(model), out) if path else model)}")
         if kind in ("timm", "factory"):
             lines.append("  weights: weights.safetensors  # or a PyTorch state dict")
         if kind == "timm":
             lines.append(f"  num_classes: {max(2, len(found.classes))}")
         if kind == "sklearn":
             lines.append("  # this kind of file can run code when opened: add --trust only if it is yours")
-    names = ", ".join(_quoted(name) for name in found.classes)
+    names = ", ".join(quoted(name) for name in found.classes)
     lines += [
         "  # The names of the model's classes IN THE ORDER OF ITS OUTPUTS: check this line.",
         f"  classes: [{names}]",
@@ -123,17 +127,10 @@ def _commented(line: str) -> str:
     return f"  # {line.removeprefix('  ')}"
 
 
-def _array_lines(found: Found) -> list[str]:
-    if not found.arrays:
-        return []
-    names = ", ".join(f"{key}: {_quoted(name)}" for key, name in found.arrays.items())
-    return [f"  arrays: {{{names}}}  # what the arrays in the file are called"]
-
-
 def _label_lines(found: Found) -> list[str]:
     if not found.classes:
         return []
-    first = _quoted(found.classes[0])
+    first = quoted(found.classes[0])
     return [f"  # labels: {{{first}: {first}}}  # label in the data → class of the model, where the names differ"]
 
 
@@ -160,24 +157,3 @@ _ESTIMATE_LINES = [
     "#   max_total_order: {rotation: 0.2}",
     "#   max_study_variation: 30",
 ]
-
-
-def _relative(path: Path, out: Path) -> str:
-    """The path as the configuration shall name it: relative to the file where it lies below or beside it."""
-    home, target = out.resolve().parent, path.resolve()
-    for up in range(3):
-        base = home if up == 0 else (home.parents[up - 1] if up <= len(home.parents) else home)
-        if target.is_relative_to(base):
-            return "/".join([*[".."] * up, *target.relative_to(base).parts]) or "."
-    return str(target)
-
-
-def _quoted(text: str) -> str:
-    """A YAML scalar: plain where that is safe, else in double quotes (JSON strings are YAML)."""
-    import yaml
-
-    try:
-        plain = yaml.safe_load(f"[{text}]") == [text] and text.isprintable() and not text.startswith(("!", "&", "*"))
-    except yaml.YAMLError:
-        plain = False
-    return text if plain and text.strip() == text and ": " not in text and "#" not in text else json.dumps(text)

@@ -19,6 +19,7 @@ from shiftgauge.cli.report import report_command
 from shiftgauge.cli.schema import schema_command
 from shiftgauge.cli.shifts import shifts_command
 from shiftgauge.cli.study import study_app
+from shiftgauge.cli.train import train_command
 
 app = typer.Typer(
     name="shiftgauge",
@@ -48,6 +49,7 @@ def _root(
 
 
 app.command("audit")(audit_command)
+app.command("train")(train_command)
 app.command("demo")(demo_command)
 app.command("report")(report_command)
 app.command("shifts")(shifts_command)

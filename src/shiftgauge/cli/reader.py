@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from shiftgauge.checks import nearest
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.table_config import TableConfig
+from shiftgauge.cli.train_config import TrainConfig
 from shiftgauge.cli.yaml_file import Steps, YamlText, dotted, parse_yaml, read_yaml
 from shiftgauge.errors import ConfigError, SpaceError
 
@@ -74,6 +75,17 @@ class LoadedTable(LoadedFile):
     config: TableConfig
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadedTrain(LoadedFile):
+    """A checked configuration of a training.
+
+    Args:
+        config: The values.
+    """
+
+    config: TrainConfig
+
+
 def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | LoadedTable:
     """Reads and checks a configuration; one whose section `data` has the key `table` is that of a tabular model.
 
@@ -84,16 +96,44 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | Loa
     Raises:
         ConfigError: One line that names file, line, key and what is allowed.
     """
-    text = read_yaml(path)
-    if not isinstance(text.values, dict):
-        found = "an empty file" if text.values is None else f"a {type(text.values).__name__}"
-        raise ConfigError(f"{path}: expected sections such as `model:`, `data:` and `shifts:`, found {found}")
-    values = text.values
-    for entry in overrides:
-        values = with_override(values, entry)
+    text, values = _opened(path, overrides, "`model:`, `data:` and `shifts:`")
+    if _is_training(values):
+        raise ConfigError(f"{path} is the configuration of a training; run: shiftgauge train {path}")
     if isinstance(values.get("data"), Mapping) and "table" in values["data"]:
         return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text, values=values)
     return LoadedConfig(config=checked(values, text, Config), path=path, text=text, values=values)
+
+
+def load_train_config(path: Path, overrides: Sequence[str] = ()) -> LoadedTrain:
+    """Reads and checks the configuration of a training.
+
+    Args:
+        path: The YAML file.
+        overrides: Entries of `--set`, such as `train.epochs=5`; values are read as YAML.
+
+    Raises:
+        ConfigError: One line that names file, line, key and what is allowed.
+    """
+    text, values = _opened(path, overrides, "`model:`, `data:` and `train:`")
+    if "shifts" in values or "estimate" in values:
+        raise ConfigError(f"{path} is the configuration of an audit; run: shiftgauge audit {path}")
+    return LoadedTrain(config=checked(values, text, TrainConfig), path=path, text=text, values=values)
+
+
+def _opened(path: Path, overrides: Sequence[str], sections: str) -> tuple[YamlText, dict[str, Any]]:
+    text = read_yaml(path)
+    if not isinstance(text.values, dict):
+        found = "an empty file" if text.values is None else f"a {type(text.values).__name__}"
+        raise ConfigError(f"{path}: expected sections such as {sections}, found {found}")
+    values = text.values
+    for entry in overrides:
+        values = with_override(values, entry)
+    return text, values
+
+
+def _is_training(values: Mapping[str, Any]) -> bool:
+    model = values.get("model")
+    return "train" in values or (isinstance(model, Mapping) and "architecture" in model)
 
 
 def checked(values: Mapping[str, Any], text: YamlText, schema: type[_Schema]) -> _Schema:
@@ -252,7 +292,13 @@ def _keys_at(steps: Sequence[str | int], schema: type[BaseModel]) -> list[str]:
     """The keys that the schema allows below a path."""
     section = schema
     for step in steps:
-        annotation = section.model_fields[str(step)].annotation
-        models = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
-        section = models[0]
+        if not isinstance(step, int):
+            section = _section_in(section.model_fields[step].annotation)
     return list(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel]:
+    """The section that a field holds: alone, or among alternatives, or in a list."""
+    while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        annotation = next(a for a in get_args(annotation) if a is not type(None))
+    return annotation

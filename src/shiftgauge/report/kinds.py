@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import RenderableType
 
 from shiftgauge.errors import StoreError
 from shiftgauge.results.run_folder import kind_of_run
+
+_STUDIES: Final = ("diabetes", "weld")
+"""Studies that have a page, figures and a summary of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ def open_run(folder: Path) -> OpenedRun:
         StoreError: No finished run there, a damaged one, or one of a kind that this version does not know.
     """
     kind = kind_of_run(folder)
-    openers = {"audit": _audit, "table_audit": _table_audit, "study": _study}
+    openers = {"audit": _audit, "table_audit": _table_audit, "study": _study, "train": _train}
     if kind not in openers:
         raise StoreError(f"{folder} holds a run of the kind `{kind}`; this version shows {', '.join(openers)}")
     return openers[kind](folder)
@@ -65,15 +69,25 @@ def _table_audit(folder: Path) -> OpenedRun:
 
 
 def _study(folder: Path) -> OpenedRun:
-    from shiftgauge.report.diabetes_figures import write_study_figures
-    from shiftgauge.report.diabetes_page import write_study_page
-    from shiftgauge.report.diabetes_terminal import study_summary
     from shiftgauge.results.study import StudyResult
 
     found = StudyResult.from_disk(folder)
-    if found.study != "diabetes":
+    if found.study not in _STUDIES:
         raise StoreError(f"{folder} holds the study `{found.study}`, which this version cannot show")
-    return _opened(found, write_study_page, write_study_figures, study_summary)
+    page, figures, terminal = (
+        import_module(f"shiftgauge.report.{found.study}_{part}") for part in ("page", "figures", "terminal")
+    )
+    return _opened(found, page.write_study_page, figures.write_study_figures, terminal.study_summary)
+
+
+def _train(folder: Path) -> OpenedRun:
+    from shiftgauge.report.train_figures import write_train_figures
+    from shiftgauge.report.train_page import write_train_page
+    from shiftgauge.report.train_terminal import train_summary
+    from shiftgauge.results.train import TrainResult
+
+    found = TrainResult.from_disk(folder)
+    return _opened(found, write_train_page, write_train_figures, train_summary)
 
 
 def _opened(result: Any, page: Any, figures: Any, summary: Any) -> OpenedRun:

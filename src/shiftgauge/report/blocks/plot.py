@@ -1,0 +1,121 @@
+"""A small drawing of lines over a common pair of axes, for the page of a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from markupsafe import Markup
+
+from shiftgauge.report.format import number
+from shiftgauge.report.svg import element, inner_ticks, line_path, scale, ticks
+
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340.0, 196.0, 44.0, 330.0, 8.0, 158.0
+UNIT: Final = (0.0, 1.0)
+"""The axis of shares."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of a drawing.
+
+    Args:
+        x: Places.
+        y: Values; an undefined one breaks the line.
+        kind: Its colour: `first`, `total` or `part`.
+        label: What it shows, for hints at its points.
+        dots: Draw a dot with a hint at every point.
+    """
+
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
+    kind: str
+    label: str
+    dots: bool = False
+
+
+def draw_lines(
+    lines: Sequence[Line],
+    *,
+    x_label: str,
+    said: str,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float] | None = None,
+    marks: Sequence[tuple[float, str]] = (),
+    band: tuple[float, float] | None = None,
+    diagonal: bool = False,
+) -> Markup:
+    """Draws lines.
+
+    Args:
+        lines: What is drawn.
+        x_label: Title of the horizontal axis.
+        said: What the drawing shows, for readers who do not see it.
+        x_range: Ends of the horizontal axis.
+        y_range: Ends of the vertical axis; None for round numbers around what is drawn.
+        marks: Places of dashed upright lines, each with its hint.
+        band: A stretch of the horizontal axis that is shaded.
+        diagonal: Draw the line from corner to corner.
+    """
+    if y_range is None:
+        known = np.concatenate([np.asarray(line.y, float) for line in lines])
+        known = known[np.isfinite(known)]
+        low, high = (float(known.min()), float(known.max())) if known.size else UNIT
+        levels = ticks(min(low, 0.0) if low < 0.3 * high else low, high, 4)
+    else:
+        levels = inner_ticks(*y_range, 4)
+    bottom, top = (levels[0], levels[-1]) if y_range is None else y_range
+
+    def x_of(value: Any) -> np.ndarray:
+        return scale(value, x_range[0], x_range[1], _LEFT, _RIGHT)
+
+    def y_of(value: Any) -> np.ndarray:
+        return scale(np.clip(value, bottom, top), bottom, top, _BOTTOM, _TOP)
+
+    parts = []
+    if band is not None:
+        a, b = (float(x_of(np.clip(end, *x_range))) for end in band)
+        parts.append(element("rect", x=a, y=_TOP, width=max(b - a, 1.0), height=_BOTTOM - _TOP, class_="flat"))
+    parts.append(_axes(levels, y_of, x_range, x_of, x_label))
+    if diagonal:
+        parts.append(element("line", x1=_LEFT, y1=_BOTTOM, x2=_RIGHT, y2=_TOP, class_="mark"))
+    for at, tip in marks:
+        x = float(x_of(at))
+        parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=_BOTTOM, class_="mark", data_tip=tip))
+    for line in lines:
+        parts.append(_line(line, x_of, y_of))
+    view = f"0 0 {_WIDTH:g} {_HEIGHT:g}"
+    return element("svg", *parts, class_="plot", viewBox=view, role="img", aria_label=said)
+
+
+def _line(line: Line, x_of: Any, y_of: Any) -> Markup:
+    values = np.asarray(line.y, float)
+    x, y = x_of(line.x), np.where(np.isfinite(values), y_of(np.nan_to_num(values)), np.nan)
+    parts = [element("path", d=line_path(x, y), class_=f"curve {line.kind}")]
+    if line.dots:
+        for at, place, level, value in zip(line.x, x.tolist(), y.tolist(), values.tolist(), strict=True):
+            if math.isfinite(level):
+                tip = f"{line.label} at {number(float(at))}: {number(value)}"
+                parts.append(element("circle", cx=place, cy=level, r=2.6, class_=f"point {line.kind}", data_tip=tip))
+    return Markup("").join(parts)
+
+
+def _axes(levels: Sequence[float], y_of: Any, x_range: tuple[float, float], x_of: Any, x_label: str) -> Markup:
+    parts = []
+    for level in levels:
+        y = float(y_of(level))
+        parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(element("text", number(level), x=_LEFT - 6, y=y + 3.5, class_="tick end"))
+    whole = all(float(end).is_integer() for end in x_range) and x_range[1] - x_range[0] > 1
+    for mark in inner_ticks(*x_range, 4):
+        if whole and not float(mark).is_integer():
+            continue
+        x = float(x_of(mark))
+        parts.append(element("line", x1=x, x2=x, y1=_BOTTOM, y2=_BOTTOM + 4, class_="rule"))
+        parts.append(element("text", number(mark, 4), x=x, y=_BOTTOM + 16, class_="tick middle"))
+    parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="rule"))
+    title = element("text", x_label, x=(_LEFT + _RIGHT) / 2, y=_HEIGHT - 4, class_="axis-title middle")
+    return Markup("").join([*parts, title])

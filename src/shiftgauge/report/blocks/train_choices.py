@@ -1,0 +1,201 @@
+"""Blocks of a training's page about what was chosen on validation, about the split, and about the options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
+from shiftgauge.report.blocks.train import by_weakness, text, words
+from shiftgauge.report.format import clean, duration, fixed, number
+from shiftgauge.report.read import Estimate, pick, strings
+from shiftgauge.results.train import TrainResult
+
+_MOST_PANELS: Final = 24
+_AIMS: Final = {
+    "f1": "for the largest F1",
+    "recall": "for the largest precision among those that hold the recall floor",
+    "cost": "for the least mean cost of an image",
+}
+
+
+def build_thresholds(result: TrainResult) -> dict[str, Any] | None:
+    """Returns the threshold of each label with its curves and its flatness, or None with one class an image."""
+    data = result.arrays
+    if "threshold" not in data:
+        return None
+    rows, panels = [], []
+    for name in by_weakness(result):
+        values = {k: float(pick(data, f"threshold{k}", **{"class": name})) for k in _THRESHOLD}
+        low, high = values["_low"], values["_high"]
+        rows.append(
+            {
+                "label": name,
+                "threshold": fixed(values[""]),
+                "flat": f"{fixed(low)} to {fixed(high)}",
+                **{k: fixed(values[f"_{k}"]) for k in ("precision", "recall", "f1", "cost")},
+            }
+        )
+        if len(panels) < _MOST_PANELS:
+            panels.append({"label": name, "svg": _threshold_drawing(result, name, values[""], (low, high))})
+    aim = _AIMS.get(str(data.attrs.get("aim")), "")
+    search = "every score" if data.attrs.get("search") == "exact" else "a grid"
+    return {"aim": aim, "search": search, "rows": rows, "panels": panels}
+
+
+_THRESHOLD: Final = ("", "_low", "_high", "_precision", "_recall", "_f1", "_cost")
+
+
+def _threshold_drawing(result: TrainResult, name: str, chosen: float, flat: tuple[float, float]) -> Any:
+    data, where = result.arrays, {"class": name}
+    at = pick(data, "curve_threshold", **where)
+    kinds = (("precision", "total"), ("recall", "part"), ("f1", "first"))
+    lines = [Line(x=at, y=pick(data, f"curve_{k}", **where), kind=colour, label=k) for k, colour in kinds]
+    return draw_lines(
+        lines,
+        x_label="threshold",
+        said=f"Precision, recall and F1 of {name} against the threshold",
+        x_range=UNIT,
+        y_range=UNIT,
+        marks=((chosen, f"chosen: {fixed(chosen)}"),),
+        band=flat,
+    )
+
+
+def build_calibration(result: TrainResult) -> dict[str, Any]:
+    """Returns the reliability diagrams of the part of the verdict, before and after the temperature."""
+    data, part = result.arrays, result.part
+    stages = strings(data, "stage")
+    names = strings(data, "diagram")
+    order = [n for n in by_weakness(result) if n in names] or names
+    panels = []
+    for name in order[:_MOST_PANELS]:
+        lines = []
+        for stage, kind in zip(stages, ("total", "first"), strict=False):
+            where = {"part": part, "stage": stage, "diagram": name}
+            count = pick(data, "reliability_count", **where)
+            x, y = pick(data, "reliability_confidence", **where), pick(data, "reliability_frequency", **where)
+            lines.append(Line(x=x[count > 0], y=y[count > 0], kind=kind, label=f"{stage}, said", dots=True))
+        said = f"Share that came true against the probability that was said: {name}"
+        svg = draw_lines(lines, x_label="probability said", said=said, x_range=UNIT, y_range=UNIT, diagonal=True)
+        panels.append({"label": name, "svg": svg})
+    rows = [
+        {
+            "part": p,
+            "stage": stage,
+            "error": fixed(float(pick(data, "calibration_error", part=p, stage=stage))),
+            "loss": fixed(float(pick(data, "calibration_log_loss", part=p, stage=stage)), 4),
+        }
+        for p in strings(data, "part")
+        for stage in stages
+    ]
+    temperature = float(data.attrs["temperature"])
+    learned = f"temperature {number(temperature)}, learned on validation" if data.attrs.get("calibrated") else ""
+    return {"part": part, "panels": panels, "rows": rows, "temperature": learned, "stages": stages}
+
+
+def build_averaging(result: TrainResult) -> dict[str, Any] | None:
+    """Returns what averaging over changed images gains, or None where it was not asked for."""
+    data = result.arrays
+    if "averaging" not in data:
+        return None
+    names = strings(data, "summary")
+    rows = []
+    for part in strings(data, "part")[::-1]:
+        for way in strings(data, "way"):
+            where = {"part": part, "way": way}
+            value, bounds = pick(data, "averaging", **where), pick(data, "averaging_interval", **where)
+            cells = [text(Estimate(float(v), *map(float, b))) for v, b in zip(value, bounds, strict=True)]
+            rows.append({"part": part, "way": way, "cells": cells})
+    return {"changes": clean(data.attrs.get("averaging", "")), "names": [words(n) for n in names], "rows": rows}
+
+
+def build_split(result: TrainResult) -> dict[str, Any]:
+    """Returns images, units and images of each class of every part, and how they were divided."""
+    data, at = result.arrays, result.arrays.attrs
+    parts, names = strings(data, "split_part"), strings(data, "class")
+    rows = [
+        {
+            "label": name,
+            "cells": [f"{int(pick(data, 'split_count', **{'split_part': p, 'class': name})):,}" for p in parts],
+        }
+        for name in names
+    ]
+    whole = [f"{int(pick(data, 'split_images', split_part=p)):,}" for p in parts]
+    units = [f"{int(pick(data, 'split_units', split_part=p)):,}" for p in parts]
+    how = {"given": "as the data state", "group": "by group", "stratified": "stratified"}.get(str(at["split_by"]), "")
+    facts = [
+        ("Divided", how),
+        ("Images with an exact copy", f"{int(at.get('split_copies', 0)):,}"),
+        ("Images with a near-duplicate or copy", f"{int(at.get('split_near_duplicates', 0)):,}"),
+        ("Units that are never separated", f"{int(at.get('split_units', 0)):,}"),
+        ("Images a plain split would part from their like", f"{int(at.get('split_torn_by_a_plain_split', 0)):,}"),
+    ]
+    return {"parts": parts, "rows": rows, "images": whole, "units": units, "facts": facts}
+
+
+def build_train_cost(result: TrainResult) -> dict[str, Any]:
+    """Returns epochs, time and rate."""
+    cost = result.cost
+    rate = cost.get("images_per_second")
+    facts = [
+        ("Epochs", str(cost["epochs"])),
+        ("Time", duration(float(cost["seconds"]))),
+        ("Time of the training alone", duration(float(cost["fit_seconds"]))),
+        ("Training images per second", "–" if rate is None else number(float(rate), 4)),
+        ("Run on", f"{cost['device']}, {cost['precision']}"),
+    ]
+    how = (
+        "What this call took, with reading, measuring and drawing. The rate is that of training alone. An interrupted "
+        "training goes on after its last finished epoch, and this then tells of the last call."
+    )
+    return {"facts": [f for f in facts if f[1] != "–"], "trial": [], "how": how}
+
+
+def build_options(result: TrainResult) -> list[tuple[str, str]]:
+    """Returns the options that decide most, as short facts; all of them stand under Provenance."""
+    train, at = _group(result.config, "train"), result.arrays.attrs
+    optimizer, schedule, loss = (_group(train, key) for key in ("optimizer", "schedule", "loss"))
+    sampling, augment = _group(train, "sampling"), _group(train, "augment")
+    facts = [
+        ("Network", clean(at.get("model_name", ""))),
+        ("Weights", clean(at.get("network_notes", ""))),
+        ("Optimiser", _words(optimizer, "kind", ("learning_rate", "rate"), ("weight_decay", "decay"))),
+        ("Schedule", _words(schedule, "kind", ("warmup_epochs", "warm-up epochs"))),
+        ("Loss", _words(loss, "kind", ("class_weights", "class weights"), ("positive_weights", "positive weights"))),
+        ("Batches", _words(sampling, "kind", ("batch_size", "images each"))),
+        ("Changes of training images", _changes(augment)),
+        ("Best epoch by", words(str(at.get("monitor", ""))).lower() + " on validation"),
+        ("Seed", str(at.get("seed", ""))),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _group(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = values.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _words(values: Mapping[str, Any], kind: str, *others: tuple[str, str]) -> str:
+    parts = [clean(values.get(kind, "")).replace("_", " ")]
+    parts += [f"{word} {_shown(values[key])}" for key, word in others if values.get(key) not in (None, "none", 0)]
+    return ", ".join(p for p in parts if p)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number(float(value)) if math.isfinite(value) else "–"
+    return clean(value)
+
+
+def _changes(augment: Mapping[str, Any]) -> str:
+    parts = [clean(flip).replace("_", " ") for flip in augment.get("flips") or []]
+    space = _group(augment, "space")
+    entries = list(space.get("parameters") or space) if space else []
+    shifts = _group(augment, "shifts")
+    if not entries and (shifts.get("preset") or shifts.get("parameters")):
+        entries = [*([str(shifts["preset"])] if shifts.get("preset") else []), *dict(shifts.get("parameters") or {})]
+    parts += [f"shift {clean(e.get('name') if isinstance(e, Mapping) else e)}" for e in entries]
+    parts += [clean(k.get("name", "")) for k in augment.get("kornia") or [] if isinstance(k, Mapping)]
+    return ", ".join(parts) or "none"

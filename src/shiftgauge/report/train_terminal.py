@@ -1,0 +1,60 @@
+"""A training in a terminal: verdict, trust, gates, scores with prevalence, thresholds, cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from shiftgauge.report.blocks.train import by_weakness, found
+from shiftgauge.report.blocks.train_choices import build_train_cost
+from shiftgauge.report.blocks.verdict import TRUST
+from shiftgauge.report.format import clean, fixed, interval, percent, shorten
+from shiftgauge.report.read import pick
+from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.train_page import measured_sentence
+from shiftgauge.results.train import TrainResult
+
+_NAME: Final = 20
+_MOST_ROWS: Final = 25
+
+
+def train_summary(result: TrainResult) -> RenderableType:
+    """Returns what a terminal shows after a training; readable at 80 columns without colour."""
+    level = result.level
+    parts: list[RenderableType] = [
+        Text(""),
+        line((clean(result.headline), "bold")),
+        line((f"{TRUST[level]}.", STYLE[level])),
+    ]
+    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
+    parts += [line((measured_sentence(result), "dim")), Text("")]
+    if result.gates:
+        parts.append(line(("Gates", "bold")))
+        for gate in result.gates:
+            word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
+            parts.append(hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
+        parts.append(Text(""))
+    parts += [*_scores(result), Text("")]
+    facts = dict(build_train_cost(result)["facts"])
+    cost = f"{facts['Epochs']} epochs, {facts['Time']}, best epoch {result.best_epoch}"
+    return Group(*parts, line(("Cost: ", "bold"), (cost, "")))
+
+
+def _scores(result: TrainResult) -> list[RenderableType]:
+    thresholds = result.thresholds
+    table = plain_table("Class")
+    columns = ["Share", "F1", "interval", "Precision", "Recall", *(["Threshold"] if thresholds else [])]
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    order = by_weakness(result)
+    for name in order[:_MOST_ROWS]:
+        f1, precision, recall = (found(result, m, result.part, name) for m in ("f1", "precision", "recall"))
+        share = percent(float(pick(result.arrays, "prevalence", **{"part": result.part, "class": name})))
+        cells = [share, fixed(f1.value), interval(f1.low, f1.high), fixed(precision.value), fixed(recall.value)]
+        cells += [fixed(thresholds[name])] if thresholds else []
+        table.add_row(Text(shorten(name, _NAME)), *(Text(c) for c in cells))
+    rest = len(order) - _MOST_ROWS
+    more = [line((f"and {rest} stronger classes, see the page", "dim"))] if rest > 0 else []
+    return [line((f"Scores on {result.part}, the weakest class first", "bold")), table, *more]

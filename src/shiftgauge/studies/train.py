@@ -1,0 +1,329 @@
+"""A training from data to a model folder: split, fit, thresholds, calibration, honest numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.checks import shortened
+from shiftgauge.errors import ConfigError
+from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.models.device import choose_device
+from shiftgauge.models.model_folder import write_model_folder
+from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.report.train_figures import write_train_figures
+from shiftgauge.report.train_page import write_train_page
+from shiftgauge.results.train import HISTORY, MODEL_FOLDER, TrainResult
+from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
+from shiftgauge.studies.train_measure import Measured, MeasureOptions, measure_network, views_text
+from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions
+from shiftgauge.studies.train_verdict import (
+    check_train_gates,
+    find_train_messages,
+    judge_train_gates,
+    refuse_thresholds,
+    train_headline,
+)
+from shiftgauge.train.averaging import AveragingOptions
+from shiftgauge.train.fit import FitResult, fit
+from shiftgauge.train.images import MEMORY_GB, Part, read_part
+from shiftgauge.train.module import Perturb
+from shiftgauge.train.options import TrainOptions
+
+CHECKPOINTS: Final = "training"
+"""Where the checkpoint lies within the run folder."""
+
+
+def train(
+    model: str | Mapping[str, Any] | NetworkChoice,
+    data: Any,
+    *,
+    out: str | Path,
+    classes: Sequence[str] | None = None,
+    split: SplitOptions | None = None,
+    options: TrainOptions | None = None,
+    thresholds: ThresholdOptions | None = None,
+    averaging: AveragingOptions | None = None,
+    calibration: bool = True,
+    device: str | None = None,
+    n_devices: int = 1,
+    memory_gb: float = MEMORY_GB,
+    resamples: int = 1000,
+    confidence_level: float = 0.95,
+    gates: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+    perturb: Perturb | None = None,
+    perturb_record: Mapping[str, Any] | None = None,
+    title: str = "",
+    data_name: str = "the given images",
+    record: Mapping[str, Any] | None = None,
+) -> TrainResult:
+    """Trains a classifier and measures it on images that neither it nor any choice has seen.
+
+    The images are divided so that no object, no content and no near-duplicate is on two sides. The epoch, the
+    temperature and the thresholds of labels are chosen on validation alone; test is looked at once, at its own
+    prevalence. Intervals come from a bootstrap of whole groups of images that belong together. The same call goes on
+    where an interrupted one ended, and comes to the same weights bit for bit on a CPU.
+
+    Args:
+        model: Name of an architecture, or a `NetworkChoice` or its keywords.
+        data: What `shiftgauge.load_data` takes: a path, a mapping, or an `ImageDataset`.
+        out: Run folder: run.json, results.nc, metrics.csv, history.csv, figures/, report.html, the model folder
+            `model`, and `training` with the checkpoint.
+        classes: Classes to train on, in the order of the outputs; default those of the data.
+        split: How images are divided; default 60/20/20, stratified.
+        options: Everything about the training itself.
+        thresholds: Several labels: how thresholds are chosen; default for the largest F1.
+        averaging: Views of an image over which probabilities are averaged; what that gains is reported beside the
+            network run once, which is what verdict, model folder and audits are about.
+        calibration: Fit a temperature on validation, by which logits are divided in the model folder.
+        device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
+        n_devices: CUDA devices that share every batch.
+        memory_gb: A part that needs less is held in memory, a larger one is read for every batch.
+        resamples: Of the bootstrap.
+        confidence_level: Of every interval.
+        gates: Limits on the test part: `min_macro_f1`, `min_accuracy`, `min_recall`, `min_precision` (a number, or
+            {class: number}).
+        progress: Show progress; default only on a terminal.
+        perturb: Changes a training batch in the light of the network, after all other changes.
+        perturb_record: Plain values that say what `perturb` does; they decide whether a checkpoint may be gone on with.
+        title: Title of the page.
+        data_name: What the page calls the images.
+        record: The configuration as it shall stand in `run.json`; default: these arguments.
+
+    Returns:
+        The result; `result.model_folder` is what every command takes as a model.
+
+    Raises:
+        ShiftgaugeError: Whatever is wrong with the input, in one line.
+        InterruptedRunError: It was stopped; the same call goes on.
+
+    References:
+        Guo, C., Pleiss, G., Sun, Y., Weinberger, K. Q. (2017). On calibration of modern neural networks.
+        arXiv:1706.04599
+    """
+    started, folder = datetime.now(UTC), Path(out)
+    choice, dividing = as_choice(model), split or SplitOptions()
+    dataset = training_data(data, classes)
+    task = task_of(dataset)
+    chosen = (options or TrainOptions()).resolved(task)
+    limits = check_train_gates(gates, dataset.class_names)
+    if thresholds is not None:
+        refuse_thresholds(task)
+    measuring = MeasureOptions(
+        thresholds=thresholds or ThresholdOptions(),
+        averaging=averaging or AveragingOptions(),
+        calibration=calibration,
+        resamples=resamples,
+        confidence_level=confidence_level,
+        seed=chosen.seed,
+        batch_size=chosen.validation_batch,
+    )
+    preprocessing = choice.preprocessing_for(dataset.n_channels)
+    architecture = choice.network_options(len(dataset.class_names), preprocessing.channels, chosen.seed)
+    divided = divide(dataset, dividing, chosen.seed)
+    built = architecture.build()
+    parts = _read_parts(divided, preprocessing, memory_gb, progress)
+    found = fit(
+        built.network,
+        parts["train"],
+        parts["validation"],
+        chosen,
+        preprocessing=preprocessing,
+        n_classes=len(dataset.class_names),
+        folder=folder / CHECKPOINTS,
+        heads=built.heads,
+        identity={"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()},
+        device=device,
+        n_devices=n_devices,
+        progress=progress,
+        perturb=perturb,
+    )
+    groups = {name: divided.groups(name) for name in parts}
+    measured = measure_network(
+        built.network, preprocessing, parts, groups, dataset.class_names, measuring, choose_device(device)
+    )
+    run = _Run(
+        choice=choice,
+        architecture=architecture,
+        preprocessing=preprocessing,
+        divided=divided,
+        options=chosen,
+        splitting=dividing,
+        measuring=measuring,
+        found=found,
+        measured=measured,
+        perturb=dict(perturb_record or {}),
+    )
+    write_model_folder(folder / MODEL_FOLDER, built.network, _model_record(run))
+    arrays = _arrays(run, title=title, data_name=data_name, notes=built.notes)
+    result = TrainResult(
+        config=record or _config(run, limits),
+        provenance=_provenance(run, folder, started),
+        cost=_cost(run, started),
+        headline=train_headline(arrays),
+        arrays=arrays,
+        messages=find_train_messages(
+            arrays,
+            notes=(*divided.warnings, *measured.notes),
+            kept=divided.kept,
+            facts=divided.facts,
+            stopped=found.stopped,
+            skipped=len(dataset.skipped),
+        ),
+        gates=judge_train_gates(limits, arrays),
+        folder=folder,
+    )
+    write_with_page(result, folder, write_train_figures, write_train_page)
+    return result
+
+
+def as_choice(model: str | Mapping[str, Any] | NetworkChoice) -> NetworkChoice:
+    """The network as an option value.
+
+    Raises:
+        ConfigError: Neither a name nor keywords of `NetworkChoice`.
+
+    Example:
+        >>> as_choice("resnet18").architecture
+        'resnet18'
+    """
+    if isinstance(model, NetworkChoice):
+        return model
+    if isinstance(model, str):
+        return NetworkChoice(architecture=model)
+    allowed = [f.name for f in fields(NetworkChoice)]
+    if not isinstance(model, Mapping) or "architecture" not in model or set(model) - set(allowed):
+        raise ConfigError(
+            f"`model` must be the name of an architecture or a mapping with `architecture` and of {shortened(allowed)}"
+        )
+    return NetworkChoice(**model)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Run:
+    """All that a finished training is described from."""
+
+    choice: NetworkChoice
+    architecture: NetworkOptions
+    preprocessing: Preprocessing
+    divided: Divided
+    options: TrainOptions
+    splitting: SplitOptions
+    measuring: MeasureOptions
+    found: FitResult
+    measured: Measured
+    perturb: Mapping[str, Any]
+
+
+def _read_parts(
+    divided: Divided, preprocessing: Preprocessing, memory_gb: float, progress: bool | None
+) -> dict[str, Part]:
+    parts = {}
+    for name in divided.split.parts:
+        with progress_bar(f"{name} images", wanted=progress) as advance:
+            parts[name] = read_part(divided.part(name), preprocessing, memory_gb=memory_gb, progress=advance)
+    return parts
+
+
+def _model_record(run: _Run) -> ModelRecord:
+    dataset = run.divided.dataset
+    return ModelRecord(
+        architecture=run.architecture,
+        task=task_of(dataset),
+        classes=dataset.class_names,
+        preprocessing=run.preprocessing,
+        thresholds=run.measured.thresholds,
+        temperature=run.measured.temperature,
+        averaging=tuple(run.measuring.averaging.to_list()),
+        metrics=plain(run.measured.metrics),
+        data=plain({"fingerprint": dataset.fingerprint, **run.divided.split.record(dataset)}),
+        training=plain(
+            {
+                "options": run.options.to_dict(),
+                "split": run.splitting.to_dict(),
+                "measure": run.measuring.to_dict(),
+                "perturb": run.perturb,
+                "best_epoch": run.found.best_epoch + 1,
+                "epochs": len(run.found.history),
+                "device": run.found.device,
+                "precision": run.found.precision,
+            }
+        ),
+    )
+
+
+def _arrays(run: _Run, *, title: str, data_name: str, notes: Sequence[str]) -> xr.Dataset:
+    history = run.found.history
+    epochs = xr.Dataset(
+        {f"history_{name}": ("epoch", np.array([float(values[name]) for values in history])) for name in HISTORY},
+        coords={"epoch": np.arange(1, len(history) + 1)},
+    )
+    arrays = xr.merge([epochs, run.measured.arrays, run.divided.arrays()], join="outer")
+    height, width = run.preprocessing.height, run.preprocessing.width
+    channels = run.preprocessing.channels
+    arrays.attrs = {
+        "title": title or "Training",
+        "data_name": data_name,
+        "model_name": f"{run.architecture.name}, {height} × {width}, {channels} channel{'s' * (channels != 1)}",
+        "network_notes": "; ".join(notes),
+        "task": task_of(run.divided.dataset),
+        "quantity_of_interest": "macro_f1",
+        "confidence_level": run.measuring.confidence_level,
+        "best_epoch": run.found.best_epoch + 1,
+        "epochs_wanted": run.options.epochs,
+        "monitor": run.found.monitor,
+        "stopped": run.found.stopped,
+        "temperature": run.measured.temperature,
+        "calibrated": int(run.measuring.calibration),
+        "averaging": views_text(run.measuring.averaging),
+        "aim": run.measuring.thresholds.aim,
+        "search": run.measuring.thresholds.search,
+        "split_by": run.divided.split.by,
+        "seed": run.options.seed,
+        **{f"split_{name}": value for name, value in run.divided.facts.items()},
+    }
+    return arrays
+
+
+def _config(run: _Run, limits: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "model": run.choice.to_dict(),
+        "split": run.splitting.to_dict(),
+        "train": plain(run.options.to_dict()),
+        "measure": run.measuring.to_dict(),
+        "gates": dict(limits),
+        "perturb": plain(run.perturb),
+    }
+
+
+def _provenance(run: _Run, folder: Path, started: datetime) -> dict[str, Any]:
+    from shiftgauge.files import hash_file
+
+    dataset = run.divided.dataset
+    weights = folder / MODEL_FOLDER / "weights.safetensors"
+    parts = {f"{name} part": run.divided.part(name).fingerprint for name in run.divided.split.parts}
+    hashes = {"weights": hash_file(weights), "data": dataset.fingerprint, **parts}
+    made = provenance(hashes, run.options.seed, started, device=run.found.device)
+    return made | {"skipped": [list(pair) for pair in dataset.skipped], "notes": list(dataset.notes)}
+
+
+def _cost(run: _Run, started: datetime) -> dict[str, Any]:
+    rate = run.found.images_per_second
+    return {
+        "epochs": len(run.found.history),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+        "fit_seconds": round(run.found.seconds, 3),
+        "images_per_second": None if np.isnan(rate) else round(rate, 1),
+        "device": run.found.device,
+        "precision": run.found.precision,
+        "stopped": run.found.stopped,
+    }

@@ -1,0 +1,158 @@
+"""The images of a training: read, divided into parts that share nothing, and what is said of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from shiftgauge.checks import require_in
+from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.leaks import describe_units, indivisible_units
+from shiftgauge.data.load import load_data
+from shiftgauge.data.near_duplicates import exact_groups, near_duplicate_groups
+from shiftgauge.data.splits import Split, split_dataset
+from shiftgauge.data.stratification import deal_units, label_matrix
+from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.studies.train_options import SplitOptions
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Divided:
+    """A data set in parts.
+
+    Args:
+        dataset: All images.
+        split: Which image is in which part.
+        units: int64 (n,), images with the same number belong together and are in one part.
+        facts: How many images are alike, and what a plain split would have torn apart; plain numbers.
+        kept: Sentences on what was kept together.
+    """
+
+    dataset: ImageDataset
+    split: Split
+    units: npt.NDArray[np.int64]
+    facts: Mapping[str, int]
+    kept: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the split could not do: shares that were not met, classes that a part lacks, images left out."""
+        return tuple(note for note in self.split.notes if note not in self.kept)
+
+    def part(self, name: str) -> ImageDataset:
+        """The images of a part."""
+        return self.split.select(self.dataset, name)
+
+    def groups(self, name: str) -> npt.NDArray[np.int64]:
+        """The unit of each image of a part: what a bootstrap must draw as a whole."""
+        return self.units[self.split.parts[name]]
+
+    def arrays(self) -> xr.Dataset:
+        """Images, units and classes of each part."""
+        names = list(self.split.parts)
+        labels = label_matrix(self.dataset)
+        rows = [self.split.parts[name] for name in names]
+        return xr.Dataset(
+            {
+                "split_images": ("split_part", [len(r) for r in rows]),
+                "split_units": ("split_part", [len(np.unique(self.units[r])) for r in rows]),
+                "split_count": (("split_part", "class"), [labels[r].sum(axis=0).astype(int) for r in rows]),
+            },
+            coords={"split_part": names, "class": list(self.dataset.class_names)},
+        )
+
+
+def training_data(data: Any, classes: Sequence[str] | None) -> ImageDataset:
+    """Reads the data and, if wanted, keeps some classes in a stated order.
+
+    Args:
+        data: What `shiftgauge.data.load.load_data` takes.
+        classes: Names of the classes in the order of the outputs; default those of the data. Images that have none
+            of them are left out; of several labels those not named are dropped.
+
+    Raises:
+        ConfigError: A class twice, or an unknown one.
+        DataError: No images, or fewer than two classes.
+    """
+    dataset = load_data(data)
+    if not isinstance(dataset, ImageDataset):
+        raise DataError("a training needs images, and these data are a table; give a folder or a manifest of images")
+    if classes is not None:
+        dataset = _chosen(dataset, tuple(classes))
+    if not len(dataset):
+        raise DataError("the data hold no image")
+    if len(dataset.class_names) < 2:
+        raise DataError(
+            f"a training needs two classes or labels at least, the data have {len(dataset.class_names)}: "
+            f"{', '.join(dataset.class_names) or 'none'}"
+        )
+    return dataset
+
+
+def task_of(dataset: ImageDataset) -> Literal["single", "multi"]:
+    """`multi` where images have any number of labels, else `single`."""
+    return "single" if dataset.label_matrix is None else "multi"
+
+
+def divide(dataset: ImageDataset, options: SplitOptions, seed: int) -> Divided:
+    """Divides a data set; what belongs together stays together.
+
+    Raises:
+        ConfigError: Shares that make no split.
+        DataError: An empty part, a class missing from training, a leak in a given split.
+    """
+    alike: bool | npt.NDArray[np.int64] = False
+    if options.near_duplicates:
+        alike = near_duplicate_groups(
+            dataset, distance=options.distance, correlation=options.correlation, flips=options.flips
+        )
+    split = split_dataset(
+        dataset, parts=options.parts, by=options.by, near_duplicates=alike, leaks=options.leaks, seed=seed
+    )
+    found = indivisible_units(dataset, alike)
+    units = found.joint
+    facts = {
+        "copies": _in_company(exact_groups(dataset)),
+        "near_duplicates": 0 if isinstance(alike, bool) else _in_company(alike),
+        "units": len(np.unique(units)),
+        "torn_by_a_plain_split": 0 if options.by == "given" else _torn(dataset, units, options, seed),
+    }
+    return Divided(dataset=dataset, split=split, units=units, facts=facts, kept=describe_units(dataset, found))
+
+
+def _in_company(groups: npt.NDArray[np.int64]) -> int:
+    """Images whose group has more than one."""
+    counts = np.bincount(groups)
+    return int(counts[counts > 1].sum())
+
+
+def _torn(dataset: ImageDataset, units: npt.NDArray[np.int64], options: SplitOptions, seed: int) -> int:
+    """Images whose like would lie in another part, had every image been dealt out alone."""
+    alone = deal_units(label_matrix(dataset), np.arange(len(dataset)), list(options.parts.values()), seed=seed)
+    low, high = np.full(units.max() + 1, len(options.parts)), np.full(units.max() + 1, -1)
+    np.minimum.at(low, units, alone)
+    np.maximum.at(high, units, alone)
+    return int((low[units] != high[units]).sum())
+
+
+def _chosen(dataset: ImageDataset, classes: tuple[str, ...]) -> ImageDataset:
+    for name in classes:
+        require_in("class", name, dataset.class_names)
+        if classes.count(name) > 1:
+            raise ConfigError(f"`classes` names `{name}` {classes.count(name)} times; name it once")
+    columns = [dataset.class_names.index(name) for name in classes]
+    if dataset.label_matrix is not None:
+        matrix = dataset.label_matrix[:, columns]
+        single = np.where(matrix.sum(axis=1) == 1, matrix.argmax(axis=1), -1)
+        return replace(dataset, label_matrix=matrix, labels=single, class_names=classes)
+    kept = dataset.select(np.flatnonzero(np.isin(dataset.labels, columns)))
+    place = np.full(len(dataset.class_names), -1)
+    place[columns] = np.arange(len(classes))
+    left_out = len(dataset) - len(kept)
+    note = (f"{left_out} images of other classes left out",) if left_out else ()
+    return replace(kept, labels=place[kept.labels], class_names=classes, notes=(*dataset.notes, *note))

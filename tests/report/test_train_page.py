@@ -1,0 +1,117 @@
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from report.train_results import train_result
+from shiftgauge.report.kinds import open_run
+from shiftgauge.report.train_figures import write_train_figures
+from shiftgauge.report.train_page import render_train_page
+from shiftgauge.report.train_terminal import train_summary
+
+KINDS = {
+    "single": {},
+    "multi": {"task": "multi", "averaging": True},
+    "hostile": {"hostile": True},
+    "hostile labels": {"task": "multi", "hostile": True, "averaging": True},
+    "undefined": {"undefined": True},
+    "one epoch": {"epochs": 1},
+    "many": {"n_classes": 40},
+}
+
+
+class Text(HTMLParser):
+    """What a reader sees, and the tags."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.words, self.tags, self.skipped = [], [], 0
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.skipped += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.skipped -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self.skipped:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return {name: render_train_page(train_result(**options)) for name, options in KINDS.items()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_page_asks_no_network_for_anything(pages, name):
+    page = pages[name]
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert "nan" not in Text(page).text.split()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_links_of_the_contents_lead_to_sections(pages, name):
+    found = Text(pages[name])
+    ids = {attrs["id"] for _, attrs in found.tags if "id" in attrs}
+    assert {attrs["href"][1:] for tag, attrs in found.tags if tag == "a"} <= ids
+
+
+def test_prevalence_stands_beside_every_f1(pages):
+    text = Text(pages["single"]).text
+    assert "at prevalences from" in text
+    assert len(re.findall(r"images, prevalence [\d.]+\xa0?\s?%", text)) == 2 * 4
+
+
+@pytest.mark.parametrize("name", ["hostile", "hostile labels"])
+def test_names_of_classes_are_shown_and_never_run(pages, name):
+    scripts = [tag for tag, _ in Text(pages[name]).tags if tag == "script"]
+    assert len(scripts) == 1
+    assert "alert(1)" in Text(pages[name]).text
+
+
+def test_sections_follow_what_was_measured(pages):
+    single, multi = Text(pages["single"]).text, Text(pages["multi"]).text
+    assert "Thresholds" not in single
+    assert "The commonest mistakes" in single
+    assert "As good within 1 %" in multi
+    assert "Averaging over changed images" in multi
+    assert "False alarm" in multi
+
+
+def test_every_drawing_says_what_it_shows(pages):
+    drawings = [attrs for tag, attrs in Text(pages["multi"]).tags if tag == "svg" and attrs.get("class") == "plot"]
+    assert len(drawings) > 12
+    assert all(attrs.get("aria-label") for attrs in drawings)
+
+
+def test_a_page_and_figures_come_again_from_the_folder(tmp_path: Path):
+    folder = train_result(task="multi").to_disk(tmp_path)
+    opened = open_run(folder)
+    assert opened.write_page(folder / "report.html").is_file()
+    names = {path.stem for path in opened.write_figures(folder / "figures")}
+    assert names == {"learning", "scores", "thresholds", "precision_recall", "calibration"}
+
+
+@pytest.mark.parametrize("name", ["hostile", "undefined", "one epoch"])
+def test_figures_can_be_drawn_of_anything(tmp_path: Path, name):
+    assert len(write_train_figures(train_result(**KINDS[name]), tmp_path)) == 2 * 5
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_summary_fits_80_columns_without_colour(name):
+    console = Console(width=80, no_color=True, record=True, file=io.StringIO())
+    console.print(train_summary(train_result(**KINDS[name])))
+    lines = console.export_text().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert not any("\x1b" in line for line in lines)
