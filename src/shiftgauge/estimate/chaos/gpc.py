@@ -133,7 +133,7 @@ def gpc(
         for key, value in tables.items():
             found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[choice.outputs] = value
         trial = tail_trial(design.inputs, bases, choice.indices, unit, part)
-        messages = tail_messages(trial, [outputs[q] for q in choice.outputs.tolist()])
+        messages = tail_messages(trial, [str(outputs[q]) for q in choice.outputs.tolist()])
         far.update({int(choice.outputs[k]): message for k, message in messages.items()})
         parts.append((choice, replace(fit, terms=np.empty((0, 0)), inverse=np.empty((0, 0)))))  # bounds memory
     tables = index_tables(found, layout)
