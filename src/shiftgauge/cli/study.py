@@ -64,3 +64,50 @@ def diabetes_command(
         tell(result, out, study_summary, quiet=quiet)
         if open_page:
             show_page(out / "report.html")
+
+
+@study_app.command("weld")
+def weld_command(
+    data: Annotated[
+        Path,
+        typer.Option(help="The folder al5083, a folder of class folders, a manifest or an NPZ.", show_default=False),
+    ],
+    weights: Annotated[
+        str, typer.Option(help="none: random; packaged: EfficientNet-Lite0 of the extra demo; or a ResNet-18 file.")
+    ] = "none",
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("weld-study"),
+    size: Annotated[int | None, typer.Option(help="Input size; default 224, with packaged 128.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Default 13, with packaged 8.")] = None,
+    n_base: Annotated[int, typer.Option(help="Base samples N of each audit: 8 N and 10 N evaluations.")] = 512,
+    points: Annotated[int, typer.Option(help="Points at which ways of shifting are compared.")] = 4096,
+    watch: Annotated[bool, typer.Option(help="Measure what watching the test images is worth.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="A few small images: whether everything runs.")] = False,
+    seed: Annotated[int, typer.Option(help="Of split, training and designs.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tuning and sensitivity of an image classifier under rotation, brightness and tilt, for one image and all.
+
+    The images of the publication are public as "TIG Aluminium 5083"; any other folder of class folders serves as well.
+    """
+    with exit_codes(debug=debug):
+        from shiftgauge.report.weld_terminal import study_summary
+        from shiftgauge.studies.weld import weld
+
+        result = weld(
+            data,
+            out=out,
+            weights=weights,
+            size=size,
+            epochs=epochs,
+            n_base=n_base,
+            points=points,
+            watch=watch,
+            quick=quick,
+            seed=seed,
+            progress=False if quiet else None,
+        )
+        tell(result, out, study_summary, quiet=quiet)
+        if open_page:
+            show_page(out / "report.html")

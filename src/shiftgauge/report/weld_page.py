@@ -1,0 +1,106 @@
+"""The weld study as one self-contained page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from shiftgauge.files import write_atomic
+from shiftgauge.report.blocks import indices, record, surface, verdict, weld
+from shiftgauge.report.document import render
+from shiftgauge.report.embed import safe_json
+from shiftgauge.report.format import clean, fixed, input_label, percent, percent_interval
+from shiftgauge.report.read import estimate, main_quantity, pick, ranked, strings
+from shiftgauge.report.weld_figures import one_image_audit
+from shiftgauge.results.status import worst_level
+from shiftgauge.results.study import StudyResult
+
+_SECTIONS: Final = (
+    ("verdict", "Outcome"),
+    ("findings", "Claims"),
+    ("training", "Data and training"),
+    ("indices", "One image"),
+    ("interactions", "Interactions"),
+    ("all", "All test images"),
+    ("surface", "The surface"),
+    ("orders", "Surrogates"),
+    ("variants", "Ways of shifting"),
+    ("watching", "Test images watched"),
+    ("cost", "Cost"),
+    ("provenance", "Provenance"),
+)
+
+
+def write_study_page(result: StudyResult, path: str | Path) -> Path:
+    """Writes the page of the study and returns its path.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    return write_atomic(path, render_study_page(result).encode("utf-8"))
+
+
+def render_study_page(result: StudyResult) -> str:
+    """Returns the page of the study as HTML."""
+    main = main_quantity(result)
+    drawn = surface.build(one_image_audit(result), [main])
+    watching = weld.build_watching(result)
+    context: dict[str, Any] = {
+        "title": clean(result.arrays.attrs.get("title") or "Weld study"),
+        "quantities": [main],
+        "several": False,
+        "notes": {main.key: verdict.drawing_note(main, str(result.arrays.attrs["estimator"]))},
+        "sections": [s for s in _SECTIONS if s[0] != "watching" or watching],
+        "verdict": _outcome(result),
+        "findings": result.findings,
+        "training": weld.build_training(result),
+        "indices": indices.build(result, [main]),
+        "interactions": indices.build_interactions(result, [main]),
+        "all_images": weld.build_one_and_all(result),
+        "surface": drawn,
+        "surface_json": safe_json(drawn["payload"]) if drawn else "",
+        "orders": weld.build_orders(result),
+        "variants": weld.build_variants(result),
+        "watching": watching,
+        "cost": weld.build_study_cost(result),
+        "provenance": record.build_provenance(result),
+    }
+    return render("weld.html", context, scripts=("scene.js", "surface.js", "page.js"))
+
+
+def study_sentence(result: StudyResult) -> str:
+    """Returns one sentence: which network, which data, how it was measured."""
+    at, level = result.arrays.attrs, percent(result.confidence_level, 0)
+    return (
+        f"{clean(at['network_name'])} on {clean(at['data_name'])}: {int(at['n_test'])} test images; the one image is "
+        f"{clean(at['image_name'])}. Indices by {int(result.cost['evaluations_one']):,} evaluations for it and "
+        f"{int(result.cost['evaluations_all']):,} for all; {level} intervals."
+    )
+
+
+def _outcome(result: StudyResult) -> dict[str, Any]:
+    return {
+        "headline": result.headline,
+        "level": worst_level(result.messages),
+        "messages": result.messages,
+        "measured": study_sentence(result),
+        "figures": _figures(result),
+    }
+
+
+def _figures(result: StudyResult) -> list[dict[str, str]]:
+    data, quantity = result.arrays, main_quantity(result)
+    first = ranked(data, quantity.name, strings(data, "input"))[0]
+    found = estimate(data, "total_order", quantity=quantity.name, input=first)
+    picture = estimate(data, "all_total_order", all_input="image")
+    clean_share, moved = (float(pick(data, f"all_{k}_accuracy")) for k in ("clean", "shifted"))
+    low, high = (float(v) for v in pick(data, "all_shifted_accuracy_interval"))
+    q2 = float(pick(data, "order_q2", order="order 6, all products (published)"))
+    values = (
+        ("Accuracy under the shifts", percent(moved), f"{percent_interval(low, high)}; without shifts "
+         f"{percent(clean_share)}", "bad" if clean_share - moved > 0.1 else ""),
+        (f"Total index of {input_label(first).lower()}", fixed(found.value), "for the one image, the largest", ""),
+        ("Total index of the picture", fixed(picture.value), "over all test images", ""),
+        ("Q² of the published surrogate", fixed(q2, 2), "1 would be the classifier itself", "bad" if q2 < 0.9 else ""),
+    )  # fmt: skip
+    return [dict(zip(("title", "value", "text", "tone"), row, strict=True)) for row in values]

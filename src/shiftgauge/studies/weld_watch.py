@@ -1,0 +1,155 @@
+"""What watching the test images costs: the epoch chosen on the images that are then reported.
+
+The published code computes accuracy and F1 of the test images after every epoch and takes the checkpoint from
+there. The figure that it reports is then the best of several on the same images, which is too good by what chance
+gave that epoch on them. It is measured here: one training is watched on all images that are not trained on; these
+are divided at random into two halves many times; the epoch is chosen on one half and judged on it and on the other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+
+from shiftgauge.random import generator
+from shiftgauge.studies.train_data import Divided
+from shiftgauge.studies.weld_recipe import WeldRecipe
+from shiftgauge.train.fit import fit
+from shiftgauge.train.images import read_part
+from shiftgauge.types import FloatArray
+
+RESAMPLES: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What watching was worth.
+
+    Args:
+        chosen: Macro F1 of the chosen epoch on the half that it was chosen on (R,).
+        fresh: The same epoch's on the other half (R,).
+        last: The last epoch's on the other half (R,).
+    """
+
+    chosen: FloatArray
+    fresh: FloatArray
+    last: FloatArray
+
+
+def watch_arrays(recipe: WeldRecipe, divided: Divided, progress: bool | None) -> xr.Dataset:
+    """Trains once more, watched on validation and test images together, and measures what choosing there is worth.
+
+    Args:
+        recipe: What the study trains.
+        divided: Its split.
+        progress: Show progress.
+    """
+    predicted_en, truth_n, units_n = _predictions(recipe, divided, progress)
+    n_classes = len(divided.dataset.class_names)
+    found = choose_and_judge(predicted_en, truth_n, units_n, n_classes, seed=recipe.seed)
+    whole = np.array([macro_f1(confusions(p, truth_n, np.ones((1, len(truth_n))), n_classes))[0] for p in predicted_en])
+    return xr.Dataset(
+        {
+            "watch_f1": ("watch_epoch", whole),
+            "watch_chosen": ("resample", found.chosen),
+            "watch_fresh": ("resample", found.fresh),
+            "watch_last": ("resample", found.last),
+        },
+        coords={"watch_epoch": np.arange(1, len(whole) + 1)},
+        attrs={"watch_images": len(truth_n)},
+    )
+
+
+def choose_and_judge(
+    predicted_en: npt.NDArray[np.int64],
+    truth_n: npt.NDArray[np.int64],
+    units_n: npt.NDArray[np.int64],
+    n_classes: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Watched:
+    """Chooses the epoch on one half of the images and judges it on both, for many divisions into halves.
+
+    Args:
+        predicted_en: Class that each epoch predicts for each image (E, n).
+        truth_n: True classes (n,).
+        units_n: Images with the same number are never divided (n,).
+        n_classes: K.
+        resamples: Divisions R.
+        seed: Of the divisions.
+
+    Returns:
+        Macro F1 over the classes that a half holds.
+
+    Example:
+        >>> truth = np.tile([0, 1], 40)
+        >>> perfect = choose_and_judge(np.stack([truth, 1 - truth]), truth, np.arange(80), 2, resamples=8)
+        >>> perfect.chosen.min(), perfect.fresh.min()
+        (np.float64(1.0), np.float64(1.0))
+    """
+    rng = generator(seed, "weld", "watch")
+    members, unit = np.unique(units_n, return_inverse=True)
+    side = np.argsort(rng.random((resamples, len(members))), axis=1) < len(members) // 2
+    here = side[:, unit].astype(float)
+    watched = np.stack([macro_f1(confusions(p, truth_n, here, n_classes)) for p in predicted_en])
+    other = np.stack([macro_f1(confusions(p, truth_n, 1 - here, n_classes)) for p in predicted_en])
+    best, rows = watched.argmax(axis=0), np.arange(resamples)
+    return Watched(chosen=watched[best, rows], fresh=other[best, rows], last=other[-1])
+
+
+def confusions(
+    predicted_n: npt.NDArray[np.int64], truth_n: npt.NDArray[np.int64], weights_rn: FloatArray, n_classes: int
+) -> FloatArray:
+    """Confusion matrices of weighted images, (R, K, K): truth by prediction."""
+    cells = np.zeros((len(truth_n), n_classes**2))
+    cells[np.arange(len(truth_n)), truth_n * n_classes + predicted_n] = 1
+    return (weights_rn @ cells).reshape(-1, n_classes, n_classes)
+
+
+def macro_f1(confusions_rkk: FloatArray) -> FloatArray:
+    """Mean over the classes that occur of 2 TP / (2 TP + FP + FN), (R,)."""
+    right = np.einsum("rkk->rk", confusions_rkk)
+    true, said = confusions_rkk.sum(axis=2), confusions_rkk.sum(axis=1)
+    f1 = 2 * right / np.maximum(true + said, 1e-12)
+    there = true > 0
+    return (f1 * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+
+
+def _predictions(
+    recipe: WeldRecipe, divided: Divided, progress: bool | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Classes that every epoch predicts for validation and test images, (E, n), their truth and their units."""
+    preprocessing = recipe.network.preprocessing_for(divided.dataset.n_channels)
+    names = divided.dataset.class_names
+    built = recipe.network.network_options(len(names), preprocessing.channels, recipe.seed).build()
+    rows = np.concatenate([divided.split.parts[name] for name in ("validation", "test")])
+    watched = read_part(divided.dataset.select(rows), preprocessing)
+    said: list[torch.Tensor] = []
+
+    def remember(module: Any, inputs: Any, output: torch.Tensor) -> None:
+        if not module.training:
+            said.append(output.detach().float().argmax(dim=1).cpu())
+
+    hook = built.network.register_forward_hook(remember)
+    with tempfile.TemporaryDirectory() as folder:  # nothing to go on with: every epoch's answers are needed
+        fit(
+            built.network,
+            read_part(divided.part("train"), preprocessing),
+            watched,
+            recipe.options,
+            preprocessing=preprocessing,
+            n_classes=len(names),
+            folder=folder,
+            heads=built.heads,
+            progress=progress,
+        )
+    hook.remove()
+    predicted = torch.cat(said).reshape(-1, len(watched)).numpy()
+    return predicted, watched.targets.numpy(), divided.units[rows]

@@ -1,0 +1,113 @@
+"""Surrogates of the weld study's points, and what watching the test images is worth, against plain versions."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from shiftgauge.errors import ConfigError, NumericalError
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.studies.weld_points import ORDERS, PLAIN, design_points, point_arrays, surrogate_of, variants
+from shiftgauge.studies.weld_recipe import WeldRecipe
+from shiftgauge.studies.weld_watch import choose_and_judge, confusions, macro_f1
+from shiftgauge.train.schedules import multiplier
+
+
+def scaled(theta):
+    brightness, rotation, tilt = theta.T
+    return rotation / 90, brightness - 1, tilt / 20
+
+
+def test_b1_the_indices_of_a_polynomial_are_those_of_its_closed_form():
+    theta = design_points(1024, 0)
+    r, b, t = scaled(theta)
+    found = surrogate_of(theta, r + 2 * b**2 + 3 * r * t, ORDERS["order 6, all products (published)"])
+    shares = {"".join(k): float(v[0]) for k, v in found.subsets().items()}
+    assert shares["rotation"] == pytest.approx(0.1973684, abs=1e-7)
+    assert shares["brightness"] == pytest.approx(0.2105263, abs=1e-7)
+    assert shares["rotationtilt"] == pytest.approx(0.5921053, abs=1e-7)
+    assert float(found.mean[0]) == pytest.approx(2 / 3, abs=1e-9)
+    assert float(found.variance[0]) == pytest.approx(1.6888889, abs=1e-7)
+
+
+def test_the_published_order_has_343_terms_and_the_same_total_degree_84():
+    assert {len(ORDERS[k]) for k in ("order 6, all products (published)", "total degree 6")} == {343, 84}
+
+
+def test_points_fill_the_ranges_of_the_preset_and_follow_the_seed():
+    theta = design_points(256, 3)
+    assert np.allclose(theta.min(axis=0), [0, -90, -20], atol=[0.02, 2, 0.4])
+    assert np.allclose(theta.max(axis=0), [2, 90, 20], atol=[0.02, 2, 0.4])
+    assert np.array_equal(theta, design_points(256, 3))
+    assert not np.array_equal(theta, design_points(256, 4))
+
+
+def test_alike_ways_of_shifting_have_alike_indices_and_no_difference():
+    own, other = (Preprocessing(height=s, width=s, channels=1) for s in (28, 30))
+    shown = variants(own, other)
+    theta = design_points(512, 0)
+    r, b, t = scaled(theta)
+    values = {v.name: r * b + t for v in shown}
+    values["other order"] = 1 - values[PLAIN]
+    found = point_arrays(theta, values, shown)
+    assert np.ptp(found["variant_total_order"].values, axis=0).max() < 1e-12
+    assert found["variant_correlation"].sel(variant="other order") == pytest.approx(-1)
+    assert found["variant_difference"].sel(variant="larger input") == 0
+    assert found["variant_size"].values.tolist() == [28, 30, 28, 30, 30, 30]
+
+
+def test_too_few_points_for_the_published_terms_are_named():
+    with pytest.raises(NumericalError, match="343 terms need more points, got 300"):
+        point_arrays(design_points(300, 0), {}, ())
+
+
+def test_macro_f1_of_weighted_images_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 4, 60), rng.integers(0, 4, 60)
+    weights = (rng.random((5, 60)) < 0.7).astype(float)
+    found = macro_f1(confusions(said, truth, weights, 4))
+    expected = [f1_score(truth[w > 0], said[w > 0], average="macro", labels=np.unique(truth[w > 0])) for w in weights]
+    assert np.allclose(found, expected)
+
+
+def test_choosing_among_equally_good_epochs_is_too_good_by_chance_alone():
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 200)
+    predicted = np.where(rng.random((20, 200)) < 0.8, truth, 1 - truth)
+    found = choose_and_judge(predicted, truth, np.arange(200), 2, resamples=200)
+    assert found.chosen.mean() > found.fresh.mean() + 0.01
+    one = choose_and_judge(predicted[:1], truth, np.arange(200), 2, resamples=200)
+    assert abs(one.chosen.mean() - one.fresh.mean()) < 0.01
+    assert np.array_equal(one.fresh, one.last)
+
+
+def test_images_that_belong_together_are_never_divided():
+    truth = np.tile([0, 1], 20)
+    units = np.repeat(np.arange(10), 4)
+    right = np.isin(units, [0, 1, 2, 3, 4])
+    predicted = np.where(right, truth, 1 - truth)[None]
+    found = choose_and_judge(predicted, truth, units, 2, resamples=64)
+    steps = np.round(np.concatenate([found.chosen, found.fresh]) * 5, 9)
+    assert np.array_equal(steps, np.round(steps))
+
+
+def test_b7_the_recipe_follows_the_published_schedule_and_optimiser():
+    recipe = WeldRecipe()
+    options = recipe.options
+    rates = [multiplier(options.schedule, e, options.epochs) for e in range(options.epochs)]
+    assert np.allclose(rates, [1, 1, 1, 1, 0.9554, 0.8306, 0.6501, 0.4499, 0.2694, 0.1446, 0.1, 0.1, 0.1], atol=1e-4)
+    optimizer = options.optimizer
+    assert (optimizer.kind, optimizer.learning_rate, optimizer.weight_decay) == ("adamw", 1e-4, 1e-4)
+    assert (options.sampling.batch_size, recipe.network.dropout, recipe.input_size, recipe.other_size) == (
+        128,
+        0.5,
+        224,
+        244,
+    )
+    assert recipe.network.preprocessing_for(1).mean == (0.5,)
+    assert recipe.published
+    assert not WeldRecipe(weights="packaged").published
+
+
+def test_weights_that_are_not_there_are_named():
+    with pytest.raises(ConfigError, match=r"no\.pth do not exist"):
+        WeldRecipe(weights="no.pth")
