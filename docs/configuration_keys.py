@@ -12,10 +12,12 @@ from pydantic.fields import FieldInfo
 
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.table_config import TableConfig
+from shiftgauge.cli.train_config import TrainConfig
 
 MARKERS: dict[str, type[BaseModel]] = {
     "<!-- configuration keys -->": Config,
     "<!-- configuration keys of tables -->": TableConfig,
+    "<!-- configuration keys of trainings -->": TrainConfig,
 }
 
 
@@ -31,22 +33,24 @@ def tables(config: type[BaseModel]) -> str:
     """One table for each section of a configuration."""
     parts = []
     for name, field in config.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
+        section = _section_of(field)
+        if section is not None:
             parts += _section(name, section)
-    top = [name for name, field in config.model_fields.items() if not _is_section(field)]
+    top = [name for name, field in config.model_fields.items() if _section_of(field) is None]
     parts += ["## At the top", "", *_table(config, top)]
     return "\n".join(parts)
 
 
 def _section(path: str, section: type[BaseModel]) -> list[str]:
     lines = [f"## `{path}`", "", (section.__doc__ or "").strip(), ""]
-    plain = [name for name, field in section.model_fields.items() if not _is_section(field)]
-    lines += _table(section, plain)
+    plain = [name for name, field in section.model_fields.items() if _section_of(field) is None]
+    if plain:
+        lines += _table(section, plain)
     for name, field in section.model_fields.items():
-        if _is_section(field):
-            inner: Any = field.annotation
-            lines += _section(f"{path}.{name}", inner)
+        inner = _section_of(field)
+        if inner is not None:
+            listed = typing.get_origin(field.annotation) is list
+            lines += _section(f"{path}.{name}" + (" (a list)" if listed else ""), inner)
     return lines
 
 
@@ -59,8 +63,12 @@ def _table(section: type[BaseModel], names: list[str]) -> list[str]:
     return [*lines, ""]
 
 
-def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+def _section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field is: alone, left out by default, or as the entries of a list."""
+    for part in (field.annotation, *typing.get_args(field.annotation)):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,0 +1,112 @@
+"""The schema of a training's configuration says what the options of the program say."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from shiftgauge.cli import train_config, train_section
+from shiftgauge.cli.reader import load_train_config
+from shiftgauge.cli.train_build import averaging_options, network_choice, split_options, train_options
+from shiftgauge.cli.train_config import TrainConfig
+from shiftgauge.studies.train_options import SplitOptions, ThresholdOptions
+from shiftgauge.train.augment import AugmentOptions
+from shiftgauge.train.averaging import AveragingOptions
+from shiftgauge.train.losses import LossOptions
+from shiftgauge.train.options import OptimizerOptions, TrainOptions
+from shiftgauge.train.sampling import SamplingOptions
+from shiftgauge.train.schedules import ScheduleOptions
+
+PAIRS = [
+    (train_section.OptimizerSection, OptimizerOptions, {}),
+    (train_section.ScheduleSection, ScheduleOptions, {"kind": "cosine", "warmup_epochs": 1}),
+    (train_section.LossSection, LossOptions, {"kind": "auto"}),
+    (train_section.SamplingSection, SamplingOptions, {}),
+    (train_config.SplitSection, SplitOptions, {}),
+    (train_config.ThresholdsSection, ThresholdOptions, {}),
+    (train_config.AveragingSection, AveragingOptions, {}),
+]
+
+
+def _words(annotation: Any) -> set[Any]:
+    if typing.get_origin(annotation) is Literal:
+        return set(typing.get_args(annotation))
+    return set().union(*(_words(part) for part in typing.get_args(annotation)))
+
+
+def _default(field: Any) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+@pytest.mark.parametrize(("section", "options", "other"), PAIRS)
+def test_keys_words_and_defaults_are_those_of_the_options(section, options, other):
+    hints = typing.get_type_hints(options)
+    for field in fields(options):
+        if field.name not in section.model_fields:
+            assert field.name == "mode"  # the monitor decides it
+            continue
+        annotation, default = (
+            section.model_fields[field.name],
+            section.model_fields[field.name].get_default(call_default_factory=True),
+        )
+        if field.name not in ("parts", "quarter_turns"):  # words of their own, checked where they are used
+            assert _words(annotation.annotation) - {"auto"} == _words(hints[field.name]), field.name
+        expected = other.get(field.name, _default(field))
+        same = list(default) == list(expected) if isinstance(default, list) else default == expected
+        assert same, (field.name, default, expected)
+
+
+def test_an_empty_section_gives_the_options_of_the_program(tmp_path: Path):
+    path = tmp_path / "t.yaml"
+    path.write_text(yaml.safe_dump({"model": {"architecture": "resnet18"}, "data": {"folder": "x"}}))
+    found = train_options(load_train_config(path))
+    assert found.resolved("single").to_dict() == TrainOptions().resolved("single").to_dict()
+
+
+def test_the_shifts_of_an_audit_can_be_trained_on(tmp_path: Path):
+    path = tmp_path / "t.yaml"
+    shifts = {"preset": "weld", "parameters": {"rotation": [-5, 5], "gaussian_noise": [0, 0.05]}, "fill": "edge"}
+    augment = {"shifts": {**shifts, "share": {"rotation": 0.5}}, "flips": ["vertical"]}
+    augment["kornia"] = [{"name": "RandomErasing", "arguments": {"scale": [0.02, 0.1]}, "p": 0.2}]
+    values = {
+        "model": {"architecture": "resnet18", "pretrained": "old.pt", "preprocessing": {"mean": [0.5]}},
+        "data": {"folder": "x"},
+        "train": {"augment": augment},
+        "averaging": {"rotations_deg": [-5, 5]},
+    }
+    path.write_text(yaml.safe_dump(values))
+    loaded = load_train_config(path)
+    found: AugmentOptions = train_options(loaded).augment
+    assert found.space is not None
+    assert found.space.names == ("brightness", "rotation", "tilt", "gaussian_noise")
+    assert found.shares == (1.0, 0.5, 1.0, 1.0)
+    assert found.shifts.fill == "edge"
+    assert found.shifts.order is not None
+    assert found.kornia[0].p == 0.2
+    assert network_choice(loaded).pretrained == tmp_path / "old.pt"
+    assert split_options(loaded) == SplitOptions()
+    views = averaging_options(loaded)
+    assert views is not None
+    assert len(views.views) == 3
+
+
+def test_every_key_says_what_it_means_and_unknown_ones_are_refused():
+    def sections(model: type[BaseModel]) -> list[type[BaseModel]]:
+        inner = [
+            part
+            for field in model.model_fields.values()
+            for part in (field.annotation, *typing.get_args(field.annotation))
+            if isinstance(part, type) and issubclass(part, BaseModel)
+        ]
+        return [model, *(below for one in inner for below in sections(one))]
+
+    found = sections(TrainConfig)
+    assert len(found) > 14
+    assert all(section.model_config["extra"] == "forbid" for section in found)
+    assert [f"{s.__name__}.{n}" for s in found for n, f in s.model_fields.items() if not f.description] == []
