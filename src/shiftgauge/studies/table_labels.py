@@ -119,7 +119,10 @@ def _number(name: str) -> float | str:
 def _missing_text(missing: Sequence[str], classes: Sequence[str]) -> str:
     guess = nearest(missing[0], classes)
     hint = f" (did you mean `{guess}`?)" if guess else ""
+    advice = "name them alike in the table, or name the model's outputs by `classes`"
+    if len(missing) > len(classes) and all(isinstance(_number(name), float) for name in missing):
+        advice = "a label of continuous values needs a regressor"
     return (
         f"labels of the table are no classes of the model: {shortened(list(missing), _SHOWN)}{hint}; the model has "
-        f"{shortened(list(classes), _SHOWN)}; name them alike in the table, or name the model's outputs by `classes`"
+        f"{shortened(list(classes), _SHOWN)}; {advice}"
     )

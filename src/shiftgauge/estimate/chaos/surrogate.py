@@ -136,11 +136,12 @@ class ChaosSurrogate:
         used = self.indices > 0
         meet = np.flatnonzero(used.sum(axis=1) == 2)
         i, j = np.nonzero(used[meet])[1].reshape(-1, 2).T
-        out = np.zeros((len(self.outputs), len(self.names), len(self.names)))
-        squares = self.coefficients[meet] ** 2
-        np.add.at(out, (slice(None), i, j), _share(squares, self.variance).T)
-        out += out.swapaxes(1, 2)
-        out[:, np.arange(len(self.names)), np.arange(len(self.names))] = np.nan
+        d, n_outputs = len(self.names), len(self.outputs)
+        flat = np.zeros((d * d, n_outputs))
+        np.add.at(flat, i * d + j, _share(self.coefficients[meet] ** 2, self.variance))
+        upper = flat.T.reshape(n_outputs, d, d)
+        out = upper + upper.swapaxes(1, 2)
+        out[:, np.arange(d), np.arange(d)] = np.nan
         return out
 
     def closed(self, names: Sequence[str]) -> FloatArray:
