@@ -111,3 +111,56 @@ def weld_command(
         tell(result, out, study_summary, quiet=quiet)
         if open_page:
             show_page(out / "report.html")
+
+
+@study_app.command("glass")
+def glass_command(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A folder with img and txt (or train and test with both), or with manifest.csv; or an NPZ file.",
+            show_default=False,
+        ),
+    ],
+    task: Annotated[int, typer.Option(help="2: several labels on one image.")] = 2,
+    recipe: Annotated[
+        str, typer.Option(help="published: EfficientNet-B3 at 336; small: EfficientNet-Lite0 of the extra demo at 96.")
+    ] = "published",
+    weights: Annotated[str, typer.Option(help="imagenet, none (at random), or a file of weights.")] = "imagenet",
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("glass-study"),
+    epochs: Annotated[int | None, typer.Option(help="Default 30, with small 12.")] = None,
+    watch: Annotated[bool, typer.Option(help="Measure what choosing on test would have claimed.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="A few small images: whether everything runs.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of split, training and bootstrap.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Several labels on one image: the recipe without its leaks, what each part of it is worth, and what leaks claim.
+
+    Four trainings; after an interruption the same command goes on. The images of the publication cannot be had; any
+    images with several labels serve as well, and every page says which it used.
+    """
+    with exit_codes(debug=debug):
+        from shiftgauge.checks import require_in
+        from shiftgauge.report.glass_terminal import study_summary
+        from shiftgauge.studies.glass import glass
+
+        require_in("recipe", recipe, ("published", "small"))
+        result = glass(
+            data,
+            out=out,
+            task=task,
+            recipe="small" if recipe == "small" else "published",
+            weights=weights,
+            epochs=epochs,
+            watched=watch,
+            quick=quick,
+            seed=seed,
+            device=None if device == "auto" else device,
+            progress=False if quiet else None,
+        )
+        tell(result, out, study_summary, quiet=quiet)
+        if open_page:
+            show_page(out / "report.html")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import pandas as pd
+import xarray as xr
 
 from shiftgauge.errors import StoreError
 from shiftgauge.results.result import RunResult, reading, shared_parts
@@ -56,12 +57,16 @@ class StudyResult(RunResult):
     study: str
     findings: tuple[Finding, ...]
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """The indices as a long table; of a study without indices the scores of every way that was compared."""
+        return super().to_dataframe() if "first_order" in self.arrays else score_table(self.arrays)
+
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
         return import_module(f"shiftgauge.report.{self.study}_page").write_study_page(self, path)
 
     def to_disk(self, folder: str | Path) -> Path:
-        """Writes `results.nc`, `indices.csv`, `findings.csv` and, last, `run.json`; returns the folder.
+        """Writes `results.nc`, `indices.csv` or `scores.csv`, `findings.csv` and, last, `run.json`; returns the folder.
 
         Raises:
             StoreError: The folder cannot be written to.
@@ -69,8 +74,9 @@ class StudyResult(RunResult):
         findings = [asdict(f) for f in self.findings]
         record = {"study": self.study, **self._record(), "findings": findings}
         columns = ["topic", "published", "measured", "agreement", "why"]
+        table = "indices.csv" if "first_order" in self.arrays else "scores.csv"
         tables = {
-            "indices.csv": self.to_dataframe().to_csv(index=False),
+            table: self.to_dataframe().to_csv(index=False),
             "findings.csv": pd.DataFrame(findings, columns=columns).to_csv(index=False),
         }
         return write_run_folder(folder, kind=KIND, record=record, arrays=self.arrays, tables=tables)
@@ -91,3 +97,27 @@ class StudyResult(RunResult):
                 if name not in arrays.attrs:
                     raise StoreError(f"results.nc holds no study: the attribute `{name}` is missing")
             return cls(study=record["study"], findings=findings, arrays=arrays, **parts)
+
+
+def score_table(arrays: xr.Dataset) -> pd.DataFrame:
+    """Scores of ways that were compared: table, way, figure, estimate, low, high, and the difference from the first.
+
+    Args:
+        arrays: For each table NAME the variables NAME_score and NAME_difference over (NAME, figure), and the same with
+            `_interval` over (…, bound).
+
+    Example:
+        >>> score_table(xr.Dataset()).columns.tolist()[:3]
+        ['table', 'way', 'figure']
+    """
+    columns = ["table", "way", "figure", "estimate", "low", "high", "difference", "difference_low", "difference_high"]
+    rows = []
+    for name in sorted(str(n).removesuffix("_score") for n in arrays.data_vars if str(n).endswith("_score")):
+        for way in arrays[name].values.tolist():
+            for figure in arrays["figure"].values.tolist():
+                where, found = {name: way, "figure": figure}, [name, way, figure]
+                for kind in ("score", "difference"):
+                    bounds = arrays[f"{name}_{kind}_interval"].sel(where).values.tolist()
+                    found += [float(arrays[f"{name}_{kind}"].sel(where)), *bounds]
+                rows.append(found)
+    return pd.DataFrame(rows, columns=columns)

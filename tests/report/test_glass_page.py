@@ -1,0 +1,46 @@
+"""The page, the figures and the summary of the glass study."""
+
+import io
+
+from rich.console import Console
+
+from glass_arrays import glass_result
+from shiftgauge.report.glass_figures import write_study_figures
+from shiftgauge.report.glass_page import render_study_page
+from shiftgauge.report.glass_terminal import study_summary
+
+HOSTILE = ("no defect", "<script>alert(1)</script>", "$x$ \x1b[31m", "a" * 60)
+
+
+def test_the_page_shows_claims_tables_and_data():
+    page = render_study_page(glass_result(watch={"both on test, as published": 0.0123}))
+    for part in ("Glass study, task 2", "on glass: 3,000 train", "stain", "without class weights", "+0.0123", "+1.23"):
+        assert part in page, part
+
+
+def test_without_the_watched_training_its_section_is_left_out():
+    page = render_study_page(glass_result(watched=False))
+    assert 'id="watch"' not in page
+    assert "Claimed too much" not in page
+
+
+def test_hostile_names_stay_text():
+    page = render_study_page(glass_result(labels=HOSTILE))
+    assert "<script>alert(1)" not in page
+    assert "\x1b" not in page
+
+
+def test_figures_are_written_as_files(tmp_path):
+    names = {p.name for p in write_study_figures(glass_result(labels=HOSTILE), tmp_path)}
+    assert {"ablation.svg", "labels.png", "chosen_on_test.svg", "epochs.png"} <= names
+    few = {p.stem for p in write_study_figures(glass_result(watched=False), tmp_path / "few")}
+    assert few == {"ablation", "labels"}
+
+
+def test_the_summary_fits_eighty_columns():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(study_summary(glass_result()))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "What each part is worth" in text
+    assert "DIFFERS" in text

@@ -1,0 +1,207 @@
+"""The glass study, task 2, in its small mode on real tiles, and the layouts that it reads."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import f1_score
+
+from shared_data import FOLDER
+from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.models.model_folder import load_model_folder
+from shiftgauge.results.study import StudyResult
+from shiftgauge.studies import glass as study
+from shiftgauge.studies.glass_recipe import (
+    GlassRecipe,
+    class_weights,
+    glass_data,
+    is_glass,
+    published_changes,
+    split_options,
+)
+from shiftgauge.studies.train_data import divide
+from shiftgauge.train.kornia_transforms import build_transforms
+from shiftgauge.train.schedules import multiplier
+from shiftgauge.train.thresholds import GRID
+
+
+def synthetic(folder: Path) -> Path:
+    """Tiles on which bars, dots and rings stand for defects, as an NPZ like that of deeppcb."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random((360, 3)) < 0.3).astype(np.uint8)
+    images = (rng.random((360, 48, 48)) * 120).astype(np.uint8)
+    for image, (bar, dot, ring) in zip(images, labels, strict=True):
+        x, y = rng.integers(4, 36, 2)
+        image[x : x + 3, :] |= np.uint8(200) * bar
+        image[x : x + 6, y : y + 6] |= np.uint8(220) * dot
+        image[y : y + 2, x : x + 10] |= np.uint8(180) * ring
+    group, split = np.arange(360) // 3, (np.arange(360) // 3 % 3 == 0).astype(np.uint8)
+    file = folder / "tiles.npz"
+    np.savez(file, images=images, labels=labels, classes=np.array(["bar", "dot", "ring"]), group=group, split=split)
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("glass")
+    real = FOLDER / "deeppcb/deeppcb_tiles64.npz"
+    data = real if real.exists() else synthetic(folder)
+    with pytest.MonkeyPatch.context() as patch:  # pages of the trainings have tests of their own
+        patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
+        result = study.glass(data, out=folder / "out", recipe="small", quick=True, device="cpu", progress=False)
+    return data, folder / "out", result
+
+
+def test_the_study_runs_and_its_folder_is_read_back(run):
+    _, folder, result = run
+    again = StudyResult.from_disk(folder)
+    assert again.findings == result.findings
+    assert again.headline == result.headline
+    assert {f.topic for f in result.findings} >= {"Resolution matters", "A score “on validation”"}
+    assert (folder / "report.html").is_file()
+    assert len(pd.read_csv(folder / "scores.csv")) == (6 + 4) * result.arrays.sizes["figure"]
+    assert (folder / "figures" / "chosen_on_test.svg").is_file()
+
+
+def test_the_score_of_the_recipe_is_that_of_its_model_folder(run):
+    data, folder, result = run
+    dataset = glass_data(data, quick=True, seed=0)
+    divided = divide(dataset, split_options(dataset), 0)
+    model = load_model_folder(folder / "training" / "model", "cpu")
+    sides = {}
+    for part in ("validation", "test"):
+        images = divided.part(part)
+        tensors = [model.preprocessing.prepare(_tensor(images.load(i))) for i in range(len(images))]
+        sides[part] = (_averaged(model, tensors), images.label_matrix)
+    said, truth = sides["validation"]
+    thresholds = [max(GRID, key=lambda t: f1(truth[:, k], said[:, k] >= t)) for k in range(said.shape[1])]
+    best = [f1(truth[:, k], said[:, k] >= t) for k, t in enumerate(thresholds)]
+    chosen = result.arrays["threshold"].values
+    assert np.allclose(best, [f1(truth[:, k], said[:, k] >= t) for k, t in enumerate(chosen)], atol=1e-9)
+    said, truth = sides["test"]
+    expected = f1_score(truth, said >= chosen, average="micro", zero_division=0)
+    assert np.isclose(
+        result.arrays["ablation_score"].sel(ablation="the recipe", figure="micro F1"), expected, atol=0.01
+    )
+
+
+def test_no_board_and_no_likeness_is_on_two_sides(run):
+    data, _, _ = run
+    dataset = glass_data(data, quick=True, seed=0)
+    divided = divide(dataset, split_options(dataset), 0)
+    units = [set(divided.groups(name)) for name in ("train", "validation", "test")]
+    assert not units[0] & units[1]
+    assert not units[2] & (units[0] | units[1])
+
+
+def test_a_second_call_trains_nothing_again(run):
+    data, folder, result = run
+    before = {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in study.FOLDERS.values()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shiftgauge.studies.train.write_with_page", lambda *given: None)
+        patch.setattr("shiftgauge.studies.glass_watch._watched_logits", None)
+        patch.setattr("shiftgauge.train.fit._run", None)
+        patch.setattr(study, "write_study_figures", lambda result, place: [])
+        again = study.glass(data, out=folder, recipe="small", quick=True, device="cpu", progress=False)
+    assert {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in before} == before
+    assert again.headline == result.headline
+
+
+def test_the_published_recipe_has_the_published_values():
+    recipe = GlassRecipe()
+    options = recipe.options((1.0, 2.0, 5.0, 5.0))
+    assert recipe.published
+    assert (recipe.network().architecture, recipe.network().preprocessing_for(3).input_shape) == (
+        "efficientnet_b3",
+        (3, 336, 336),
+    )
+    assert (options.optimizer.kind, options.optimizer.learning_rate, options.optimizer.weight_decay) == (
+        "adamw",
+        1e-4,
+        1e-3,
+    )
+    assert (options.loss.kind, options.loss.gamma, options.loss.class_weights) == ("focal", 2.0, (1, 2, 5, 5))
+    assert (options.epochs, options.sampling.batch_size) == (30, 64)
+    rates = [multiplier(options.schedule, e, 30) for e in range(30)]
+    assert [e for e in range(30) if rates[e] == 1] == [0, 10]
+    assert len(build_transforms(published_changes(), (3, 64, 64))) == 6
+    assert not any(GlassRecipe(**k).published for k in ({"quick": True}, {"name": "small"}, {"epochs": 2}))
+
+
+def test_the_published_layout_is_read_and_known(tmp_path):
+    for part in ("train", "test"):
+        for kind in ("img", "txt"):
+            (tmp_path / part / kind).mkdir(parents=True)
+        for i, text in enumerate(("", "0 .5 .5 .1 .1\n2 .2 .2 .1 .1\n", "1 .5 .5 .1 .1\n")):
+            _picture(tmp_path / part / "img" / f"{i}.png", i)
+            (tmp_path / part / "txt" / f"{i}.txt").write_text(text)
+        _picture(tmp_path / part / "img" / "3.png", 3)
+    dataset = glass_data(tmp_path, quick=False, seed=0)
+    assert is_glass(dataset)
+    assert class_weights(dataset) == (1, 2, 5, 5)
+    rows = {n: r for n, r in zip(dataset.names, dataset.label_matrix.tolist(), strict=True) if n.startswith("train")}
+    assert list(rows.values()) == [[1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]]
+    assert split_options(dataset).by == "given"
+
+
+def test_a_table_of_labels_is_read(tmp_path):
+    for i in range(4):
+        _picture(tmp_path / f"{i}.png", i)
+    rows = pd.DataFrame({"path": [f"{i}.png" for i in range(4)], "chip": [0, 1, 0, 1], "stain": [0, 0, 1, 1]})
+    rows.assign(group=[0, 0, 1, 1], split=["train", "train", "test", "test"]).to_csv(tmp_path / "manifest.csv")
+    with pytest.raises(DataError, match="label columns hold 0 or 1"):
+        glass_data(tmp_path, quick=False, seed=0)  # an unnamed column of row numbers
+    rows.assign(group=[0, 0, 1, 1]).to_csv(tmp_path / "manifest.csv", index=False)
+    dataset = glass_data(tmp_path, quick=False, seed=0)
+    assert dataset.class_names == ("no defect", "chip", "stain")
+    assert dataset.groups == ("0", "0", "1", "1")
+    assert class_weights(dataset) == "balanced"
+    assert split_options(dataset).by == "stratified"
+
+
+def test_what_cannot_serve_is_refused(tmp_path):
+    with pytest.raises(DataError, match="neither `img` and `txt`"):
+        glass_data(tmp_path, quick=False, seed=0)
+    np.savez(tmp_path / "one.npz", images=np.zeros((4, 8, 8), np.uint8), labels=np.array([0, 1, 0, 1]))
+    with pytest.raises(DataError, match="needs images with several labels"):
+        glass_data(tmp_path / "one.npz", quick=False, seed=0)
+    with pytest.raises(ConfigError, match="task 2"):
+        study.glass(tmp_path, out=tmp_path / "o", task=1)
+    with pytest.raises(ConfigError, match="unknown recipe"):
+        GlassRecipe(name="smal")
+    with pytest.raises(ConfigError, match="do not exist"):
+        GlassRecipe(weights="nowhere.pth")
+
+
+def test_a_folder_of_another_run_is_left_alone(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"kind": "audit", "schema_version": 1}))
+    with pytest.raises(Exception, match="audit"):
+        study.glass(tmp_path, out=tmp_path, quick=True)
+
+
+def _tensor(image):
+    import torch
+
+    return torch.from_numpy(image)[None]
+
+
+def _averaged(model, tensors):
+    import torch
+
+    whole = torch.cat(tensors).mul(255).round().div(255)
+    views = [whole, whole.flip(3), whole.flip(2)]
+    with torch.inference_mode():
+        z = [model.module(model.preprocessing.normalise(v)) / model.record.temperature for v in views]
+    return torch.stack([torch.sigmoid(x) for x in z]).mean(dim=0).double().numpy()
+
+
+def f1(truth, decided):
+    return f1_score(truth, decided, zero_division=0)
+
+
+def _picture(path, k):
+    pixels = np.random.default_rng(k).integers(0, 256, (24, 24), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
