@@ -33,6 +33,7 @@ def train_result(*, task="single", n_classes=4, epochs=6, averaging=False, hosti
         values["averaging_interval"] = (("part", "way", "summary", "bound"), np.sort(rng.random((2, 2, 3, 2)), axis=-1))
     coords = {"epoch": np.arange(1, epochs + 1), "class": names, "class_2": names, "part": list(PARTS)}
     coords |= {"measure": list(MEASURES), "summary": list(SUMMARY), "bound": ["low", "high"]}
+    coords["share"] = np.linspace(0, 1, 5)
     coords |= {"split_part": ["train", *PARTS], "stage": ["before", "after"], "way": ["run once", "averaged"]}
     coords["diagram"] = ["decided class"] if task == "single" else names
     used = {axis for axes, _ in values.values() for axis in ((axes,) if isinstance(axes, str) else axes)}
@@ -79,6 +80,10 @@ def _figures(rng, names, counts):
         "roc_true_positive_rate": (("part", "class", "point"), curve**0.3),
         "pr_recall": (("part", "class", "point"), curve),
         "pr_precision": (("part", "class", "point"), 1 - curve**4 / 2),
+        "pr_band_low": (("part", "class", "share"), np.full((2, k, 5), 0.4)),
+        "pr_band_high": (("part", "class", "share"), np.full((2, k, 5), 0.9)),
+        "roc_band_low": (("part", "class", "share"), np.full((2, k, 5), np.nan)),
+        "roc_band_high": (("part", "class", "share"), np.full((2, k, 5), np.nan)),
         "split_images": ("split_part", [int(3 * counts.sum()), int(counts.sum()), int(counts.sum())]),
         "split_units": ("split_part", [int(2 * counts.sum()), int(counts.sum()), int(counts.sum())]),
         "split_count": (("split_part", "class"), np.stack([3 * counts, counts, counts])),

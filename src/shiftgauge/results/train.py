@@ -52,6 +52,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {"confusion": ("part", "class", "class_2")},
+    dict.fromkeys(("pr_band_low", "pr_band_high", "roc_band_low", "roc_band_high"), ("part", "class", "share")),
     {"label_confusion": ("part", "class", "truth", "decision")},
     {
         **dict.fromkeys(("threshold", "threshold_low", "threshold_high"), ("class",)),

@@ -12,6 +12,7 @@ import xarray as xr
 
 from shiftgauge.train.calibration import calibration
 from shiftgauge.train.measured import Curve, Estimate, Metrics
+from shiftgauge.train.rank_metrics import SHARES
 from shiftgauge.train.thresholds import Thresholds
 from shiftgauge.types import FloatArray
 
@@ -86,10 +87,15 @@ def plain_figures(found: Mapping[str, Metrics]) -> dict[str, Any]:
 
 
 def curve_arrays(found: Mapping[str, Metrics], names: Sequence[str]) -> xr.Dataset:
-    """Precision against recall and ROC curves of every part and class; shorter ones end in NaN."""
+    """Precision against recall and ROC curves of every part and class; shorter ones end in NaN.
+
+    Args:
+        found: Part → what was measured.
+        names: Names of the classes.
+    """
     kinds = {"pr": ("precision_recall", "recall", "precision")}
     kinds["roc"] = ("roc", "false_positive_rate", "true_positive_rate")
-    values = {}
+    values: dict[str, Any] = {}
     for short, (key, across, up) in kinds.items():
         curves = [[_thinned(getattr(c, key)) for c in p.classes] for p in found.values()]
         for place, name in enumerate((across, up)):
@@ -97,7 +103,10 @@ def curve_arrays(found: Mapping[str, Metrics], names: Sequence[str]) -> xr.Datas
                 ("part", "class", "point"),
                 np.array([[c[place] for c in part] for part in curves]),
             )
-    return xr.Dataset(values, coords={"part": list(found), "class": list(names)})
+        for end in ("low", "high"):
+            bands = [[_band(getattr(c, key), end) for c in p.classes] for p in found.values()]
+            values[f"{short}_band_{end}"] = (("part", "class", "share"), np.array(bands))
+    return xr.Dataset(values, coords={"part": list(found), "class": list(names), "share": SHARES})
 
 
 def averaging_arrays(once: Mapping[str, Metrics], averaged: Mapping[str, Metrics]) -> xr.Dataset:
@@ -160,6 +169,11 @@ def _bounds(nested: Sequence[Any]) -> FloatArray:
 
 def _plain(found: Estimate) -> dict[str, float]:
     return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _band(curve: Curve | None, end: str) -> FloatArray:
+    """One edge of the band of a curve at `SHARES`."""
+    return np.full(len(SHARES), np.nan) if curve is None else np.asarray(getattr(curve, end), float)
 
 
 def _thinned(curve: Curve | None) -> FloatArray:

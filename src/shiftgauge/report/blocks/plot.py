@@ -28,6 +28,7 @@ class Line:
         kind: Its colour: `first`, `total` or `part`.
         label: What it shows, for hints at its points.
         dots: Draw a dot with a hint at every point.
+        band: Places, lower and upper edge of a shaded band around it.
     """
 
     x: Sequence[float] | np.ndarray
@@ -35,6 +36,7 @@ class Line:
     kind: str
     label: str
     dots: bool = False
+    band: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 def draw_lines(
@@ -94,13 +96,26 @@ def draw_lines(
 def _line(line: Line, x_of: Any, y_of: Any) -> Markup:
     values = np.asarray(line.y, float)
     x, y = x_of(line.x), np.where(np.isfinite(values), y_of(np.nan_to_num(values)), np.nan)
-    parts = [element("path", d=line_path(x, y), class_=f"curve {line.kind}")]
+    parts = []
+    if line.band is not None:
+        parts.append(element("path", d=_area(*line.band, x_of, y_of), class_=f"band {line.kind}"))
+    parts.append(element("path", d=line_path(x, y), class_=f"curve {line.kind}"))
     if line.dots:
         for at, place, level, value in zip(line.x, x.tolist(), y.tolist(), values.tolist(), strict=True):
             if math.isfinite(level):
                 tip = f"{line.label} at {number(float(at))}: {number(value)}"
                 parts.append(element("circle", cx=place, cy=level, r=2.6, class_=f"point {line.kind}", data_tip=tip))
     return Markup("").join(parts)
+
+
+def _area(x: np.ndarray, low: np.ndarray, high: np.ndarray, x_of: Any, y_of: Any) -> str:
+    """Path data of a band; places without one are left out."""
+    known = np.isfinite(low) & np.isfinite(high)
+    if known.sum() < 2:
+        return ""
+    across = x_of(np.asarray(x)[known])
+    there, back = line_path(across, y_of(high[known])), line_path(across[::-1], y_of(low[known])[::-1])
+    return f"{there}L{back[1:]}Z"
 
 
 def _axes(levels: Sequence[float], y_of: Any, x_range: tuple[float, float], x_of: Any, x_label: str) -> Markup:

@@ -196,18 +196,13 @@ def build_ranking(result: TrainResult) -> dict[str, Any]:
         curves = (
             (
                 f"Precision against recall; chance is the prevalence, {percent(share)}",
-                Line(x=pick(data, "pr_recall", **where), y=pick(data, "pr_precision", **where), kind="first", label=""),
+                _curve(result, "pr", ("recall", "precision"), "first", where),
                 "recall",
                 False,
             ),
             (
                 "True against false positive rate (ROC); chance is the dashed line",
-                Line(
-                    x=pick(data, "roc_false_positive_rate", **where),
-                    y=pick(data, "roc_true_positive_rate", **where),
-                    kind="total",
-                    label="",
-                ),
+                _curve(result, "roc", ("false_positive_rate", "true_positive_rate"), "total", where),
                 "false positive rate",
                 True,
             ),
@@ -219,3 +214,13 @@ def build_ranking(result: TrainResult) -> dict[str, Any]:
         ]
         panels.append({"label": name, "prevalence": percent(share), "ranked": values, "drawings": drawings})
     return {"part": part, "panels": panels, "left_out": max(len(order) - _MOST_PANELS, 0)}
+
+
+def _curve(result: TrainResult, short: str, names: tuple[str, str], kind: str, where: dict[str, str]) -> Line:
+    """A curve of one class with its band, where there is one."""
+    data, band = result.arrays, None
+    if f"{short}_band_low" in data:
+        low, high = (pick(data, f"{short}_band_{end}", **where) for end in ("low", "high"))
+        band = (np.asarray(data["share"].values, float), low, high)
+    x, y = (pick(data, f"{short}_{name}", **where) for name in names)
+    return Line(x=x, y=y, kind=kind, label="", band=band)
