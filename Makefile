@@ -45,6 +45,7 @@ bench-smoke: $(VENV)/.installed-dev ## the same benchmarks at a tiny size: do th
 	$(BIN)/python benchmarks/bench_pick_freeze.py --smoke
 	$(BIN)/python benchmarks/bench_sparse.py --smoke
 	$(BIN)/python benchmarks/bench_diabetes.py --smoke
+	$(BIN)/python benchmarks/bench_train.py --smoke
 	$(BIN)/python benchmarks/coverage.py --smoke
 	$(BIN)/python benchmarks/bench_diabetes.py --smoke
 

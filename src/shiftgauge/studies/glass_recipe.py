@@ -209,6 +209,8 @@ def glass_data(data: str | Path | Mapping[str, Any] | ImageDataset, *, quick: bo
 
 def _spec(path: Path) -> dict[str, Any]:
     """What `load_data` needs for a path."""
+    if not path.exists():
+        raise DataError(f"data path {path} does not exist")
     if path.is_dir() and (path / "manifest.csv").is_file():
         path = path / "manifest.csv"
     if path.is_dir():
