@@ -59,7 +59,8 @@ def trained(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("trained")
     image_folder(folder / "images")
-    path = configuration(folder, train={"augment": {"flips": ["horizontal"]}, "epochs": 3})
+    shifts = {"parameters": {"brightness": [0.9, 1.1]}, "share": 0.5}
+    path = configuration(folder, train={"augment": {"flips": ["horizontal"], "shifts": shifts}, "epochs": 3})
     outcome = CliRunner().invoke(app, ["train", str(path)], env={"COLUMNS": "100", "NO_COLOR": "1"})
     assert outcome.exit_code == 0, outcome.stderr
     return folder, outcome.stdout
@@ -125,7 +126,10 @@ def test_the_page_comes_again_from_the_folder(trained, cli, tmp_path):
     folder, _ = trained
     outcome = cli("report", folder / "run", "--out", tmp_path / "page.html")
     assert outcome.code == 0, outcome.err
-    assert "Confusion" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "Confusion" in page
+    assert "<dd>horizontal, shift brightness</dd>" in page
+    assert "<dd>cross entropy</dd>" in page
 
 
 def test_the_same_command_again_trains_nothing_and_says_the_same(trained, cli):

@@ -50,7 +50,7 @@ def train_result(*, task="single", n_classes=4, epochs=6, averaging=False, hosti
         **{"split_near_duplicates": 9, "split_torn_by_a_plain_split": 6},
     }
     return TrainResult(
-        config={"train": {"optimizer": {"kind": "adamw", "learning_rate": 0.001}, "augment": {"flips": ["vertical"]}}},
+        config={"resolved": {"optimizer": {"kind": "adamw"}, "augment": {"flips": ["vertical"]}}},
         provenance={"hashes": {"weights": "ab"}, "versions": {"torch": "2"}, "seed": 0, "device": "cpu"},
         cost={"epochs": epochs, "seconds": 12.0, "fit_seconds": 8.0, "images_per_second": 310.0, "device": "cpu"}
         | {"precision": "float32", "stopped": "epochs"},

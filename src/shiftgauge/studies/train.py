@@ -97,7 +97,8 @@ def train(
         perturb_record: Plain values that say what `perturb` does; they decide whether a checkpoint may be gone on with.
         title: Title of the page.
         data_name: What the page calls the images.
-        record: The configuration as it shall stand in `run.json`; default: these arguments.
+        record: The configuration as it shall stand in `run.json`, where `resolved` is added: the options of the fit
+            with all that the data decide; default: these arguments.
 
     Returns:
         The result; `result.model_folder` is what every command takes as a model.
@@ -166,7 +167,7 @@ def train(
     write_model_folder(folder / MODEL_FOLDER, built.network, _model_record(run))
     arrays = _arrays(run, title=title, data_name=data_name, notes=built.notes)
     result = TrainResult(
-        config=record or _config(run, limits),
+        config={**(record or _config(run, limits)), "resolved": plain(run.options.to_dict())},
         provenance=_provenance(run, folder, started),
         cost=_cost(run, started),
         headline=train_headline(arrays),
@@ -298,7 +299,6 @@ def _config(run: _Run, limits: Mapping[str, float]) -> dict[str, Any]:
     return {
         "model": run.choice.to_dict(),
         "split": run.splitting.to_dict(),
-        "train": plain(run.options.to_dict()),
         "measure": run.measuring.to_dict(),
         "gates": dict(limits),
         "perturb": plain(run.perturb),

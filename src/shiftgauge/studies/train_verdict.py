@@ -118,7 +118,7 @@ def judge_train_gates(limits: Mapping[str, float], arrays: xr.Dataset) -> tuple[
             value = float(arrays["class_metric"].sel({"part": part, "measure": _CLASS_GATES[gate], "class": label}))
         passed = bool(np.isfinite(value) and value >= limit)
         shown = f"{value:.3f}" if np.isfinite(value) else "undefined"
-        text = f"{what.replace('_', ' ')} on {part} is {shown}, {'within' if passed else 'below'} the limit {limit:g}"
+        text = f"{what.replace('_', ' ')} on {part} is {shown}; it must be at least {limit:g}"
         gates.append(Gate(name=name, limit=limit, value=value, passed=passed, text=text))
     return tuple(gates)
 

@@ -155,7 +155,7 @@ def build_train_cost(result: TrainResult) -> dict[str, Any]:
 
 def build_options(result: TrainResult) -> list[tuple[str, str]]:
     """Returns the options that decide most, as short facts; all of them stand under Provenance."""
-    train, at = _group(result.config, "train"), result.arrays.attrs
+    train, at = _group(result.config, "resolved"), result.arrays.attrs
     optimizer, schedule, loss = (_group(train, key) for key in ("optimizer", "schedule", "loss"))
     sampling, augment = _group(train, "sampling"), _group(train, "augment")
     facts = [
@@ -191,11 +191,6 @@ def _shown(value: Any) -> str:
 
 def _changes(augment: Mapping[str, Any]) -> str:
     parts = [clean(flip).replace("_", " ") for flip in augment.get("flips") or []]
-    space = _group(augment, "space")
-    entries = list(space.get("parameters") or space) if space else []
-    shifts = _group(augment, "shifts")
-    if not entries and (shifts.get("preset") or shifts.get("parameters")):
-        entries = [*([str(shifts["preset"])] if shifts.get("preset") else []), *dict(shifts.get("parameters") or {})]
-    parts += [f"shift {clean(e.get('name') if isinstance(e, Mapping) else e)}" for e in entries]
+    parts += [f"shift {clean(name).replace('_', ' ')}" for name in _group(_group(augment, "space"), "parameters")]
     parts += [clean(k.get("name", "")) for k in augment.get("kornia") or [] if isinstance(k, Mapping)]
     return ", ".join(parts) or "none"
