@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -39,6 +41,15 @@ def rotation_brightness(result: StudyResult) -> int:
     data = result.arrays
     pairs = zip(strings(data, "pair_first"), strings(data, "pair_second"), strict=True)
     return next(k for k, pair in enumerate(pairs) if set(pair) == {"brightness", "rotation"})
+
+
+def published_view(result: StudyResult) -> AuditResult:
+    """The audit of one image with its surfaces so ordered that the published one comes first, at its tilt."""
+    found, first = one_image_audit(result), rotation_brightness(result)
+    others = [k for k in range(found.arrays.sizes["pair"]) if k != first]
+    arrays = found.arrays.isel(pair=[first, *others])
+    starts = xr.where(arrays["shift"] == "tilt", SURFACE_TILT, arrays["shift_nominal"])
+    return replace(found, arrays=arrays.assign(shift_nominal=starts))
 
 
 def plot_study_surface(result: StudyResult) -> Figure:

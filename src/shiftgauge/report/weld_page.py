@@ -11,7 +11,7 @@ from shiftgauge.report.document import render
 from shiftgauge.report.embed import safe_json
 from shiftgauge.report.format import clean, fixed, input_label, percent, percent_interval
 from shiftgauge.report.read import estimate, main_quantity, pick, ranked, strings
-from shiftgauge.report.weld_figures import one_image_audit
+from shiftgauge.report.weld_figures import published_view
 from shiftgauge.results.status import worst_level
 from shiftgauge.results.study import StudyResult
 
@@ -43,7 +43,7 @@ def write_study_page(result: StudyResult, path: str | Path) -> Path:
 def render_study_page(result: StudyResult) -> str:
     """Returns the page of the study as HTML."""
     main = main_quantity(result)
-    drawn = surface.build(one_image_audit(result), [main])
+    drawn = surface.build(published_view(result), [main])
     watching = weld.build_watching(result)
     context: dict[str, Any] = {
         "title": clean(result.arrays.attrs.get("title") or "Weld study"),
@@ -54,7 +54,7 @@ def render_study_page(result: StudyResult) -> str:
         "verdict": _outcome(result),
         "findings": result.findings,
         "training": weld.build_training(result),
-        "indices": indices.build(result, [main]),
+        "indices": {**indices.build(result, [main]), "per_image": []},
         "interactions": indices.build_interactions(result, [main]),
         "all_images": weld.build_one_and_all(result),
         "surface": drawn,

@@ -82,6 +82,8 @@ def surrogate_fit(a: xr.Dataset) -> Finding:
     own, best = q2[PUBLISHED_ORDER], max(q2, key=lambda n: q2[n])
     agreement: Agreement = "agrees" if own >= TRUSTED_SHARE else "partly" if own >= _USABLE else "differs"
     low = "order 3, all products"
+    outside = f"{1 - own:.0%} of the variance of the probability is outside the polynomial"
+    outside = outside if own > 0 else "Between its points the polynomial is worse than the mean"
     return Finding(
         topic="Does the surrogate fit?",
         published="order 6, with no test on points that it was not fitted to",
@@ -90,9 +92,8 @@ def surrogate_fit(a: xr.Dataset) -> Finding:
         agreement=agreement,
         why=""
         if agreement == "agrees"
-        else f"{1 - own:.0%} of the variance of the probability is outside the "
-        "polynomial: rotation resamples the picture, and the network answers roughly. Indices read from the "
-        "coefficients alone are indices of the rest.",
+        else f"{outside}: rotation resamples the picture, and the network answers "
+        "roughly. Indices read from the coefficients alone are indices of the polynomial.",
     )
 
 
@@ -217,7 +218,7 @@ def headline(arrays: xr.Dataset, findings: Sequence[Finding]) -> str:
     value, every = float(total.sel(input=first)), arrays["all_total_order"]
     lead = _leader(every, "all_input")
     return (
-        f"Under the published shifts accuracy on the test images falls from {clean:.1%} to {moved:.1%}. For the one "
+        f"Under the published shifts accuracy on the test images goes from {clean:.1%} to {moved:.1%}. For the one "
         f"image {first} matters most (total index {value:.2f}), over all test images {lead} "
         f"({float(every.sel(all_input=lead)):.2f}). Of {len(findings)} statements and habits of the publication looked "
         f"at, {counts['agrees']} hold, {counts['partly']} hold in part and {counts['differs']} do not."
@@ -239,7 +240,7 @@ def messages(arrays: xr.Dataset) -> tuple[Message, ...]:
     if at["weights"] == "none":
         text = (
             "The network began at random, where the publication began with ImageNet weights of ResNet-18; give them as "
-            "`--weights FILE`, or take `--weights packaged` for EfficientNet-Lite0 with its own"
+            "--weights FILE, or take --weights packaged for EfficientNet-Lite0 with its own"
         )
         found.append(Message(level="caution", code="random_start", text=text))
     if at["weights"] == "packaged":

@@ -31,7 +31,7 @@ def build_training(result: StudyResult) -> dict[str, Any]:
         for part in ("validation", "test"):
             low, high = pick(data, "score_interval", score_part=part, score_name=name)
             value = float(pick(data, "score", score_part=part, score_name=name))
-            cells.append(f"{percent(value)} ({percent_interval(float(low), float(high))})")
+            cells.append(f"{percent(value)} {percent_interval(float(low), float(high))}")
         scores.append([label, *cells])
     counts, weights = pick(data, "split_count"), pick(data, "class_weight")
     parts = strings(data, "split_part")
