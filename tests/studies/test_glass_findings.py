@@ -58,7 +58,8 @@ def test_what_was_not_measured_is_not_judged():
 def test_the_headline_says_data_scores_and_the_worth_of_the_leak():
     arrays = study_arrays(watch={PUBLISHED: 0.0123})
     text = headline(arrays, find(arrays))
-    assert all(part in text for part in ("On glass", "0.950", "0.840", "1,000 test images", "+0.0123", "7 claims"))
+    assert all(part in text for part in ("On glass", "0.950", "0.840", "1,000 test images", "0.0123 more", "7 claims"))
+    assert "0.0100 less" in headline(study_arrays(watch={PUBLISHED: -0.01}), ())
     assert "as published" not in headline(study_arrays(watched=False), ())
 
 

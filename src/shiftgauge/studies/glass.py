@@ -233,15 +233,15 @@ def _ablation(said: Mapping[str, tuple[Probabilities, Probabilities]], divided: 
 
 def _facts(result: TrainResult, averaged: Probabilities, divided: Divided) -> xr.Dataset:
     """Prevalence, thresholds, images of each part, and the learning curve of the recipe."""
-    truth, parts = _truth(divided), list(divided.split.parts)
-    arrays = divided.arrays().rename({"class": "label"})
+    truth = _truth(divided)
+    arrays = divided.arrays().rename({"class": "label"}).sel(split_part=["train", "validation", "test"])
     return arrays.assign(
         prevalence=("label", truth.mean(axis=0)),
         support=("label", truth.sum(axis=0).astype(int)),
         threshold=("label", averaged.thresholds(GRID)),
         epoch_macro_f1=("epoch", result.history["macro_f1"].to_numpy()),
         epoch_loss=("epoch", result.history["loss"].to_numpy()),
-    ).assign_coords(epoch=result.history.index.to_numpy(), split_part=parts)
+    ).assign_coords(epoch=result.history.index.to_numpy())
 
 
 def _truth(divided: Divided) -> np.ndarray:

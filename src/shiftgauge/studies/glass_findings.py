@@ -165,7 +165,8 @@ def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
     )
     if "watch_score" in a:
         gap = _difference(a, "watch", str(a["watch"].values[-1]), "micro F1")
-        text += f" Choosing thresholds and epoch on test, as published, would have claimed {gap[0]:+.4f}."
+        more = "more" if gap[0] >= 0 else "less"
+        text += f" Choosing thresholds and epoch on test, as published, would have claimed {abs(gap[0]):.4f} {more}."
     return (
         f"{text} Of {len(findings)} claims looked at, {counts['agrees']} hold, {counts['partly']} hold in part and "
         f"{counts['differs']} do not."
