@@ -60,7 +60,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     image_folder(folder / "images")
     shifts = {"parameters": {"brightness": [0.9, 1.1]}, "share": 0.5}
-    path = configuration(folder, train={"augment": {"flips": ["horizontal"], "shifts": shifts}, "epochs": 3})
+    changed = {"augment": {"flips": ["horizontal"], "shifts": shifts}, "epochs": 15, "sampling": {"batch_size": 8}}
+    path = configuration(folder, train=changed)
     outcome = CliRunner().invoke(app, ["train", str(path)], env={"COLUMNS": "100", "NO_COLOR": "1"})
     assert outcome.exit_code == 0, outcome.stderr
     return folder, outcome.stdout
@@ -83,7 +84,7 @@ def test_the_record_of_the_model_says_where_it_comes_from(trained):
     record = read_model_record(folder / "run" / "model")
     assert record.classes == tuple(sorted(CLASSES))
     assert record.architecture.channels == 1
-    assert record.training["options"]["epochs"] == 3
+    assert record.training["options"]["epochs"] == 15
     assert record.metrics["test"]["macro_f1"]["value"] == TrainResult.from_disk(folder / "run").metric("macro_f1")[0]
     assert record.data["parts"]["train"]["n_images"] == 36
 

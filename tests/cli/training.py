@@ -49,7 +49,7 @@ def label_folder(root: Path, count: int = 80) -> Path:
 def configuration(folder: Path, **sections: Any) -> Path:
     """Writes `training.yaml` into a folder; the keys of a section given replace those of the default."""
     values: dict[str, Any] = {
-        "model": {"architecture": "resnet18_small", "size": 16},
+        "model": {"architecture": "test_resnet", "size": 32},
         "data": {"folder": "images"},
         "split": {"near_duplicates": False},
         "train": {"epochs": 2, "device": "cpu", "optimizer": {"learning_rate": 3e-3}, "sampling": {"batch_size": 16}},

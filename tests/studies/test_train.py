@@ -23,7 +23,7 @@ from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.sampling import SamplingOptions
 from train.toy import stripes
 
-NETWORK = NetworkChoice(architecture="resnet18_small", size=12)
+NETWORK = NetworkChoice(architecture="test_resnet", size=32)
 PLAIN = SplitOptions(near_duplicates=False)
 
 
@@ -107,7 +107,7 @@ def test_test_images_decide_nothing(tmp_path):
     assert first.thresholds == second.thresholds
     assert first.arrays.attrs["temperature"] == second.arrays.attrs["temperature"]
     weights = [load_model_folder(r.model_folder, "cpu") for r in (first, second)]
-    images = torch.rand(2, 1, 12, 12)
+    images = torch.rand(2, 1, 32, 32)
     assert torch.equal(*(model.outputs(images) for model in weights))
 
 
