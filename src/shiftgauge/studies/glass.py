@@ -133,19 +133,9 @@ def glass(
     divided = divide(dataset, split_options(dataset), seed)
     trained = _train_all(chosen, dataset, folder, name, device, progress)
     trainings = round(time.perf_counter() - clock, 1)
-    said = {way: _said(FOLDERS[way], folder, divided, device) for way in FOLDERS}
-    pieces = [_ablation(said, divided, seed), _facts(trained[RECIPE], said[RECIPE][1], divided)]
+    pieces = _measured(divided, trained[RECIPE], folder, seed, device)
     if watched:
-        seen = watch(
-            chosen.network(),
-            divided,
-            chosen.options(class_weights(dataset)),
-            folder / _WATCHED,
-            device=device,
-            progress=progress,
-        )
-        units, row = divided.groups("test"), _no_defect(dataset)
-        pieces.append(watch_arrays(seen, units, no_defect=row, level=_LEVEL, seed=seed))
+        pieces.append(_watched(chosen, divided, folder / _WATCHED, device, progress))
     arrays = xr.merge(pieces, join="outer", combine_attrs="drop")
     arrays.attrs = _attributes(chosen, divided, name)
     findings = find(arrays)
@@ -198,6 +188,22 @@ def _train_all(
             data_name=name,
         )
     return found
+
+
+def _measured(divided: Divided, recipe: TrainResult, folder: Path, seed: int, device: str | None) -> list[xr.Dataset]:
+    """What the three networks are worth on test, and facts of the recipe's."""
+    said = {way: _said(place, folder, divided, device) for way, place in FOLDERS.items()}
+    return [_ablation(said, divided, seed), _facts(recipe, said[RECIPE][1], divided)]
+
+
+def _watched(
+    recipe: GlassRecipe, divided: Divided, folder: Path, device: str | None, progress: bool | None
+) -> xr.Dataset:
+    """What choosing on test would have claimed, by one more training."""
+    options = recipe.options(class_weights(divided.dataset))
+    seen = watch(recipe.network(), divided, options, folder, device=device, progress=progress)
+    units, row = divided.groups("test"), _no_defect(divided.dataset)
+    return watch_arrays(seen, units, no_defect=row, level=_LEVEL, seed=recipe.seed)
 
 
 def _said(place: str, folder: Path, divided: Divided, device: str | None) -> tuple[Probabilities, Probabilities]:

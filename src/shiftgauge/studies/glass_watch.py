@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from shiftgauge.errors import DataError
+from shiftgauge.errors import DataError, StoreError
 from shiftgauge.files import hash_json, write_atomic
 from shiftgauge.models.model_record import plain
 from shiftgauge.studies.glass_measure import Decisions, micro_f1, score_arrays, thresholds_of
@@ -211,18 +212,22 @@ def _watched_logits(
 
 
 def _kept(folder: Path, identity: str) -> FloatArray | None:
-    """What was kept of the same training, or None."""
-    record = folder / f"{_FILE}.json"
-    if not record.is_file() or not (folder / _FILE).is_file():
+    """What was kept of the same training, or None; a file that cannot be read is as none."""
+    try:
+        record = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
+        if not isinstance(record, Mapping) or record.get("identity") != identity:
+            return None
+        with np.load(folder / _FILE, allow_pickle=False) as content:
+            return content["logits"].astype(np.float64)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    kept: Mapping[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    if kept.get("identity") != identity:
-        return None
-    with np.load(folder / _FILE, allow_pickle=False) as content:
-        return content["logits"].astype(np.float64)
 
 
 def _keep(folder: Path, identity: str, logits: FloatArray) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / _FILE, logits=logits.astype(np.float32))
+    """Writes the arrays, then the record that says of what they are."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / _FILE, logits=logits.astype(np.float32))
+    except OSError as error:
+        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
     write_atomic(folder / f"{_FILE}.json", json.dumps({"identity": identity}))
