@@ -92,22 +92,27 @@ def weld_command(
     The images of the publication are public as "TIG Aluminium 5083"; any other folder of class folders serves as well.
     """
     with exit_codes(debug=debug):
+        from shiftgauge.errors import InterruptedRunError
         from shiftgauge.report.weld_terminal import study_summary
         from shiftgauge.studies.weld import weld
 
-        result = weld(
-            data,
-            out=out,
-            weights=weights,
-            size=size,
-            epochs=epochs,
-            n_base=n_base,
-            points=points,
-            watch=watch,
-            quick=quick,
-            seed=seed,
-            progress=False if quiet else None,
-        )
+        try:
+            result = weld(
+                data,
+                out=out,
+                weights=weights,
+                size=size,
+                epochs=epochs,
+                n_base=n_base,
+                points=points,
+                watch=watch,
+                quick=quick,
+                seed=seed,
+                progress=False if quiet else None,
+            )
+        except KeyboardInterrupt as error:
+            text = "interrupted; the same command goes on with training and audits, and measures the rest again"
+            raise InterruptedRunError(text) from error
         tell(result, out, study_summary, quiet=quiet)
         if open_page:
             show_page(out / "report.html")

@@ -30,6 +30,7 @@ from shiftgauge.random import check_seed
 from shiftgauge.report.weld_figures import write_study_figures
 from shiftgauge.report.weld_page import write_study_page
 from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.run_folder import require_own_folder
 from shiftgauge.results.study import StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.audit import audit
@@ -100,6 +101,7 @@ def weld(
     n_base = _QUICK_BASE if quick else require_positive_int("n_base", n_base, low=32)
     points = _QUICK_POINTS if quick else require_positive_int("points", points, low=_QUICK_POINTS)
     recipe = WeldRecipe(weights=str(weights), size=size, epochs=epochs, quick=quick, seed=check_seed(seed))
+    require_own_folder(folder, "study")
     dataset, name, spans = weld_data(data, quick=quick, seed=seed), Path(data).name, _Spans()
     divided = divide(dataset, split_options(dataset), seed)
     trained = spans.time("training", lambda: _trained(recipe, dataset, folder / TRAINING, name, progress))
