@@ -15,12 +15,15 @@ from PIL import Image
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.reader import checked
 from shiftgauge.cli.table_config import TableConfig
+from shiftgauge.cli.train_config import TrainConfig
 from shiftgauge.cli.yaml_file import parse_yaml
+from shiftgauge.errors import ConfigError
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies.shift_space import shift_space
 
 ROOT = Path(__file__).parents[2]
 BASE = {"model": {"demo": True}, "data": {"demo": True}, "shifts": {"preset": "weld"}}
+TRAIN = {"model": {"architecture": "resnet18"}, "data": {"folder": "images"}}
 
 
 def _examples() -> Iterator[tuple[str, str]]:
@@ -28,7 +31,7 @@ def _examples() -> Iterator[tuple[str, str]]:
         for k, match in enumerate(re.finditer(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
             values = yaml.safe_load(match[1])
             if isinstance(values, dict) and any(
-                set(values) <= set(kind.model_fields) for kind in (Config, TableConfig)
+                set(values) <= set(kind.model_fields) for kind in (Config, TableConfig, TrainConfig)
             ):
                 yield f"{page.relative_to(ROOT)} #{k + 1}", match[1]
 
@@ -39,6 +42,14 @@ def test_an_example_configuration_is_valid(text: str) -> None:
     if "table" in source.values.get("data", {}):
         checked(source.values, source, TableConfig)
         return
+    if set(source.values) <= set(TrainConfig.model_fields):
+        try:
+            checked({**TRAIN, **source.values}, source, TrainConfig)
+        except ConfigError:
+            if not set(source.values) <= set(Config.model_fields):
+                raise
+        else:
+            return
     shifts = checked({**BASE, **source.values}, source, Config).shifts
     shift_space(shifts.parameters, preset=shifts.preset)
 
@@ -84,7 +95,7 @@ def _network(path: Path, size: int) -> None:
 def test_the_commands_of_the_readme_run_on_a_small_network(cli, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("onnxruntime", reason="running the network needs onnxruntime")
     page = (ROOT / "README.md").read_text()
-    commands = re.findall(r"^shiftgauge ((?:init images/|audit audit\.yaml).*)$", page, re.MULTILINE)
+    commands = re.findall(r"^shiftgauge ((?:init images/ --model|audit audit\.yaml).*)$", page, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["init", "audit"]
     for name, level in (("crack", 40), ("good", 128), ("pore", 215)):
         (tmp_path / "images" / name).mkdir(parents=True)
