@@ -5,7 +5,7 @@
 DATA is a folder with one folder of images for each class (X-SDD, unpacked). OUT receives images.csv with the split, the
 folders of two trainings (`plain`, `shifted`) and of their audits (`plain-audit`, `shifted-audit`), each with a page,
 and `before-and-after.md`. A shift matters when the upper end of the interval of its total index is above 0.05. Every
-step goes on where it was interrupted. About twelve minutes on two cores.
+step goes on where it was interrupted. About a quarter of an hour on two cores.
 """
 
 from __future__ import annotations

@@ -115,6 +115,11 @@ def test_a_way_of_shifting_is_judged_by_the_largest_difference_of_a_total_index(
     assert bool(found.why) == (verdict != "agrees")
 
 
+@pytest.mark.parametrize(("together", "verdict"), [(0.95, "agrees"), (0.7, "partly"), (0.4, "differs")])
+def test_alike_indices_of_unlike_answers_make_no_agreement(together, verdict):
+    assert rules.input_size(arrays(variant_correlation=np.full(6, together))).agreement == verdict
+
+
 @pytest.mark.parametrize(("gap", "verdict"), [(0.004, "agrees"), (0.01, "partly"), (0.03, "differs")])
 def test_watching_is_judged_by_how_much_too_good_the_chosen_epoch_looks(gap, verdict):
     found = rules.watching(arrays(watch_chosen=[0.90 + gap, 0.92 + gap]))

@@ -102,7 +102,7 @@ def weld(
     points = _QUICK_POINTS if quick else require_positive_int("points", points, low=_QUICK_POINTS)
     recipe = WeldRecipe(weights=str(weights), size=size, epochs=epochs, quick=quick, seed=check_seed(seed))
     require_own_folder(folder, "study")
-    dataset, name, spans = weld_data(data, quick=quick, seed=seed), Path(data).name, _Spans()
+    dataset, name, spans = weld_data(data, quick=quick, seed=seed), "/".join(Path(data).resolve().parts[-2:]), _Spans()
     divided = divide(dataset, split_options(dataset), seed)
     trained = spans.time("training", lambda: _trained(recipe, dataset, folder / TRAINING, name, progress))
     test = divided.part("test")

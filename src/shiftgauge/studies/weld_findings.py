@@ -23,6 +23,8 @@ PUBLISHED_EPOCHS: Final = 2
 _SMALL, _LARGE = 0.05, 0.15
 """Differences of a total index that are called small, and from which on it is another result."""
 _USABLE: Final = 0.5
+_ALIKE: Final = 0.9
+"""Correlation from which on two ways of shifting answer alike."""
 
 
 def find(arrays: xr.Dataset) -> tuple[Finding, ...]:
@@ -146,7 +148,7 @@ def one_image(a: xr.Dataset) -> Finding:
 
 
 def input_size(a: xr.Dataset) -> Finding:
-    """Judged by the largest difference of a total index: small up to 0.05, another result from 0.15 on."""
+    """Agrees with total indices within 0.05 and a correlation from 0.9 on; differs from 0.15 on, or below 0.5."""
     return _against(
         a,
         "larger input",
@@ -217,11 +219,12 @@ def headline(arrays: xr.Dataset, findings: Sequence[Finding]) -> str:
     clean, moved = float(arrays["all_clean_accuracy"]), float(arrays["all_shifted_accuracy"])
     value, every = float(total.sel(input=first)), arrays["all_total_order"]
     lead = _leader(every, "all_input")
+    most = "the picture itself" if lead == "image" else lead
     return (
         f"Under the published shifts accuracy on the test images goes from {clean:.1%} to {moved:.1%}. For the one "
-        f"image {first} matters most (total index {value:.2f}), over all test images {lead} "
-        f"({float(every.sel(all_input=lead)):.2f}). Of {len(findings)} statements and habits of the publication looked "
-        f"at, {counts['agrees']} hold, {counts['partly']} hold in part and {counts['differs']} do not."
+        f"image {first} matters most (total index {value:.2f}), over all test images {most} "
+        f"({float(every.sel(all_input=lead)):.2f}). Of {len(findings)} statements and habits of the publication "
+        f"looked at, {counts['agrees']} hold, {counts['partly']} hold in part and {counts['differs']} do not."
     )
 
 
@@ -266,7 +269,11 @@ def _against(a: xr.Dataset, name: str, *, topic: str, published: str, why: str) 
     worst = str(a["shift"].values[int(np.abs(gap.values).argmax())])
     size = abs(float(gap.sel(shift=worst)))
     mean, together = (float(a[f"variant_{k}"].sel(variant=name)) for k in ("difference", "correlation"))
-    agreement: Agreement = "agrees" if size <= _SMALL else "partly" if size < _LARGE else "differs"
+    agreement: Agreement = "partly"
+    if size <= _SMALL and together >= _ALIKE:
+        agreement = "agrees"
+    elif size >= _LARGE or together < _USABLE:
+        agreement = "differs"
     before, after = (float(totals.sel(variant=v, shift=worst)) for v in (PLAIN, name))
     return Finding(
         topic=topic,
