@@ -47,7 +47,6 @@ bench-smoke: $(VENV)/.installed-dev ## the same benchmarks at a tiny size: do th
 	$(BIN)/python benchmarks/bench_diabetes.py --smoke
 	$(BIN)/python benchmarks/bench_train.py --smoke
 	$(BIN)/python benchmarks/coverage.py --smoke
-	$(BIN)/python benchmarks/bench_diabetes.py --smoke
 
 clean: ## remove what the targets above made, the environment included
 	rm -rf $(VENV) site build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
