@@ -1,6 +1,6 @@
 """Polynomial chaos regression of 343 terms at 10,000 points: against a bare Cholesky solve, pygpc, OpenTURNS, chaospy.
 
-    python benchmarks/bench_chaos.py [--peers PYTHON] [--repeats 7]
+    python benchmarks/bench_chaos.py [--peers PYTHON] [--repeats 7] [--limit 600]
 
 `--peers` names an interpreter that has the peers, when they are kept out of this environment. Every side gets the same
 points and values in one run; peers run in a process of their own and report seconds alone. The bare solve is given the
@@ -29,7 +29,7 @@ from collections import OrderedDict
 from pathlib import Path
 import numpy as np
 warnings.filterwarnings("ignore")
-folder, out = Path(sys.argv[1]), {}
+folder, only, out = Path(sys.argv[1]), sys.argv[2], {}
 x, unit = np.load(folder / "x.npy"), np.load(folder / "unit.npy")
 values = {q: np.load(folder / f"y{q}.npy") for q in (1, 1000)}
 
@@ -39,7 +39,11 @@ def timed(function, repeats=1):
         start = time.perf_counter(); result = function(); spans.append(time.perf_counter() - start)
     return min(spans), result
 
-if importlib.util.find_spec("pygpc"):
+def record(name, key, span):
+    out.setdefault(name, {})[key] = span
+    print("RESULT " + json.dumps(out), flush=True)
+
+if only == "pygpc" and importlib.util.find_spec("pygpc"):
     import pygpc
     parameters = OrderedDict((n, pygpc.Beta(pdf_shape=[1, 1], pdf_limits=[-np.pi, np.pi])) for n in ("x1", "x2", "x3"))
     problem = pygpc.Problem(pygpc.testfunctions.Ishigami(), parameters)
@@ -56,11 +60,13 @@ if importlib.util.find_spec("pygpc"):
         sobol, index = gpc.get_sobol_indices(coefficients, algorithm="standard")[:2]
         return [float(sobol[[list(i) for i in index].index([k]), 0]) for k in range(3)]
     try:
-        out["pygpc"] = {str(q): timed(lambda q=q: peer(q)) for q in values}
-        out["pygpc"] |= {f"{q} with errors": timed(lambda q=q: peer(q, True)) for q in values}
+        for q in values:
+            record("pygpc", str(q), timed(lambda: peer(q)))
+        for q in values:
+            record("pygpc", f"{q} with errors", timed(lambda: peer(q, True)))
     except Exception as error:
-        out["pygpc"] = f"{type(error).__name__}: {error}"
-if importlib.util.find_spec("openturns"):
+        print("FAILED " + f"{type(error).__name__}: {error}", flush=True)
+if only == "OpenTURNS" and importlib.util.find_spec("openturns"):
     import openturns as ot
     def peer(q, errors=False):
         basis = ot.OrthogonalProductPolynomialFactory([ot.LegendreFactory()] * 3, ot.NormInfEnumerateFunction(3))
@@ -75,11 +81,12 @@ if importlib.util.find_spec("openturns"):
                 indices.getSobolTotalIndex(i, k)
         return [indices.getSobolIndex(i) for i in range(3)]
     try:
-        out["OpenTURNS"] = {str(q): timed(lambda q=q: peer(q)) for q in values}
-        out["OpenTURNS"]["1 with errors"] = timed(lambda: peer(1, True))
+        for q in values:
+            record("OpenTURNS", str(q), timed(lambda: peer(q)))
+        record("OpenTURNS", "1 with errors", timed(lambda: peer(1, True)))
     except Exception as error:
-        out["OpenTURNS"] = f"{type(error).__name__}: {error}"
-if importlib.util.find_spec("chaospy"):
+        print("FAILED " + f"{type(error).__name__}: {error}", flush=True)
+if only == "chaospy" and importlib.util.find_spec("chaospy"):
     import chaospy
     joint = chaospy.J(*(chaospy.Uniform(-np.pi, np.pi) for _ in range(3)))
     def peer(q):
@@ -90,10 +97,10 @@ if importlib.util.find_spec("chaospy"):
             return []  # its indices of so many outputs take far longer than the fit: left out, in its favour
         return np.ravel(chaospy.Sens_m(fitted, joint)).tolist()
     try:
-        out["chaospy"] = {str(q): timed(lambda q=q: peer(q), 1) for q in values}
+        for q in reversed(values):
+            record("chaospy", str(q), timed(lambda: peer(q), 1))
     except Exception as error:
-        out["chaospy"] = f"{type(error).__name__}: {error}"
-print("RESULT " + json.dumps(out))
+        print("FAILED " + f"{type(error).__name__}: {error}", flush=True)
 """
 
 
@@ -155,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", default=sys.executable, help="interpreter with pygpc and chaospy")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--limit", type=float, default=600, help="seconds that each peer may take; what it told counts")
     arguments = parser.parse_args()
 
     from shiftgauge.estimate.chaos.basis import input_bases
@@ -185,40 +193,56 @@ def main() -> None:
     print(f"{'our parts / bare (wanted: <= 1.5)':34s}" + "".join(f"{mine[q] / floor[q]:13.2f}  " for q in OUTPUTS))
     first, q2 = ours(unit, y)
     print(f"our S1 {np.round(first, 6).tolist()}, leave-one-out Q2 {q2:.4f}")
-    _print_peers(arguments.peers, x, unit, values, whole)
+    _print_peers(arguments.peers, x, unit, values, whole, arguments.limit)
 
 
 def _print_peers(
-    interpreter: str, x: np.ndarray, unit: np.ndarray, values: dict[int, np.ndarray], mine: dict[int, float]
+    interpreter: str,
+    x: np.ndarray,
+    unit: np.ndarray,
+    values: dict[int, np.ndarray],
+    mine: dict[int, float],
+    limit: float,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "x.npy", x)
         np.save(Path(folder) / "unit.npy", 2 * unit - 1)
         for q, y in values.items():
             np.save(Path(folder) / f"y{q}.npy", y)
-        run = subprocess.run([interpreter, "-c", PEER, folder], capture_output=True, text=True, check=False)
-    line = next((s for s in run.stdout.splitlines() if s.startswith("RESULT ")), None)
-    if line is None:
-        print(f"peers: no result from {Path(interpreter).name}: {run.stderr.strip().splitlines()[-1:]}")
-        return
-    found = json.loads(line.removeprefix("RESULT "))
-    for peer in ("pygpc", "OpenTURNS", "chaospy"):
-        if peer not in found:
-            print(
-                f"{peer}: skipped, not installed (pip install 'shiftgauge[bench]', or name an interpreter by --peers)"
-            )
-        elif isinstance(found[peer], str):
-            print(f"{peer}: failed, {found[peer]}")
-        else:
-            spans = {q: found[peer][str(q)][0] for q in OUTPUTS}
-            print(f"{peer:34s}" + "".join(f"{spans[q]:13.4f} s" for q in OUTPUTS))
-            wanted = 15 if peer == "chaospy" else 5
-            ratio = f"{peer} / gpc() (wanted: >= {wanted})"
-            print(f"{ratio:34s}" + "".join(f"{spans[q] / mine[q]:13.1f}  " for q in OUTPUTS))
-            known = {q: found[peer][f"{q} with errors"][0] for q in OUTPUTS if f"{q} with errors" in found[peer]}
-            for q, span in known.items():
-                print(f"{peer} with leave-one-out, {q} output(s): {span:.2f} s, {span / mine[q]:.1f} × gpc()")
-            print(f"{peer} S1 {np.round(found[peer]['1'][1][:3], 6).tolist()}")
+        for peer in ("pygpc", "OpenTURNS", "chaospy"):
+            _print_peer(peer, *_told(interpreter, folder, peer, limit), mine, limit)
+
+
+def _told(interpreter: str, folder: str, peer: str, limit: float) -> tuple[dict[str, list], str]:
+    """Spans that a peer's process told within the limit, and why it failed."""
+    try:
+        told = subprocess.run(
+            [interpreter, "-c", PEER, folder, peer], capture_output=True, text=True, check=False, timeout=limit
+        ).stdout
+    except subprocess.TimeoutExpired as stopped:
+        told = (stopped.stdout or b"").decode()
+    lines = [line.removeprefix("RESULT ") for line in told.splitlines() if line.startswith("RESULT ")]
+    failed = [line.removeprefix("FAILED ") for line in told.splitlines() if line.startswith("FAILED ")]
+    return (json.loads(lines[-1])[peer] if lines else {}), "".join(failed)
+
+
+def _print_peer(peer: str, found: dict[str, list], failed: str, mine: dict[int, float], limit: float) -> None:
+    if failed:
+        print(f"{peer}: failed, {failed}", flush=True)
+    elif not found:
+        print(
+            f"{peer}: nothing within {limit:g} s, or not installed (extra `bench`, or name an interpreter by --peers)"
+        )
+    for key, (span, _) in found.items():
+        q = int(key.split()[0])
+        wanted = 15 if peer == "chaospy" else 5
+        kind = "with leave-one-out" if "errors" in key else "fit and indices" if peer != "chaospy" or q == 1 else "fit"
+        print(
+            f"{peer} {kind}, {q} output(s): {span:.3f} s, {span / mine[q]:.1f} × gpc() (wanted: >= {wanted})",
+            flush=True,
+        )
+    if "1" in found:
+        print(f"{peer} S1 {np.round(found['1'][1][:3], 6).tolist()}", flush=True)
 
 
 if __name__ == "__main__":
