@@ -35,3 +35,8 @@ def test_every_estimator_works_where_torch_is_not_installed():
     done = subprocess.run([sys.executable, "-W", "error", "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["pick_freeze", "assisted", "gpc"]
+
+
+def test_estimates_need_no_pandas_until_a_frame_is_asked_for():
+    code = "import sys, shiftgauge.estimate.analysis; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,12 +5,13 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from shiftgauge.checks import require_in
 from shiftgauge.types import FloatArray
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
     from shiftgauge.estimate.moments import MomentSource
 
@@ -148,7 +149,7 @@ class Indices:
             lines.append(f"  and {q * d - _SHOWN} more; see `to_dataframe()`")
         return "\n".join([*lines, *(f"  {s.level}: {s.message}" for s in self.status)])
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> "pd.DataFrame":
         """First and total order with their intervals, one row for each output and input.
 
         Returns:
@@ -162,6 +163,8 @@ class Indices:
             interval = getattr(self, f"{key}_order_interval").reshape(-1, 2)
             columns[f"{key}_order"] = getattr(self, f"{key}_order").ravel()
             columns[f"{key}_low"], columns[f"{key}_high"] = interval.T
+        import pandas as pd  # 60 MB that estimates alone do not need
+
         return pd.DataFrame(columns)
 
     def output(self, name: str) -> int:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import numpy as np
-import pandas as pd
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.estimate.curve import CurvePoint, largest
 from shiftgauge.estimate.moments import CARRIERS
 from shiftgauge.estimate.result import Indices, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Reason: TypeAlias = Literal["tolerance", "budget", "constant", "fixed"]
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
@@ -165,7 +167,7 @@ class Convergence:
         """What to know about the indices."""
         return self.indices.status
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> "pd.DataFrame":
         """First and total order with their intervals, as `Indices.to_dataframe` gives them."""
         return self.indices.to_dataframe()
 
