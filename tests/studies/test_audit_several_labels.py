@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from shiftgauge.errors import DataError
+from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.trained_model import TrainedClassifier, TrainedMultiLabelClassifier
@@ -44,7 +45,8 @@ def pictures() -> np.ndarray:
 def found():
     model = halves(task="multi", thresholds=(0.5, 0.5, 0.5))
     space = {"brightness": (0.5, 1.1)}
-    return audit(model, (pictures(), SETS), space, n_base=128, classes=["left bright"], progress=False)
+    exact = ExecutionOptions(precision="float32")
+    return audit(model, (pictures(), SETS), space, n_base=128, classes=["left bright"], execution=exact, progress=False)
 
 
 def test_truth_and_prediction_are_sets_of_labels(found):

@@ -5,18 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from shiftgauge.files import write_atomic
-from shiftgauge.report.blocks import diabetes, indices, record
+from shiftgauge.report.blocks import diabetes, indices
 from shiftgauge.report.blocks.curves import build_curves
-from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, percent
 from shiftgauge.report.read import estimate, main_quantity, quantities
-from shiftgauge.results.status import worst_level
+from shiftgauge.report.study_page import StudyPage
 from shiftgauge.results.study import StudyResult
 
 _SECTIONS: Final = (
-    ("verdict", "Outcome"),
-    ("findings", "Claims"),
     ("network", "The network"),
     ("indices", "Figure 1: indices"),
     ("interactions", "Figure 2: pairs"),
@@ -26,45 +22,7 @@ _SECTIONS: Final = (
     ("ranges", "Other ranges"),
     ("seeds", "Other seeds"),
     ("components", "Components"),
-    ("cost", "Cost"),
-    ("provenance", "Provenance"),
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return write_atomic(path, render_study_page(result).encode("utf-8"))
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    shown = quantities(result)
-    context: dict[str, Any] = {
-        "title": clean(result.arrays.attrs.get("title") or "Diabetes study"),
-        "quantities": shown,
-        "several": False,
-        "notes": {q.key: "" for q in shown},
-        "sections": _SECTIONS,
-        "verdict": _outcome(result),
-        "findings": result.findings,
-        "network": diabetes.build_network(result),
-        "indices": indices.build(result, shown),
-        "interactions": indices.build_interactions(result, shown),
-        "curves": build_curves(result, shown),
-        "widths": diabetes.build_widths(result),
-        "hidden": diabetes.build_hidden(result),
-        "retraining": diabetes.build_retraining(result),
-        "ranges": diabetes.build_ranges(result),
-        "seeds": diabetes.build_seeds(result),
-        "components": diabetes.build_components(result),
-        "cost": diabetes.build_study_cost(result),
-        "provenance": record.build_provenance(result),
-    }
-    return render("diabetes.html", context, scripts=("page.js",))
 
 
 def study_sentence(result: StudyResult) -> str:
@@ -77,16 +35,6 @@ def study_sentence(result: StudyResult) -> str:
         f"Indices by {count:,} evaluations from {int(at['replicates'])} independent scrambled "
         f"sequences; {level} intervals."
     )
-
-
-def _outcome(result: StudyResult) -> dict[str, Any]:
-    return {
-        "headline": result.headline,
-        "level": worst_level(result.messages),
-        "messages": result.messages,
-        "measured": study_sentence(result),
-        "figures": _figures(result),
-    }
 
 
 def _figures(result: StudyResult) -> list[dict[str, str]]:
@@ -127,3 +75,46 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
             "tone": "",
         },
     ]
+
+
+def _parts(result: StudyResult) -> dict[str, Any]:
+    shown = quantities(result)
+    return {
+        "quantities": shown,
+        "notes": {q.key: "" for q in shown},
+        "network": diabetes.build_network(result),
+        "indices": indices.build(result, shown),
+        "interactions": indices.build_interactions(result, shown),
+        "curves": build_curves(result, shown),
+        "widths": diabetes.build_widths(result),
+        "hidden": diabetes.build_hidden(result),
+        "retraining": diabetes.build_retraining(result),
+        "ranges": diabetes.build_ranges(result),
+        "seeds": diabetes.build_seeds(result),
+        "components": diabetes.build_components(result),
+        "cost": diabetes.build_study_cost(result),
+    }
+
+
+_PAGE: Final = StudyPage(
+    template="diabetes.html",
+    title="Diabetes study",
+    sections=_SECTIONS,
+    sentence=study_sentence,
+    figures=_figures,
+    parts=_parts,
+)
+
+
+def write_study_page(result: StudyResult, path: str | Path) -> Path:
+    """Writes the page of the study and returns its path.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    return _PAGE.write(result, path)
+
+
+def render_study_page(result: StudyResult) -> str:
+    """Returns the page of the study as HTML."""
+    return _PAGE.render(result)

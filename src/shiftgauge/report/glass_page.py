@@ -5,57 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import glass, record
-from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, interval, percent
 from shiftgauge.report.read import pick, strings
-from shiftgauge.results.status import worst_level
+from shiftgauge.report.study_page import StudyPage
 from shiftgauge.results.study import StudyResult
 
 _SECTIONS: Final = (
-    ("verdict", "Outcome"),
-    ("findings", "Claims"),
     ("data", "Images and labels"),
     ("ablation", "What each part is worth"),
     ("watch", "Chosen on test"),
-    ("cost", "Cost"),
-    ("provenance", "Provenance"),
 )
 _PROVENANCE: Final = (
     "The trainings have pages and model folders of their own within this folder. On a CPU the same hashes, seed and "
     "versions give the same weights."
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return write_atomic(path, render_study_page(result).encode("utf-8"))
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    watched = glass.build_table(result, "watch", "The same predictions of the test images, chosen on either part")
-    context: dict[str, Any] = {
-        "title": clean(result.arrays.attrs.get("title") or "Glass study"),
-        "quantities": [],
-        "several": False,
-        "sections": [s for s in _SECTIONS if s[0] != "watch" or watched],
-        "verdict": _outcome(result),
-        "findings": result.findings,
-        "data": glass.build_data(result),
-        "ablation": glass.build_table(result, "ablation", "The same test images, decided in each way"),
-        "watch": watched,
-        "curves": glass.build_curves(result),
-        "epochs": glass.build_epochs(result) if watched else None,
-        "cost": glass.build_study_cost(result),
-        "provenance": {**record.build_provenance(result), "how": _PROVENANCE},
-    }
-    return render("glass.html", context, scripts=("page.js",))
 
 
 def study_sentence(result: StudyResult) -> str:
@@ -66,16 +30,6 @@ def study_sentence(result: StudyResult) -> str:
         f"{clean(at['recipe_text'])}, on {clean(at['data_name'])}: {counts} images. {level} intervals by a bootstrap "
         "of test images that belong together, the same draws for every way."
     )
-
-
-def _outcome(result: StudyResult) -> dict[str, Any]:
-    return {
-        "headline": result.headline,
-        "level": worst_level(result.messages),
-        "messages": result.messages,
-        "measured": study_sentence(result),
-        "figures": _figures(result),
-    }
 
 
 def _figures(result: StudyResult) -> list[dict[str, str]]:
@@ -102,3 +56,41 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
             }
         )
     return figures
+
+
+def _parts(result: StudyResult) -> dict[str, Any]:
+    watched = glass.build_table(result, "watch", "The same predictions of the test images, chosen on either part")
+    return {
+        "quantities": [],
+        "data": glass.build_data(result),
+        "ablation": glass.build_table(result, "ablation", "The same test images, decided in each way"),
+        "watch": watched,
+        "curves": glass.build_curves(result),
+        "epochs": glass.build_epochs(result) if watched else None,
+        "cost": glass.build_study_cost(result),
+        "provenance": {**record.build_provenance(result), "how": _PROVENANCE},
+    }
+
+
+_PAGE: Final = StudyPage(
+    template="glass.html",
+    title="Glass study",
+    sections=_SECTIONS,
+    sentence=study_sentence,
+    figures=_figures,
+    parts=_parts,
+)
+
+
+def write_study_page(result: StudyResult, path: str | Path) -> Path:
+    """Writes the page of the study and returns its path.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    return _PAGE.write(result, path)
+
+
+def render_study_page(result: StudyResult) -> str:
+    """Returns the page of the study as HTML."""
+    return _PAGE.render(result)

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from shiftgauge.report.blocks.glass import build_study_cost, score
 from shiftgauge.report.format import clean, fixed, interval
 from shiftgauge.report.glass_page import study_sentence
 from shiftgauge.report.read import strings
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.study_terminal import framed
+from shiftgauge.report.terminal import plain_table
 from shiftgauge.results.study import StudyResult
 
-_WORDS: Final = {"agrees": ("agrees", "green"), "partly": ("in part", "yellow"), "differs": ("DIFFERS", "bold red")}
 _TITLES: Final = {"ablation": "What each part is worth", "watch": "Thresholds and epoch chosen"}
 
 
 def study_summary(result: StudyResult) -> RenderableType:
     """Returns what a terminal shows after the study; readable at 80 columns without colour."""
-    parts: list[RenderableType] = [Text(""), line((clean(result.headline), "bold"))]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    parts += [line((study_sentence(result), "dim")), Text(""), line(("Claims", "bold"))]
-    for finding in result.findings:
-        word, style = _WORDS[finding.agreement]
-        parts.append(hanging(word, style, f"{finding.topic}: {finding.published} | {finding.measured}"))
-    for table, title in _TITLES.items():
-        if f"{table}_score" in result.arrays:
-            parts += [Text(""), line((title, "bold")), _scores(result, table)]
-    facts = ", ".join(f"{k.lower()} {v}" for k, v in build_study_cost(result)["facts"])
-    return Group(*parts, line((f"Cost: {facts}", "dim")))
+    tables = [(title, _scores(result, table)) for table, title in _TITLES.items() if f"{table}_score" in result.arrays]
+    return framed(result, study_sentence(result), tables, build_study_cost(result))
 
 
 def _scores(result: StudyResult, name: str) -> RenderableType:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from shiftgauge.files import write_atomic
-from shiftgauge.report.blocks import indices, record, surface, verdict, weld
-from shiftgauge.report.document import render
+from shiftgauge.report.blocks import indices, surface, verdict, weld
 from shiftgauge.report.embed import safe_json
 from shiftgauge.report.format import clean, fixed, input_label, percent, percent_interval
 from shiftgauge.report.read import estimate, main_quantity, pick, ranked, strings
+from shiftgauge.report.study_page import StudyPage
 from shiftgauge.report.weld_figures import published_view
-from shiftgauge.results.status import worst_level
 from shiftgauge.results.study import StudyResult
 
 _SECTIONS: Final = (
-    ("verdict", "Outcome"),
-    ("findings", "Claims"),
     ("training", "Data and training"),
     ("indices", "One image"),
     ("interactions", "Interactions"),
@@ -26,46 +22,7 @@ _SECTIONS: Final = (
     ("orders", "Surrogates"),
     ("variants", "Ways of shifting"),
     ("watching", "Test images watched"),
-    ("cost", "Cost"),
-    ("provenance", "Provenance"),
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return write_atomic(path, render_study_page(result).encode("utf-8"))
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    main = main_quantity(result)
-    drawn = surface.build(published_view(result), [main])
-    watching = weld.build_watching(result)
-    context: dict[str, Any] = {
-        "title": clean(result.arrays.attrs.get("title") or "Weld study"),
-        "quantities": [main],
-        "several": False,
-        "notes": {main.key: verdict.drawing_note(main, str(result.arrays.attrs["estimator"]))},
-        "sections": [s for s in _SECTIONS if s[0] != "watching" or watching],
-        "verdict": _outcome(result),
-        "findings": result.findings,
-        "training": weld.build_training(result),
-        "indices": {**indices.build(result, [main]), "per_image": []},
-        "interactions": indices.build_interactions(result, [main]),
-        "all_images": weld.build_one_and_all(result),
-        "surface": drawn,
-        "surface_json": safe_json(drawn["payload"]) if drawn else "",
-        "orders": weld.build_orders(result),
-        "variants": weld.build_variants(result),
-        "watching": watching,
-        "cost": weld.build_study_cost(result),
-        "provenance": record.build_provenance(result),
-    }
-    return render("weld.html", context, scripts=("scene.js", "surface.js", "page.js"))
 
 
 def study_sentence(result: StudyResult) -> str:
@@ -76,16 +33,6 @@ def study_sentence(result: StudyResult) -> str:
         f"{clean(at['image_name'])}. Indices by {int(result.cost['evaluations_one']):,} evaluations for it and "
         f"{int(result.cost['evaluations_all']):,} for all; {level} intervals."
     )
-
-
-def _outcome(result: StudyResult) -> dict[str, Any]:
-    return {
-        "headline": result.headline,
-        "level": worst_level(result.messages),
-        "messages": result.messages,
-        "measured": study_sentence(result),
-        "figures": _figures(result),
-    }
 
 
 def _figures(result: StudyResult) -> list[dict[str, str]]:
@@ -104,3 +51,47 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
         ("Q² of the published surrogate", fixed(q2, 2), "1 would be the classifier itself", "bad" if q2 < 0.9 else ""),
     )  # fmt: skip
     return [dict(zip(("title", "value", "text", "tone"), row, strict=True)) for row in values]
+
+
+def _parts(result: StudyResult) -> dict[str, Any]:
+    main = main_quantity(result)
+    drawn = surface.build(published_view(result), [main])
+    return {
+        "quantities": [main],
+        "notes": {main.key: verdict.drawing_note(main, str(result.arrays.attrs["estimator"]))},
+        "training": weld.build_training(result),
+        "indices": {**indices.build(result, [main]), "per_image": []},
+        "interactions": indices.build_interactions(result, [main]),
+        "all_images": weld.build_one_and_all(result),
+        "surface": drawn,
+        "surface_json": safe_json(drawn["payload"]) if drawn else "",
+        "orders": weld.build_orders(result),
+        "variants": weld.build_variants(result),
+        "watching": weld.build_watching(result),
+        "cost": weld.build_study_cost(result),
+    }
+
+
+_PAGE: Final = StudyPage(
+    template="weld.html",
+    title="Weld study",
+    sections=_SECTIONS,
+    sentence=study_sentence,
+    figures=_figures,
+    parts=_parts,
+    scripts=("scene.js", "surface.js", "page.js"),
+)
+
+
+def write_study_page(result: StudyResult, path: str | Path) -> Path:
+    """Writes the page of the study and returns its path.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    return _PAGE.write(result, path)
+
+
+def render_study_page(result: StudyResult) -> str:
+    """Returns the page of the study as HTML."""
+    return _PAGE.render(result)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from shiftgauge.report.blocks.weld import build_study_cost
-from shiftgauge.report.format import clean, fixed, input_label, interval
+from shiftgauge.report.format import fixed, input_label, interval
 from shiftgauge.report.read import estimate, main_quantity, ranked, strings
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.study_terminal import framed
+from shiftgauge.report.terminal import plain_table
 from shiftgauge.report.weld_page import study_sentence
 from shiftgauge.results.study import StudyResult
-
-_WORDS: Final = {"agrees": ("agrees", "green"), "partly": ("in part", "yellow"), "differs": ("DIFFERS", "bold red")}
 
 
 def study_summary(result: StudyResult) -> RenderableType:
     """Returns what a terminal shows after the study; readable at 80 columns without colour."""
     data, quantity = result.arrays, main_quantity(result)
-    parts: list[RenderableType] = [Text(""), line((clean(result.headline), "bold"))]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    parts += [line((study_sentence(result), "dim")), Text(""), line(("Claims", "bold"))]
-    for finding in result.findings:
-        word, style = _WORDS[finding.agreement]
-        parts.append(hanging(word, style, f"{finding.topic}: {finding.published} | {finding.measured}"))
     table = plain_table("Input")
     for name in ("One image", "interval", "All images", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -40,5 +31,4 @@ def study_summary(result: StudyResult) -> RenderableType:
         e = estimate(data, "all_total_order", all_input=key)
         cells += [Text(fixed(e.value)), Text(interval(e.low, e.high), style="dim")]
         table.add_row(Text(input_label(key)), *cells)
-    facts = ", ".join(f"{k.lower()} {v}" for k, v in build_study_cost(result)["facts"])
-    return Group(*parts, Text(""), line(("Total indices", "bold")), table, line((f"Cost: {facts}", "dim")))
+    return framed(result, study_sentence(result), [("Total indices", table)], build_study_cost(result))
