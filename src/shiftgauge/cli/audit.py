@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import GATE_MISSED, INTERRUPTED, Debug, Quiet, exit_codes
 from shiftgauge.cli.tell import tell
 from shiftgauge.errors import StoreError
 
 if TYPE_CHECKING:
     from shiftgauge.cli.data_section import DataSection
-    from shiftgauge.cli.reader import LoadedConfig, LoadedTable
+    from shiftgauge.cli.reader import LoadedConfig
     from shiftgauge.results.audit import AuditResult
 
 
@@ -46,12 +45,10 @@ def audit_command(
         from shiftgauge.cli.table import refuse_image_options, table_audit
 
         loaded = load_config(config, overrides or ())
-        folder = run_folder(loaded, out)
+        folder = loaded.run_folder(out, loaded.config.out)
         if isinstance(loaded, LoadedTable):
             refuse_image_options(resume=resume, mlflow=mlflow)
-            ending.code = table_audit(loaded, folder, trust=trust, quiet=quiet)
-            if open_page:
-                show_page(folder / "report.html")
+            ending.code = table_audit(loaded, folder, trust=trust, quiet=quiet, open_page=open_page)
             return
         if resume and not (folder / "evaluations.db").exists():
             raise StoreError(f"--resume: {folder} holds no run to go on with; leave --resume out to start one")
@@ -64,18 +61,7 @@ def audit_command(
             log_run(result, folder, mlflow)
         from shiftgauge.report.terminal import summary
 
-        tell(result, folder, summary, quiet=quiet)
-        if open_page:
-            show_page(folder / "report.html")
-
-
-def run_folder(loaded: LoadedConfig | LoadedTable, out: Path | None) -> Path:
-    """Where a run goes: `--out`, else the file's `out`, else runs/ and the file's name, beside the file."""
-    if out is not None:
-        return out
-    if loaded.config.out is not None:
-        return loaded.resolve(loaded.config.out)
-    return loaded.folder / "runs" / loaded.path.stem
+        tell(result, folder, summary, quiet=quiet, open_page=open_page)
 
 
 def run_audit(loaded: LoadedConfig, folder: Path, *, trust: bool, progress: bool | None) -> AuditResult:

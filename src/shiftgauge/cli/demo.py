@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import Debug, Quiet, exit_codes
 from shiftgauge.cli.tell import tell
 
@@ -29,6 +28,4 @@ def demo_command(
         from shiftgauge.studies.demo import demo
 
         result = demo(out=out, small=small, progress=False if quiet else None)
-        tell(result, out, summary, quiet=quiet)
-        if open_page:
-            show_page(out / "report.html")
+        tell(result, out, summary, quiet=quiet, open_page=open_page)

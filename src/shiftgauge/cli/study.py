@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import Debug, Quiet, exit_codes
 from shiftgauge.cli.tell import tell
 
@@ -61,9 +60,7 @@ def diabetes_command(
         except KeyboardInterrupt as error:
             text = "interrupted; the study keeps nothing on the way, and the same command starts it again"
             raise InterruptedRunError(text) from error
-        tell(result, out, study_summary, quiet=quiet)
-        if open_page:
-            show_page(out / "report.html")
+        tell(result, out, study_summary, quiet=quiet, open_page=open_page)
 
 
 @study_app.command("weld")
@@ -113,9 +110,7 @@ def weld_command(
         except KeyboardInterrupt as error:
             text = "interrupted; the same command goes on with training and audits, and measures the rest again"
             raise InterruptedRunError(text) from error
-        tell(result, out, study_summary, quiet=quiet)
-        if open_page:
-            show_page(out / "report.html")
+        tell(result, out, study_summary, quiet=quiet, open_page=open_page)
 
 
 @study_app.command("glass")
@@ -166,6 +161,4 @@ def glass_command(
             device=None if device == "auto" else device,
             progress=False if quiet else None,
         )
-        tell(result, out, study_summary, quiet=quiet)
-        if open_page:
-            show_page(out / "report.html")
+        tell(result, out, study_summary, quiet=quiet, open_page=open_page)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shiftgauge.results.table import TableAuditResult
 
 
-def table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, quiet: bool) -> int:
+def table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, quiet: bool, open_page: bool = False) -> int:
     """Runs the audit of a tabular model, tells what it found, and returns the exit code.
 
     Raises:
@@ -30,7 +30,7 @@ def table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, quiet: bool) 
     except KeyboardInterrupt as error:
         text = "interrupted; the audit of a table keeps nothing on the way, and the same command starts it again"
         raise InterruptedRunError(text) from error
-    tell(result, folder, table_summary, quiet=quiet)
+    tell(result, folder, table_summary, quiet=quiet, open_page=open_page)
     return 0 if result.passed else GATE_MISSED
 
 

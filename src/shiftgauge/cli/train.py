@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shiftgauge.cli.browser import show_page
 from shiftgauge.cli.exits import GATE_MISSED, INTERRUPTED, Debug, Quiet, exit_codes
 from shiftgauge.cli.tell import tell
 
@@ -36,17 +35,15 @@ def train_command(
         from shiftgauge.cli.reader import load_train_config
 
         loaded = load_train_config(config, overrides or ())
-        folder = _run_folder(loaded, out)
+        folder = loaded.run_folder(out, loaded.config.out)
         ending.code = INTERRUPTED  # until there is a result
         result = run_training(loaded, folder, progress=False if quiet else None)
         ending.code = 0 if result.passed else GATE_MISSED
         from shiftgauge.report.train_terminal import train_summary
 
-        tell(result, folder, train_summary, quiet=quiet)
+        tell(result, folder, train_summary, quiet=quiet, open_page=open_page)
         if not quiet:
             typer.echo(f"model: {result.model_folder}")
-        if open_page:
-            show_page(folder / "report.html")
 
 
 def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) -> TrainResult:
@@ -100,12 +97,3 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
         data_name=data_name(loaded),
         record=config.model_dump(mode="json"),
     )
-
-
-def _run_folder(loaded: LoadedTrain, out: Path | None) -> Path:
-    """Where a training goes: `--out`, else the file's `out`, else runs/ and the file's name, beside the file."""
-    if out is not None:
-        return out
-    if loaded.config.out is not None:
-        return loaded.resolve(loaded.config.out)
-    return loaded.folder / "runs" / loaded.path.stem

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
-import xarray as xr
 
 from shiftgauge.checks import shortened
 from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import write_model_folder
-from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
+from shiftgauge.models.model_record import plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.report.train_figures import write_train_figures
 from shiftgauge.report.train_page import write_train_page
-from shiftgauge.results.train import HISTORY, MODEL_FOLDER, TrainResult
-from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.results.train import MODEL_FOLDER, TrainResult
+from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
-from shiftgauge.studies.train_measure import Measured, MeasureOptions, measure_network, views_text
+from shiftgauge.studies.train_measure import MeasureOptions, measure_network
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions
+from shiftgauge.studies.train_run import (
+    TrainRun,
+    model_record,
+    run_arrays,
+    run_config,
+    run_cost,
+    run_provenance,
+)
 from shiftgauge.studies.train_verdict import (
     check_train_gates,
     find_train_messages,
@@ -33,7 +38,7 @@ from shiftgauge.studies.train_verdict import (
     train_headline,
 )
 from shiftgauge.train.averaging import AveragingOptions
-from shiftgauge.train.fit import FitResult, fit
+from shiftgauge.train.fit import fit
 from shiftgauge.train.images import MEMORY_GB, Part, read_part
 from shiftgauge.train.module import Perturb
 from shiftgauge.train.options import TrainOptions
@@ -152,7 +157,7 @@ def train(
     measured = measure_network(
         built.network, preprocessing, parts, groups, dataset.class_names, measuring, choose_device(device)
     )
-    run = _Run(
+    run = TrainRun(
         choice=choice,
         architecture=architecture,
         preprocessing=preprocessing,
@@ -164,12 +169,12 @@ def train(
         measured=measured,
         perturb=dict(perturb_record or {}),
     )
-    write_model_folder(folder / MODEL_FOLDER, built.network, _model_record(run))
-    arrays = _arrays(run, title=title, data_name=data_name, notes=built.notes)
+    write_model_folder(folder / MODEL_FOLDER, built.network, model_record(run))
+    arrays = run_arrays(run, title=title, data_name=data_name, notes=built.notes)
     result = TrainResult(
-        config={**(record or _config(run, limits)), "resolved": plain(run.options.to_dict())},
-        provenance=_provenance(run, folder, started),
-        cost=_cost(run, started),
+        config={**(record or run_config(run, limits)), "resolved": plain(run.options.to_dict())},
+        provenance=run_provenance(run, folder, started),
+        cost=run_cost(run, started),
         headline=train_headline(arrays),
         arrays=arrays,
         messages=find_train_messages(
@@ -209,22 +214,6 @@ def as_choice(model: str | Mapping[str, Any] | NetworkChoice) -> NetworkChoice:
     return NetworkChoice(**model)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Run:
-    """All that a finished training is described from."""
-
-    choice: NetworkChoice
-    architecture: NetworkOptions
-    preprocessing: Preprocessing
-    divided: Divided
-    options: TrainOptions
-    splitting: SplitOptions
-    measuring: MeasureOptions
-    found: FitResult
-    measured: Measured
-    perturb: Mapping[str, Any]
-
-
 def _read_parts(
     divided: Divided, preprocessing: Preprocessing, memory_gb: float, progress: bool | None
 ) -> dict[str, Part]:
@@ -233,97 +222,3 @@ def _read_parts(
         with progress_bar(f"{name} images", wanted=progress) as advance:
             parts[name] = read_part(divided.part(name), preprocessing, memory_gb=memory_gb, progress=advance)
     return parts
-
-
-def _model_record(run: _Run) -> ModelRecord:
-    dataset = run.divided.dataset
-    return ModelRecord(
-        architecture=run.architecture,
-        task=task_of(dataset),
-        classes=dataset.class_names,
-        preprocessing=run.preprocessing,
-        thresholds=run.measured.thresholds,
-        temperature=run.measured.temperature,
-        averaging=tuple(run.measuring.averaging.to_list()),
-        metrics=plain(run.measured.metrics),
-        data=plain({"fingerprint": dataset.fingerprint, **run.divided.split.record(dataset)}),
-        training=plain(
-            {
-                "options": run.options.to_dict(),
-                "split": run.splitting.to_dict(),
-                "measure": run.measuring.to_dict(),
-                "perturb": run.perturb,
-                "best_epoch": run.found.best_epoch + 1,
-                "epochs": len(run.found.history),
-                "device": run.found.device,
-                "precision": run.found.precision,
-            }
-        ),
-    )
-
-
-def _arrays(run: _Run, *, title: str, data_name: str, notes: Sequence[str]) -> xr.Dataset:
-    history = run.found.history
-    epochs = xr.Dataset(
-        {f"history_{name}": ("epoch", np.array([float(values[name]) for values in history])) for name in HISTORY},
-        coords={"epoch": np.arange(1, len(history) + 1)},
-    )
-    arrays = xr.merge([epochs, run.measured.arrays, run.divided.arrays()], join="outer")
-    height, width = run.preprocessing.height, run.preprocessing.width
-    channels = run.preprocessing.channels
-    arrays.attrs = {
-        "title": title or "Training",
-        "data_name": data_name,
-        "model_name": f"{run.architecture.name}, {height} × {width}, {channels} channel{'s' * (channels != 1)}",
-        "network_notes": "; ".join(notes),
-        "task": task_of(run.divided.dataset),
-        "quantity_of_interest": "macro_f1",
-        "confidence_level": run.measuring.confidence_level,
-        "best_epoch": run.found.best_epoch + 1,
-        "epochs_wanted": run.options.epochs,
-        "monitor": run.found.monitor,
-        "stopped": run.found.stopped,
-        "temperature": run.measured.temperature,
-        "calibrated": int(run.measuring.calibration),
-        "averaging": views_text(run.measuring.averaging),
-        "aim": run.measuring.thresholds.aim,
-        "search": run.measuring.thresholds.search,
-        "split_by": run.divided.split.by,
-        "seed": run.options.seed,
-        **{f"split_{name}": value for name, value in run.divided.facts.items()},
-    }
-    return arrays
-
-
-def _config(run: _Run, limits: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "model": run.choice.to_dict(),
-        "split": run.splitting.to_dict(),
-        "measure": run.measuring.to_dict(),
-        "gates": dict(limits),
-        "perturb": plain(run.perturb),
-    }
-
-
-def _provenance(run: _Run, folder: Path, started: datetime) -> dict[str, Any]:
-    from shiftgauge.files import hash_file
-
-    dataset = run.divided.dataset
-    weights = folder / MODEL_FOLDER / "weights.safetensors"
-    parts = {f"{name} part": run.divided.part(name).fingerprint for name in run.divided.split.parts}
-    hashes = {"weights": hash_file(weights), "data": dataset.fingerprint, **parts}
-    made = provenance(hashes, run.options.seed, started, device=run.found.device)
-    return made | {"skipped": [list(pair) for pair in dataset.skipped], "notes": list(dataset.notes)}
-
-
-def _cost(run: _Run, started: datetime) -> dict[str, Any]:
-    rate = run.found.images_per_second
-    return {
-        "epochs": len(run.found.history),
-        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-        "fit_seconds": round(run.found.seconds, 3),
-        "images_per_second": None if np.isnan(rate) else round(rate, 1),
-        "device": run.found.device,
-        "precision": run.found.precision,
-        "stopped": run.found.stopped,
-    }

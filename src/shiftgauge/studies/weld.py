@@ -108,13 +108,7 @@ def weld(
     test = divided.part("test")
     run = {"n_base": n_base, "seed": seed, "progress": progress, "data_name": f"{name}, test part"}
     run |= {"execution": _plain_execution()} if quick else {}
-    one, every = (
-        spans.time(text, lambda w=where, c=chosen, t=title: _audited(trained, test, folder / w, c, t, run))
-        for text, where, chosen, title in (
-            ("audit of one image", ONE, [test.names[0]], "Weld study, one image"),
-            ("audit of all images", ALL, "population", "Weld study, all test images"),
-        )
-    )
+    one, every = _both_audits(trained, test, folder, spans, run)
     parts = [
         _training_arrays(trained, divided),
         _population_arrays(every),
@@ -123,20 +117,7 @@ def weld(
     if watch:
         parts.append(spans.time("watched training", lambda: watch_arrays(recipe, divided, progress)))
     arrays = _merged(one, parts)
-    arrays.attrs |= {
-        "title": "Weld study",
-        "data_name": name,
-        "weld_data": int(is_weld(dataset)),
-        "weights": Path(recipe.weights).name,
-        "recipe": "published" if recipe.published else "own",
-        "quick": int(quick),
-        "image_name": test.names[0],
-        "network_name": trained.arrays.attrs["model_name"],
-        "points": points,
-        "size": recipe.input_size,
-        "other_size": recipe.other_size,
-        "epochs": len(trained.history),
-    }
+    arrays.attrs |= _attributes(recipe, trained, dataset, name) | {"image_name": test.names[0], "points": points}
     counts = {"evaluations_one": one.cost["evaluations"], "evaluations_all": every.cost["evaluations"]}
     counts["evaluations_points"] = points * arrays.sizes["variant"]
     findings = find(arrays)
@@ -157,6 +138,22 @@ def weld(
     return result
 
 
+def _attributes(recipe: WeldRecipe, trained: TrainResult, dataset: ImageDataset, name: str) -> dict[str, Any]:
+    """What the page says of data, network and recipe."""
+    return {
+        "title": "Weld study",
+        "data_name": name,
+        "weld_data": int(is_weld(dataset)),
+        "weights": Path(recipe.weights).name,
+        "recipe": "published" if recipe.published else "own",
+        "quick": int(recipe.quick),
+        "network_name": trained.arrays.attrs["model_name"],
+        "size": recipe.input_size,
+        "other_size": recipe.other_size,
+        "epochs": len(trained.history),
+    }
+
+
 def _trained(recipe: WeldRecipe, dataset: ImageDataset, folder: Path, name: str, progress: bool | None) -> TrainResult:
     return train(
         recipe.network,
@@ -174,6 +171,21 @@ def _audited(
     trained: TrainResult, test: ImageDataset, folder: Path, images: Any, title: str, options: dict[str, Any]
 ) -> AuditResult:
     return audit(str(trained.model_folder), test, "weld", out=folder, images=images, title=title, **options)
+
+
+def _both_audits(
+    trained: TrainResult, test: ImageDataset, folder: Path, spans: _Spans, options: dict[str, Any]
+) -> tuple[AuditResult, AuditResult]:
+    """The audit of the first test image, and that of all."""
+    one = spans.time(
+        "audit of one image",
+        lambda: _audited(trained, test, folder / ONE, [test.names[0]], "Weld study, one image", options),
+    )
+    every = spans.time(
+        "audit of all images",
+        lambda: _audited(trained, test, folder / ALL, "population", "Weld study, all test images", options),
+    )
+    return one, every
 
 
 def _plain_execution() -> ExecutionOptions:
