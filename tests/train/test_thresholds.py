@@ -128,6 +128,35 @@ def test_of_equally_good_grid_values_the_middle_one_is_taken():
     assert found.values == (0.5,)
 
 
+def test_of_equally_good_stretches_the_widest_one_is_taken_and_its_middle():
+    """F1 is 2/3 in [0, 0.024] and in (0.419, 0.996]."""
+    p, y = np.array([0.024, 0.187, 0.419, 0.996]), np.array([1, 0, 0, 1])
+    found = choose_thresholds(p[:, None], y[:, None]).classes[0]
+    assert found.f1 == pytest.approx(2 / 3)
+    assert found.value == pytest.approx((0.419 + 0.996) / 2)
+
+
+@given(rows, st.sampled_from(["f1", "recall", "cost"]))
+@settings(max_examples=60, deadline=None)
+def test_no_run_of_equally_good_thresholds_is_wider_than_the_chosen_one(pairs, aim):
+    p, y = np.array([s for s, _ in pairs]), np.array([t for _, t in pairs])
+    if not y.any():
+        return
+    value = choose_thresholds(p[:, None], y[:, None].astype(int), aim=aim, recall_floor=0.5).values[0]
+    edges = np.unique([0.0, 1.0, *p])
+    merits = []
+    for t in edges[1:]:
+        precision, recall, f1, fp, fn = _figures(p, y, t)
+        merits.append({"f1": f1, "cost": -fp - fn, "recall": (precision, recall) if recall >= 0.5 else (-1, -1)}[aim])
+    best, runs = max(merits), []
+    for k, merit in enumerate(merits):
+        if merit == best:
+            opened = k > 0 and merits[k - 1] == best
+            runs.append((runs.pop()[0], edges[k + 1]) if opened else (edges[k], edges[k + 1]))
+    width = max((high - low for low, high in runs), default=0.0)
+    assert any(low <= value <= high and high - low == width for low, high in runs) or value == 0
+
+
 def test_a_label_without_an_image_keeps_one_half_and_says_so():
     p, y = _data()
     y[:, 2] = 0

@@ -113,7 +113,8 @@ def choose_thresholds(
     TP / (TP + FP) among thresholds with TP / (TP + FN) ≥ floor, and of equally precise ones takes the larger recall;
     `cost` minimises (ratio · FN + FP) / N. `exact` tries one threshold between every two neighbouring scores, half
     way, so that no decision hangs on the last digit of a score; `grid` tries the thresholds given. Of thresholds that
-    are equally good the middle one of their widest run is taken.
+    are equally good the middle one of their widest run is taken; `exact` measures a run from the score below it to the
+    score above it and takes the threshold between the two scores that enclose its middle.
 
     The images must be those of the validation part. What is chosen on test images is no test of anything.
 
@@ -169,8 +170,10 @@ def _choose(
 ) -> ClassThreshold:
     edges, middles = scores_between(score_n)
     whole = curve_at(score_n, truth_n, middles, ratio)
+    spans = (tried, tried) if tried is not None else (edges[:-1], edges[1:])
     if tried is None and score_n.min() == 0:
         tried = np.append(0.0, middles)  # no other threshold decides for a score of 0
+        spans = (np.append(0.0, spans[0]), np.append(0.0, spans[1]))
     candidates = whole if tried is None else curve_at(score_n, truth_n, tried, ratio)
     value, note, support = HALF, "", int(truth_n.sum())
     if not support:
@@ -179,7 +182,7 @@ def _choose(
         value = float(candidates.threshold[0])
         note = f"no threshold of the grid gives `{name}` a recall of {floor:g}; the lowest, {value:g}, was taken"
     else:
-        value = _best(candidates, _merit(candidates, aim, floor), aim)
+        value = _best(candidates, _merit(candidates, aim, floor), aim, spans)
     at = curve_at(score_n, truth_n, np.array([value]), ratio)
     return ClassThreshold(
         name=name,
@@ -205,15 +208,22 @@ def _merit(curve: ThresholdCurve, aim: Aim, floor: float) -> FloatArray:
     return np.where(np.nan_to_num(curve.recall) >= floor, np.nan_to_num(curve.precision), -np.inf)
 
 
-def _best(curve: ThresholdCurve, merit_t: FloatArray, aim: Aim) -> float:
-    """The middle one of the widest run of best candidates; with a floor of recall, of those with most recall."""
+def _best(curve: ThresholdCurve, merit_t: FloatArray, aim: Aim, spans: tuple[FloatArray, FloatArray]) -> float:
+    """The middle one of the widest run of best candidates; with a floor of recall, of those with most recall.
+
+    Each candidate stands for all thresholds of its span, from the lower bound to the upper.
+    """
+    low_t, high_t = spans
     top = merit_t == merit_t.max()
     if aim == "recall":
         top &= curve.recall == curve.recall[top].max()
     places = np.flatnonzero(top)
     runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
-    widest = max(runs, key=lambda run: curve.threshold[run[-1]] - curve.threshold[run[0]])
-    return float(curve.threshold[widest[(len(widest) - 1) // 2]])
+    widest = max(runs, key=lambda run: high_t[run[-1]] - low_t[run[0]])
+    if low_t is high_t:
+        return float(curve.threshold[widest[(len(widest) - 1) // 2]])
+    middle = (low_t[widest[0]] + high_t[widest[-1]]) / 2
+    return float(curve.threshold[widest[np.searchsorted(high_t[widest], middle)]])
 
 
 def _flat(edges_t: FloatArray, merit_t: FloatArray, reached: np.float64, value: float) -> tuple[float, float]:
