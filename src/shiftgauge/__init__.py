@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shiftgauge.data.load import load_data
+    from shiftgauge.data.splits import Split, k_folds
     from shiftgauge.errors import ShiftgaugeError
     from shiftgauge.estimate.convergence import sensitivity
     from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
@@ -45,6 +46,7 @@ _HOMES = {
     "ShiftPipeline": "shiftgauge.shifts.pipeline",
     "ShiftgaugeError": "shiftgauge.errors",
     "Space": "shiftgauge.space",
+    "Split": "shiftgauge.data.splits",
     "SplitOptions": "shiftgauge.studies.train_options",
     "TableAuditResult": "shiftgauge.results.table",
     "TableEstimate": "shiftgauge.studies.table_measure",
@@ -53,6 +55,7 @@ _HOMES = {
     "TrainResult": "shiftgauge.results.train",
     "audit": "shiftgauge.studies.audit",
     "audit_table": "shiftgauge.studies.table_audit",
+    "k_folds": "shiftgauge.data.splits",
     "load_data": "shiftgauge.data.load",
     "load_model": "shiftgauge.models.load",
     "sensitivity": "shiftgauge.estimate.convergence",
@@ -71,6 +74,7 @@ __all__ = [
     "ShiftPipeline",
     "ShiftgaugeError",
     "Space",
+    "Split",
     "SplitOptions",
     "TableAuditResult",
     "TableEstimate",
@@ -80,6 +84,7 @@ __all__ = [
     "__version__",
     "audit",
     "audit_table",
+    "k_folds",
     "load_data",
     "load_model",
     "sensitivity",

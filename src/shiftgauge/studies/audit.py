@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from shiftgauge.studies.growth import ending_facts, evaluate_rounds
 from shiftgauge.studies.outcome import audit_result, facts, kept_cost, plain_record, result_arrays
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.setup import Estimator, as_space, prepare
+from shiftgauge.studies.train_split import by_level, seen_in_training
 from shiftgauge.studies.verdict import check_gates
 
 
@@ -204,6 +206,8 @@ def audit(
         arrays.attrs |= known | {"title": title or f"Audit of {known['model_name']}", "data_name": data_name}
         config = record or plain_record(setup, estimates, stopping, n_base, limits)
         result = audit_result(found, arrays, limits, config, started, kept_cost(store, found))
+        seen = seen_in_training(classifier, setup.source, setup.rows.chosen)
+        result = replace(result, messages=by_level((*result.messages, *seen)))
         if out is not None:
             write_run(result, Path(out))
     return result

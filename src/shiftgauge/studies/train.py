@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shiftgauge.checks import shortened
+from shiftgauge.data.splits import Split
 from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.device import choose_device
@@ -20,8 +21,8 @@ from shiftgauge.report.train_page import write_train_page
 from shiftgauge.results.train import MODEL_FOLDER, TrainResult
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
-from shiftgauge.studies.train_measure import MeasureOptions, measure_network
-from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions
+from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
+from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
 from shiftgauge.studies.train_run import (
     TrainRun,
     model_record,
@@ -30,6 +31,7 @@ from shiftgauge.studies.train_run import (
     run_cost,
     run_provenance,
 )
+from shiftgauge.studies.train_split import write_split
 from shiftgauge.studies.train_verdict import (
     check_train_gates,
     find_train_messages,
@@ -53,7 +55,7 @@ def train(
     *,
     out: str | Path,
     classes: Sequence[str] | None = None,
-    split: SplitOptions | None = None,
+    split: SplitOptions | Split | None = None,
     options: TrainOptions | None = None,
     thresholds: ThresholdOptions | None = None,
     averaging: AveragingOptions | None = None,
@@ -81,10 +83,10 @@ def train(
     Args:
         model: Name of an architecture, or a `NetworkChoice` or its keywords.
         data: What `shiftgauge.load_data` takes: a path, a mapping, or an `ImageDataset`.
-        out: Run folder: run.json, results.nc, metrics.csv, history.csv, figures/, report.html, the model folder
-            `model`, and `training` with the checkpoint.
+        out: Run folder: run.json, results.nc, metrics.csv, history.csv, split.csv, figures/, report.html, the model
+            folder `model`, and `training` with the checkpoint.
         classes: Classes to train on, in the order of the outputs; default those of the data.
-        split: How images are divided; default 60/20/20, stratified.
+        split: How images are divided; default 60/20/20, stratified. Or a ready `Split`, such as one of `k_folds`.
         options: Everything about the training itself.
         thresholds: Several labels: how thresholds are chosen; default for the largest F1.
         averaging: Views of an image over which probabilities are averaged; what that gains is reported beside the
@@ -117,7 +119,7 @@ def train(
         arXiv:1706.04599
     """
     started, folder = datetime.now(UTC), Path(out)
-    choice, dividing = as_choice(model), split or SplitOptions()
+    choice, dividing = as_choice(model), as_splitting(split)
     dataset = training_data(data, classes)
     task = task_of(dataset)
     chosen = (options or TrainOptions()).resolved(task)
@@ -134,6 +136,7 @@ def train(
         batch_size=chosen.validation_batch,
     )
     preprocessing = choice.preprocessing_for(dataset.n_channels)
+    check_measuring(measuring, task, dataset.class_names, preprocessing)
     architecture = choice.network_options(len(dataset.class_names), preprocessing.channels, chosen.seed)
     divided = divide(dataset, dividing, chosen.seed)
     built = architecture.build()
@@ -188,6 +191,7 @@ def train(
         gates=judge_train_gates(limits, arrays),
         folder=folder,
     )
+    write_split(divided, folder)
     write_with_page(result, folder, write_train_figures, write_train_page)
     return result
 

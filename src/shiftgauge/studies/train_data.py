@@ -15,10 +15,10 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.leaks import describe_units, indivisible_units
 from shiftgauge.data.load import load_data
 from shiftgauge.data.near_duplicates import exact_groups, near_duplicate_groups
-from shiftgauge.data.splits import Split, split_dataset
+from shiftgauge.data.splits import PARTS, Split, check_leaks, split_dataset
 from shiftgauge.data.stratification import deal_units, label_matrix
 from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.studies.train_options import SplitOptions
+from shiftgauge.studies.train_options import SplitOptions, as_splitting
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,30 +99,57 @@ def task_of(dataset: ImageDataset) -> Literal["single", "multi"]:
     return "single" if dataset.label_matrix is None else "multi"
 
 
-def divide(dataset: ImageDataset, options: SplitOptions, seed: int) -> Divided:
+def divide(dataset: ImageDataset, options: SplitOptions | Split, seed: int) -> Divided:
     """Divides a data set; what belongs together stays together.
+
+    Args:
+        dataset: The images.
+        options: How, or the parts themselves, such as one of `shiftgauge.data.splits.k_folds`.
+        seed: Seed of the split.
 
     Raises:
         ConfigError: Shares that make no split.
         DataError: An empty part, a class missing from training, a leak in a given split.
     """
+    options = as_splitting(options)
     alike: bool | npt.NDArray[np.int64] = False
     if options.near_duplicates:
         alike = near_duplicate_groups(
             dataset, distance=options.distance, correlation=options.correlation, flips=options.flips
         )
-    split = split_dataset(
-        dataset, parts=options.parts, by=options.by, near_duplicates=alike, leaks=options.leaks, seed=seed
-    )
+    if isinstance(options.by, Split):
+        split = _checked(dataset, options.by, alike)
+    else:
+        split = split_dataset(
+            dataset, parts=options.parts, by=options.by, near_duplicates=alike, leaks=options.leaks, seed=seed
+        )
     found = indivisible_units(dataset, alike)
-    units = found.joint
+    units, dealt = found.joint, options.by in ("stratified", "group")
     facts = {
         "copies": _in_company(exact_groups(dataset)),
         "near_duplicates": 0 if isinstance(alike, bool) else _in_company(alike),
         "units": len(np.unique(units)),
-        "torn_by_a_plain_split": 0 if options.by == "given" else _torn(dataset, units, options, seed),
+        "torn_by_a_plain_split": _torn(dataset, units, options, seed) if dealt else 0,
     }
     return Divided(dataset=dataset, split=split, units=units, facts=facts, kept=describe_units(dataset, found))
+
+
+def _checked(dataset: ImageDataset, split: Split, alike: bool | npt.NDArray[np.int64]) -> Split:
+    """A ready split, with notes on classes that a part lacks.
+
+    Raises:
+        DataError: It leaks, is of more images, or its training part lacks a class.
+    """
+    check_leaks(dataset, split, near_duplicates=alike)
+    labels, notes = label_matrix(dataset), list(split.notes)
+    for name, rows in split.parts.items():
+        for k in np.flatnonzero(labels[rows].sum(axis=0) == 0):
+            text = f"class `{dataset.class_names[k]}` has no image in `{name}`, {int(labels[:, k].sum())} in all"
+            if name == "train":
+                raise DataError(f"{text}; add images of it or leave the class out")
+            notes.append(text)
+    parts = {name: split.parts[name] for name in PARTS if name in split.parts}
+    return replace(split, parts=parts, notes=tuple(dict.fromkeys(notes)))
 
 
 def _in_company(groups: npt.NDArray[np.int64]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +145,28 @@ def measure_network(
     )
 
 
+def check_measuring(
+    options: MeasureOptions, task: Literal["single", "multi"], names: Sequence[str], preprocessing: Preprocessing
+) -> None:
+    """Checks before a training what would otherwise fail after it: thresholds of the labels, and views of an image.
+
+    Args:
+        options: How the network will be measured.
+        task: One class an image, or several labels.
+        names: Names of the classes.
+        preprocessing: How images will reach the network.
+
+    Raises:
+        ConfigError: Numbers that do not fit the labels, an empty grid, quarter turns of oblong images.
+    """
+    if task == "multi":
+        both = np.repeat([[1.0], [0.0]], len(names), axis=1)
+        _choose(both, both, names, options.thresholds)
+    image = torch.zeros(1, preprocessing.channels, preprocessing.height, preprocessing.width)
+    for view in options.averaging.views:
+        view.of(image, options.averaging.fill)
+
+
 def views_text(averaging: AveragingOptions) -> str:
     """The views that are averaged, in words; empty for the image alone.
 
@@ -161,11 +183,15 @@ def views_text(averaging: AveragingOptions) -> str:
 
 
 def _thresholds(said_nk: FloatArray, part: Part, names: Sequence[str], options: ThresholdOptions) -> Thresholds | None:
-    if part.task == "single":
-        return None
+    return None if part.task == "single" else _choose(said_nk, part.targets.numpy(), names, options)
+
+
+def _choose(
+    said_nk: FloatArray, targets_nk: npt.NDArray[np.generic], names: Sequence[str], options: ThresholdOptions
+) -> Thresholds:
     return choose_thresholds(
         said_nk,
-        part.targets.numpy(),
+        targets_nk,
         class_names=names,
         aim=options.aim,
         recall_floor=options.recall_floor,

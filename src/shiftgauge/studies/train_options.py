@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from shiftgauge.checks import require_in, require_range
 from shiftgauge.data.near_duplicates import CORRELATION, DISTANCE
-from shiftgauge.data.splits import PARTS
+from shiftgauge.data.splits import PARTS, Split
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.adapt import FirstConvolution
 from shiftgauge.models.architectures import Pretrained, default_preprocessing
@@ -86,23 +86,25 @@ class SplitOptions:
 
     Args:
         by: `stratified`; `group`, an error where the data have no groups; or `given`, the parts that the data state.
-            Images of a group, of the same content, and near-duplicates stay together whatever this says.
-        parts: Part → share, with the sum 1.
+            Images of a group, of the same content, and near-duplicates stay together whatever this says. Or a ready
+            `Split` of the same images, such as one of `k_folds`; one that tears them apart is an error.
+        parts: Part → share, with the sum 1; a ready split has its own.
         near_duplicates: Find near-duplicates; each image is read once for it. False keeps equal contents together.
         distance: Largest Hamming distance of two perceptual hashes of near-duplicates, 0 … 32.
         correlation: Smallest correlation of their thumbnails, in [−1, 1].
         flips: Compare with mirror images as well.
-        leaks: Images of a given split that have their like in another part: an `error`, or `drop` them.
+        leaks: Images of a given split that have their like in another part: an `error`, or `drop` them. With a ready
+            split always an error.
 
     Raises:
-        ConfigError: A part is missing, or an unknown word.
+        ConfigError: A part is missing, an unknown word, or `drop` with a ready split.
 
     Example:
         >>> SplitOptions(parts={"train": 0.8, "validation": 0.2}).by
         'stratified'
     """
 
-    by: Literal["stratified", "group", "given"] = "stratified"
+    by: Literal["stratified", "group", "given"] | Split = "stratified"
     parts: Mapping[str, float] = field(default_factory=lambda: dict(PARTS))
     near_duplicates: bool = True
     distance: int = DISTANCE
@@ -111,8 +113,14 @@ class SplitOptions:
     leaks: Literal["error", "drop"] = "error"
 
     def __post_init__(self) -> None:
-        require_in("way to split", self.by, ("stratified", "group", "given"))
         require_in("value of `leaks`", self.leaks, ("error", "drop"))
+        if isinstance(self.by, Split):
+            if self.leaks == "drop":
+                raise ConfigError("`leaks: drop` is for parts that the data state; take images out of a ready split")
+            sizes = {name: len(rows) for name, rows in self.by.parts.items()}
+            object.__setattr__(self, "parts", {name: n / sum(sizes.values()) for name, n in sizes.items()})
+        else:
+            require_in("way to split", self.by, ("stratified", "group", "given"))
         object.__setattr__(self, "parts", MappingProxyType(dict(self.parts)))
         for name in self.parts:
             require_in("part", name, PARTS)
@@ -123,8 +131,26 @@ class SplitOptions:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a record."""
-        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        """Plain values for a record; of a ready split how it was made."""
+        by = self.by.by if isinstance(self.by, Split) else self.by
+        return {name: plain(getattr(self, name)) for name in self.__dataclass_fields__ if name != "by"} | {"by": by}
+
+
+def as_splitting(split: SplitOptions | Split | None) -> SplitOptions:
+    """Options of a split from what a caller may give: options, a ready split, or nothing.
+
+    Raises:
+        ConfigError: Something else was given, or a ready split lacks `train` or `validation`.
+
+    Example:
+        >>> as_splitting(Split(parts={"train": [0, 1], "validation": [2, 3]})).parts["train"]
+        0.5
+    """
+    if isinstance(split, Split):
+        return SplitOptions(by=split)
+    if split is not None and not isinstance(split, SplitOptions):
+        raise ConfigError(f"`split` must be SplitOptions or a Split, got {type(split).__name__}")
+    return split or SplitOptions()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from shiftgauge.studies.record import provenance
 from shiftgauge.studies.train_data import Divided, task_of
 from shiftgauge.studies.train_measure import Measured, MeasureOptions, views_text
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions
+from shiftgauge.studies.train_split import IMAGES_KEY, training_images
 from shiftgauge.train.fit import FitResult
 from shiftgauge.train.options import TrainOptions
 
@@ -79,6 +80,7 @@ def model_record(run: TrainRun) -> ModelRecord:
                 "epochs": len(run.found.history),
                 "device": run.found.device,
                 "precision": run.found.precision,
+                IMAGES_KEY: training_images(run.divided.part("train")),
             }
         ),
     )
