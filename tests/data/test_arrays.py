@@ -80,3 +80,8 @@ def test_several_labels_per_image():
     assert data.labels.tolist() == [0, -1, -1]
     assert data.class_counts == {"a": 2, "b": 1}
     assert data.select([1]).label_matrix.tolist() == [[1.0, 1.0]]
+
+
+def test_names_are_as_many_as_images():
+    with pytest.raises(DataError, match="1 names for 2 images"):
+        from_arrays(np.zeros((2, 4, 4)), ["a", "b"], names=["x"])

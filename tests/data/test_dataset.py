@@ -86,3 +86,11 @@ def test_limit_is_nested_repeatable_and_moved_by_the_seed():
     assert large.class_counts == {"a": 8, "b": 4}
     assert list(map(int, large.names)) == sorted(map(int, large.names))
     assert data.limit(100) is data
+
+
+def test_several_labels_are_limited_by_their_sets():
+    matrix = np.repeat([[1, 1], [0, 1], [0, 0]], [60, 30, 10], axis=0)
+    data = from_arrays(np.zeros((100, 4, 4)), matrix, ["a", "b"])
+    few = data.limit(10)
+    assert [int((few.label_matrix == row).all(axis=1).sum()) for row in ([1, 1], [0, 1], [0, 0])] == [6, 3, 1]
+    assert set(data.limit(3).label_matrix.sum(axis=1)) == {0, 1, 2}

@@ -146,6 +146,24 @@ def test_an_image_in_several_class_folders_has_all_their_labels(tmp_path, pixels
         read_folder(tmp_path, task="multi", no_defect="good")
 
 
+def test_a_limit_acts_on_images_with_all_their_labels(tmp_path, pixels):
+    for name, shifts in {"good": range(6), "hole": range(6, 12), "scratch": range(6, 12)}.items():
+        (tmp_path / name).mkdir()
+        for k in shifts:
+            Image.fromarray(np.roll(pixels, k)).save(tmp_path / name / f"{k}.png")
+    data = read_folder(tmp_path, task="multi", limit=4)
+    assert sorted(data.label_matrix.tolist()) == [[0, 1, 1]] * 2 + [[1, 0, 0]] * 2
+    (tmp_path / "hole" / "copy.png").write_bytes((tmp_path / "good" / "0.png").read_bytes())
+    with pytest.raises(DataError, match="labelled `good` and a defect as well"):
+        read_folder(tmp_path, task="multi", no_defect="good", limit=2)
+
+
+def test_the_group_can_be_read_from_the_path(folder):
+    assert read_folder(folder, group_pattern=r"(\d)\.png").groups == tuple("012301201")
+    with pytest.raises(DataError, match=r"no group for 8 of 9 images, the first is `good/0\.png`"):
+        read_folder(folder, group_pattern="/(deep)/")
+
+
 def test_options_of_several_labels_are_refused_where_they_do_nothing(folder):
     with pytest.raises(DataError, match="belongs to task `multi`"):
         read_folder(folder, no_defect="good")

@@ -136,3 +136,13 @@ def test_empty_label_in_parquet_is_found(place):
     FRAME.assign(label=["a", None, "b", "a", "b", "a"]).to_parquet(place / "m.parquet")
     with pytest.raises(DataError, match="row 2 has no value in `label`"):
         read_manifest(place / "m.parquet")
+
+
+def test_a_limit_takes_the_same_share_of_every_set_of_labels(tmp_path):
+    rows = np.repeat([[1, 1], [0, 1], [0, 0]], [12, 6, 2], axis=0)
+    for k in range(20):
+        Image.fromarray(np.full((3, 3), k, np.uint8)).save(tmp_path / f"{k}.png")
+    lines = ["path,pore,crack", *(f"{k}.png,{a},{b}" for k, (a, b) in enumerate(rows))]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    data = read_manifest(tmp_path / "list.csv", label_columns=["pore", "crack"], limit=10)
+    assert [int((data.label_matrix == row).all(axis=1).sum()) for row in ([1, 1], [0, 1], [0, 0])] == [6, 3, 1]

@@ -128,6 +128,16 @@ def test_splits_that_are_numbers_can_be_named(tmp_path):
         read_npz(tmp_path / "d.npz", splits="word", split_names=["train"])
 
 
+@pytest.mark.parametrize("key", ["labels", "names", "lot", "part"])
+def test_a_list_that_is_not_as_long_as_the_images_is_an_error_with_both_numbers(tmp_path, key):
+    content = {name: np.array(["a", "b", "a", "b"]) for name in ("labels", "lot", "part")}
+    content |= {"images": np.zeros((4, 8, 8), np.uint8), "names": np.array(list("pqrs"))}
+    for wrong in (content[key][:3], np.append(content[key], "z")):
+        np.savez(tmp_path / "d.npz", **{**content, key: wrong})
+        with pytest.raises(DataError, match=f"`{key}` has {len(wrong)} entries for 4 images"):
+            read_npz(tmp_path / "d.npz", groups="lot", splits="part", limit=2)
+
+
 @needs("deeppcb")
 def test_the_defect_free_tiles_of_the_printed_circuits_are_counted():
     data = read_npz(FOLDER / "deeppcb" / "deeppcb_tiles64.npz", no_defect="no defect")

@@ -115,7 +115,7 @@ def test_a_malformed_line_is_an_error_with_file_and_line(place, content, message
         ({"classes": []}, "a list with the name of each id"),
         ({"classes": "chip"}, "a list with the name of each id"),
         ({"classes": ["chip", "chip", "x"]}, "name `chip` more than once"),
-        ({"classes": ["no defect", "chip", "x"]}, "name `no defect` more than once"),
+        ({"classes": ["good"], "no_defect": "good", "task": "single"}, "name `good` more than once"),
         ({"task": "single"}, "needs one name in `classes`"),
         ({"task": "both"}, "unknown task `both`"),
     ],
@@ -136,6 +136,30 @@ def test_two_images_for_one_label_file_are_an_error(place):
     Image.new("L", (3, 3)).save(place / "img" / "a.bmp")
     with pytest.raises(DataError, match="several images `a`"):
         read_yolo(place, classes=CLASSES)
+
+
+def test_images_without_labels_are_counted(place):
+    assert read_yolo(place, classes=CLASSES).notes == (
+        "1 of 4 images have no label file, 1 have an empty one; both count as without a defect",
+    )
+    single = read_yolo(place, classes=["defect"], no_defect="good", task="single")
+    assert single.notes[0].endswith("only those without a file count as good")
+
+
+def test_the_id_of_no_defect_may_be_stated_and_must_not_contradict(place):
+    (place / "txt" / "a.txt").write_text("2 .5 .5 .1 .1\n")
+    data = read_yolo(place, classes=["stain", "good", "scratch"], no_defect="good")
+    assert data.class_names == ("stain", "good", "scratch")
+    assert data.label_matrix.tolist() == [[0, 0, 1], [0, 1, 0], [0, 1, 0], [0, 1, 0]]
+    (place / "txt" / "a.txt").write_text("1 .5 .5 .1 .1\n2 .5 .5 .1 .1\n")
+    with pytest.raises(DataError, match=r"1 image\(s\) are labelled `good` and a defect as well: `img/a\.png`"):
+        read_yolo(place, classes=["stain", "good", "scratch"], no_defect="good")
+
+
+def test_the_group_can_be_read_from_the_path(place):
+    assert read_yolo(place, classes=CLASSES, group_pattern=r"/(\w)\.").groups == tuple("abcd")
+    with pytest.raises(DataError, match=r"the first is `img/b\.png`"):
+        read_yolo(place, classes=CLASSES, group_pattern="/(a)")
 
 
 def test_an_unreadable_image_is_named(place):

@@ -32,9 +32,11 @@ def tell(
     """
     page = folder / "report.html"
     if quiet:
+        from shiftgauge.report.format import clean
+
         for gate in result.gates:
             if not gate.passed:
-                typer.echo(f"gate missed: {gate.text}", err=True)
+                typer.echo(f"gate missed: {clean(gate.text)}", err=True)
     else:
         from rich.console import Console
 

@@ -139,6 +139,8 @@ def build_dataset(
     if len(codes) != len(checked):
         raise DataError(f"{source_name}: {len(codes)} labels for {len(checked)} images")
     given = tuple(names) if names is not None else tuple(str(i) for i in range(len(checked)))
+    if len(given) != len(checked):
+        raise DataError(f"{source_name}: {len(given)} names for {len(checked)} images")
     skipped = refuse_unreadable(given, checked, skip_unreadable, source_name)
     whole = ImageDataset(
         images=source,

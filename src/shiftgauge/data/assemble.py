@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shiftgauge.checks import require_positive_int, require_range
-from shiftgauge.data.dataset import ImageDataset, stratified_order
+from shiftgauge.data.dataset import ImageDataset, strata, stratified_order
 from shiftgauge.data.source import Checked, FileImages, check_files
 from shiftgauge.errors import DataError
 
@@ -49,7 +49,7 @@ def assemble(
     Args:
         listing: Files and labels.
         skip_unreadable: Leave out files that cannot be read, and list them in `skipped`.
-        limit: Keep at most so many images (stratified), chosen before any file is opened.
+        limit: Keep at most so many images (stratified by class, or by set of labels), chosen before any file is opened.
         seed: Seed of that choice.
         background: Grey level in [0, 1] behind transparent pixels.
         source: What the messages call the listing.
@@ -60,7 +60,8 @@ def assemble(
     require_range("background", background, 0.0, 1.0, error=DataError)
     if limit is not None:
         require_positive_int("limit", limit, error=DataError)
-        listing = listing.rows(np.sort(stratified_order(listing.labels, seed)[:limit]))
+        order = stratified_order(strata(listing.labels, listing.label_matrix), seed)
+        listing = listing.rows(np.sort(order[:limit]))
     checked = check_files(listing.paths, background)
     skipped = refuse_unreadable(listing.names, checked, skip_unreadable, source)
     good = [i for i, c in enumerate(checked) if not c.problem]

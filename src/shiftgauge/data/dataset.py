@@ -137,7 +137,7 @@ class ImageDataset:
     def limit(self, n: int, *, seed: int = 0) -> "ImageDataset":
         """Returns at most n images, drawn at random within classes in proportion to their sizes.
 
-        See `stratified_order`. The images keep their order.
+        See `stratified_order`. The images keep their order. Of several labels every set of labels is a class here.
 
         Args:
             n: Images to keep, ≥ 1.
@@ -146,7 +146,23 @@ class ImageDataset:
         require_positive_int("limit", n, error=DataError)
         if n >= len(self):
             return self
-        return self.select(np.sort(stratified_order(self.labels, seed)[:n]))
+        return self.select(np.sort(stratified_order(strata(self.labels, self.label_matrix), seed)[:n]))
+
+
+def strata(labels: npt.NDArray[np.int64], label_matrix: npt.NDArray[np.float64] | None) -> npt.NDArray[np.int64]:
+    """Returns the number of each image's class, or, where images have several labels, of its set of labels.
+
+    Args:
+        labels: int64 (n,).
+        label_matrix: (n, K) of 0 and 1, or None for one label an image.
+
+    Example:
+        >>> strata(np.array([-1, 0, -1, -1]), np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])).tolist()
+        [2, 1, 0, 2]
+    """
+    if label_matrix is None:
+        return labels
+    return np.unique(label_matrix, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def stratified_order(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from shiftgauge.checks import require_in
 from shiftgauge.data.assemble import Listing, assemble
 from shiftgauge.data.dataset import ImageDataset
+from shiftgauge.data.groups import groups_by_pattern
 from shiftgauge.data.multilabel import merge_copies, with_no_defect
 from shiftgauge.errors import DataError
 
@@ -33,8 +34,9 @@ def read_folder(
     limit: int | None = None,
     seed: int = 0,
     background: float = 0.0,
+    group_pattern: str | None = None,
 ) -> ImageDataset:
-    """Reads `folder/class/…/image`: each direct sub-folder is a class, its images may lie deeper.
+    r"""Reads `folder/class/…/image`: each direct sub-folder is a class, its images may lie deeper.
 
     Classes are sorted by name, images by path. Hidden files, `Thumbs.db`, `desktop.ini` and
     `__MACOSX` are ignored; every other file in a class folder counts as an image, so one that is
@@ -49,29 +51,38 @@ def read_folder(
         no_defect: With `multi`, the class that says that an image has none of the others; that it has this
             label and another one is an error with the names (`with_no_defect`).
         skip_unreadable: Leave out files that cannot be read, and list them in `skipped`.
-        limit: Keep at most so many images, stratified by class, chosen before files are opened;
-            default all.
+        limit: Keep at most so many images, stratified by class, chosen before files are opened; with `multi` by
+            set of labels, after all are opened, since only then it is known which are copies. Default all.
         seed: Seed of that choice, ≥ 0.
         background: Grey level in [0, 1] behind transparent pixels; default 0, black.
+        group_pattern: A regular expression that finds the group of an image in its path below the folder, such as
+            `part_(\d+)`: what its first parentheses match (`groups_by_pattern`). None for no groups.
 
     Raises:
-        DataError: The folder or a class folder is missing or empty, or files cannot be read.
+        DataError: The folder or a class folder is missing or empty, files cannot be read, or the pattern does not
+            match one.
+
+    Example:
+        >>> read_folder("images", group_pattern=r"(part\d+)_").groups  # doctest: +SKIP
+        ('part1', 'part1', 'part2')
     """
     require_in("task", task, ("single", "multi"), DataError)
     if no_defect is not None and task == "single":
         raise DataError("`no_defect` belongs to task `multi`; with one class an image it is a class like any other")
     root = Path(path)
     files = class_files(root)
+    names = tuple(p.relative_to(root).as_posix() for found in files.values() for p in found)
     listing = Listing(
         paths=tuple(p for found in files.values() for p in found),
-        names=tuple(p.relative_to(root).as_posix() for found in files.values() for p in found),
+        names=names,
         labels=np.repeat(np.arange(len(files), dtype=np.int64), [len(found) for found in files.values()]),
         class_names=tuple(files),
+        groups=groups_by_pattern(names, group_pattern),
     )
     dataset = assemble(
         listing,
         skip_unreadable=skip_unreadable,
-        limit=limit,
+        limit=limit if task == "single" else None,
         seed=seed,
         background=background,
         source=f"image folder {root}",
@@ -79,7 +90,8 @@ def read_folder(
     if task == "single":
         return dataset
     merged = merge_copies(dataset)
-    return merged if no_defect is None else with_no_defect(merged, no_defect)
+    whole = merged if no_defect is None else with_no_defect(merged, no_defect)
+    return whole if limit is None else whole.limit(limit, seed=seed)
 
 
 def class_files(root: Path) -> dict[str, list[Path]]:

@@ -58,6 +58,7 @@ def read_npz(
     """
     content = load_npz(Path(path))
     given = _get(content, labels, path)
+    _check_lengths(content, images, (labels, names if names != images else None, groups, splits), path)
     class_names = [str(c) for c in content[classes]] if classes in content else None
     image_names = [str(n) for n in content[names]] if names in content and images != names else None
     if image_names is not None and len(set(image_names)) != len(image_names):
@@ -65,7 +66,7 @@ def read_npz(
     group_list = None if groups is None else [str(g) for g in _get(content, groups, path)]
     split_list = None if splits is None else _named(_get(content, splits, path), split_names, path)
     keep = _chosen(np.asarray(given), split_list, split, limit, seed, path)
-    source, checked = _pixels(content, images, labels, len(given), layout, keep, path)
+    source, checked = _pixels(content, images, layout, keep, path)
     dataset = build_dataset(
         source,
         checked,
@@ -103,23 +104,35 @@ def _chosen(
     return keep
 
 
+def _check_lengths(
+    content: dict[str, npt.NDArray[Any]], images: str, keys: Sequence[str | None], path: str | Path
+) -> None:
+    """Checks that labels, names, groups and splits are as many as the images."""
+    encoded = _encoded(content, images)
+    n = np.atleast_1d(content["offsets"]).size - 1 if encoded else len(np.atleast_1d(_get(content, images, path)))
+    for key in keys:
+        entries = n if key is None or key not in content else len(np.atleast_1d(content[key]))
+        if entries != n:
+            raise DataError(f"{path}: `{key}` has {entries} entries for {n} images; each image needs one")
+
+
+def _encoded(content: dict[str, npt.NDArray[Any]], images: str) -> bool:
+    """Whether the images are encoded files one after the other."""
+    return images not in content and {"blob", "offsets"} <= set(content)
+
+
 def _pixels(
     content: dict[str, npt.NDArray[Any]],
     images: str,
-    labels: str,
-    n_labels: int,
     layout: Layout | None,
     keep: npt.NDArray[np.int64],
     path: str | Path,
 ) -> tuple[ImageSource, list[Checked]]:
     """The images to keep, encoded or as an array, and what is known of each."""
-    if images not in content and {"blob", "offsets"} <= set(content):
+    if _encoded(content, images):
         contents = _split_blob(content["blob"], content["offsets"], path, keep)
         return EncodedImages(contents=contents), check_encoded(contents)
-    array = _get(content, images, path)
-    if len(array) != n_labels:
-        raise DataError(f"{path}: `{images}` has {len(array)} entries, `{labels}` has {n_labels}")
-    planes = to_nchw(array, layout)[keep]
+    planes = to_nchw(_get(content, images, path), layout)[keep]
     rows = np.arange(len(planes))
     return ArrayImages(array=planes, rows=rows), check_array(planes, range(len(planes)))
 
@@ -165,8 +178,6 @@ def _split_blob(
     bounds = np.asarray(offsets, dtype=np.int64)
     if blob.dtype != np.uint8 or (np.diff(bounds) < 0).any() or bounds[0] != 0 or bounds[-1] > blob.size:
         raise DataError(f"{path}: `offsets` do not fit `blob`; expected n + 1 rising positions in uint8 bytes")
-    if keep.size and keep.max() >= len(bounds) - 1:
-        raise DataError(f"{path}: `offsets` has {len(bounds) - 1} images, fewer than there are labels")
     return tuple(blob[bounds[i] : bounds[i + 1]].tobytes() for i in keep)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,11 @@ from shiftgauge.checks import require_in
 from shiftgauge.data.arrays import single_labels
 from shiftgauge.data.assemble import Listing, assemble
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.data.folder import files_below
+from shiftgauge.data.groups import groups_by_pattern
+from shiftgauge.data.multilabel import with_no_defect
+from shiftgauge.data.yolo_files import paired, part_folders
 from shiftgauge.errors import DataError
 
-_OTHER_TEXTS = frozenset(("classes.txt", "notes.txt", "readme.txt"))
 _SLACK = 0.01
 _DIGITS = 9
 
@@ -34,33 +36,42 @@ def read_yolo(
     limit: int | None = None,
     seed: int = 0,
     background: float = 0.0,
+    group_pattern: str | None = None,
 ) -> ImageDataset:
-    """Reads `path/img/….png` with `path/txt/….txt`, as labels of the whole image.
+    r"""Reads `path/img/….png` with `path/txt/….txt`, as labels of the whole image.
 
     Each line of a text file is `id x y width height`, or `id x1 y1 x2 y2 x3 y3 …` for a polygon, as shares of the
     image's width and height; only the id counts here. An image has the label of each id that occurs. An empty or
-    missing file means no defect, as YOLO has it; a text file without an image is an error, as is a missing folder of
-    labels, because a mistyped path would make every part a good one.
+    missing file means no defect, as YOLO has it, and how many there are is said in `notes`; a text file without an
+    image is an error, as is a folder of labels that is missing or holds no text file, because a mistyped path would
+    make every part a good one.
 
     Args:
         path: The folder that holds both folders.
         classes: Names of the ids 0, 1, 2 …; with `task="single"` the one name of any defect.
         images: Folder of the images below `path`; files may lie deeper.
         labels: Folder of the text files, with the same names and sub-folders.
-        no_defect: Name of the first label, 1 where there is no defect; None for none (`multi` only).
+        no_defect: Name of the label that is 1 where there is no defect: one of `classes`, which no defect may then
+            contradict (`with_no_defect`), else put before them; None for none (`multi` only).
         task: `multi` for several labels; `single` for two classes, `no_defect` and the name in `classes`, by
             whether the text file exists, whatever it holds.
-        splits: Folders below `path` that each hold both folders, e.g. ("train", "test"); the names become the
-            stated splits of the images.
+        splits: Folders that each hold both folders (`train/img`, `train/txt`), or that both folders hold
+            (`images/train`, `labels/train`), e.g. ("train", "test"); the names become the stated splits of the images.
         split: Keep only this one of `splits`.
         skip_unreadable: Leave out images that cannot be read, and list them in `skipped`.
         limit: Keep at most so many images, stratified, chosen before any is opened.
         seed: Seed of that choice, ≥ 0.
         background: Grey level in [0, 1] behind transparent pixels; default 0, black.
+        group_pattern: A regular expression whose first parentheses match the group in an image's path below `path`,
+            such as `part_(\d+)` (`groups_by_pattern`); None for no groups.
 
     Raises:
         DataError: A folder is missing or empty; a text file has an unknown id, a malformed line or a number that is
             not finite or no share (file and line are named), or no image; or an image cannot be read.
+
+    Example:
+        >>> read_yolo("glass", classes=["scratch", "stain"]).class_names  # doctest: +SKIP
+        ('no defect', 'scratch', 'stain')
 
     References:
         Ultralytics, Detection and segmentation datasets: the YOLO text format, docs.ultralytics.com/datasets.
@@ -69,18 +80,21 @@ def read_yolo(
     if split is not None:
         require_in("split", split, splits, DataError)
     root = Path(path)
-    places = {part: root / part for part in splits if split in (None, part)} if splits else {"": root}
-    pairs = [(part, *pair) for part, place in places.items() for pair in _paired(place, images, labels)]
-    matrix = np.stack([_row(text, len(classes), no_defect is not None, task) for _, _, text in pairs])
+    parts = [part for part in splits if split in (None, part)] if splits else [""]
+    pairs = [(part, *pair) for part in parts for pair in paired(*part_folders(root, part, images, labels))]
+    derived = no_defect is not None and no_defect not in classes
+    matrix = np.stack([_row(text, len(classes), derived, task) for _, _, text in pairs])
+    image_names = tuple(image.relative_to(root).as_posix() for _, image, _ in pairs)
     listing = Listing(
         paths=tuple(image for _, image, _ in pairs),
-        names=tuple(image.relative_to(root).as_posix() for _, image, _ in pairs),
+        names=image_names,
         labels=matrix.argmax(axis=1).astype(np.int64) if task == "single" else single_labels(matrix),
         class_names=names,
+        groups=groups_by_pattern(image_names, group_pattern),
         splits=tuple(part for part, _, _ in pairs) if splits else None,
         label_matrix=None if task == "single" else matrix,
     )
-    return assemble(
+    dataset = assemble(
         listing,
         skip_unreadable=skip_unreadable,
         limit=limit,
@@ -88,6 +102,8 @@ def read_yolo(
         background=background,
         source=f"YOLO folder {root}",
     )
+    dataset = replace(dataset, notes=_without_lines([text for _, _, text in pairs], task))
+    return dataset if task == "single" or no_defect is None else with_no_defect(dataset, no_defect)
 
 
 def read_ids(file: Path, n_classes: int) -> list[int]:
@@ -133,34 +149,22 @@ def _class_names(classes: Sequence[str], no_defect: str | None, task: str) -> tu
         raise DataError("`classes` must be a list with the name of each id, in their order")
     if task == "single" and (len(classes) != 1 or no_defect is None):
         raise DataError("task `single` needs one name in `classes`, that of any defect, and a name for `no_defect`")
-    names = (*(() if no_defect is None else (no_defect,)), *classes)
+    stated = task == "multi" and no_defect in classes
+    names = (*(() if no_defect is None or stated else (no_defect,)), *classes)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"`classes` and `no_defect` name `{twice}` more than once; each label needs its own name")
     return names
 
 
-def _paired(place: Path, images: str, labels: str) -> list[tuple[Path, Path | None]]:
-    """Lists the images with their text files, None where there is none."""
-    for folder in (place, place / images, place / labels):
-        if not folder.is_dir():
-            raise DataError(f"YOLO folder {folder} " + ("is not a folder" if folder.exists() else "does not exist"))
-    pictures = [f for f in files_below(place / images) if f.suffix.lower() != ".txt"]
-    if not pictures:
-        raise DataError(f"YOLO folder {place / images} holds no images")
-    texts = {
-        f.relative_to(place / labels).with_suffix("").as_posix(): f
-        for f in files_below(place / labels)
-        if f.suffix.lower() == ".txt" and f.name.lower() not in _OTHER_TEXTS
-    }
-    stems = [f.relative_to(place / images).with_suffix("").as_posix() for f in pictures]
-    twice = next((stem for stem in set(stems) if stem in texts and stems.count(stem) > 1), None)
-    if twice is not None:
-        raise DataError(f"{place / images} holds several images `{twice}` for one label file; keep one of them")
-    orphans = sorted(set(texts) - set(stems))
-    if orphans:
-        raise DataError(f"{len(orphans)} label file(s) have no image, e.g. {texts[orphans[0]]}; add it or remove them")
-    return [(image, texts.get(stem)) for image, stem in zip(pictures, stems, strict=True)]
+def _without_lines(texts: Sequence[Path | None], task: str) -> tuple[str, ...]:
+    """Says how many images have no label file or an empty one, if any."""
+    missing = sum(text is None for text in texts)
+    empty = sum(text is not None and not text.read_bytes().strip() for text in texts)
+    if not missing and not empty:
+        return ()
+    meaning = "both count as without a defect" if task == "multi" else "only those without a file count as good"
+    return (f"{missing} of {len(texts)} images have no label file, {empty} have an empty one; {meaning}",)
 
 
 def _row(text: Path | None, n_classes: int, first_is_none: bool, task: str) -> npt.NDArray[np.float64]:
