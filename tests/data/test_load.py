@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from shiftgauge.data.load import load_data
 from shiftgauge.data.table import TableDataset
@@ -53,3 +54,13 @@ def test_unknown_file_asks_for_the_kind(tmp_path):
     (tmp_path / "x.bin").write_bytes(b"1")
     with pytest.raises(DataError, match="state `kind`"):
         load_data(tmp_path / "x.bin")
+
+
+def test_equal_images_in_two_class_folders_are_named(tmp_path):
+    for name in ("good", "scratch"):
+        (tmp_path / name).mkdir()
+        for k in range(2):
+            Image.fromarray(np.full((4, 4), 10 + k, np.uint8)).save(tmp_path / name / f"{k}.png")
+    (note,) = load_data(tmp_path).notes
+    assert note.startswith("4 images of the same content have contradictory labels, in 2 group(s): `good/0.png (good)`")
+    assert load_data({"path": tmp_path, "task": "multi"}).notes[0].startswith("2 image(s) lie in the data more than")

@@ -118,6 +118,8 @@ def test_leaks_of_given_parts_are_an_error_with_the_names_or_dropped():
     assert split.parts["train"].tolist() == [i for i in range(20) if i != 3]
     assert split.notes[0] == "1 images left out of `train`; their like is in a later part: `3.png`"
     check_leaks(data, split)
+    with pytest.raises(DataError, match=r"`leaks: drop`; .* lower their `distance` or set `near_duplicates: false`$"):
+        split_dataset(data, by="given")
 
 
 def test_only_the_leaking_images_of_a_group_are_dropped():
@@ -141,7 +143,7 @@ def test_groups_on_two_sides_are_named():
         (["a", "b"] * 5, {"parts": {"test": 1.0}}, ConfigError, "must hold `train`"),
         (["a", "b"] * 5, {"parts": {"train": 1.5, "test": -0.5}}, ConfigError, r"parts\.train"),
         (["a", "b"] * 5, {"parts": {"train": 1.0, "test": 0.0}}, ConfigError, r"`parts\.test` must be more than 0"),
-        (["a", "b"], {}, DataError, "has no images; it needs a larger share"),
+        (["a", "b"], {}, DataError, "has no images: 2 images make 2 unit"),
         (["a", "b"] * 5, {"by": "grup"}, ConfigError, "did you mean `group`"),
         (["a", "b"] * 5, {"by": "group"}, DataError, "has no groups"),
         (["a", "b"] * 5, {"by": "given"}, DataError, "states no parts"),
@@ -227,6 +229,47 @@ def test_a_split_can_be_sent_to_another_process():
     split = split_dataset(data_of(["a", "b"] * 10))
     again = pickle.loads(pickle.dumps(split))
     assert {n: r.tolist() for n, r in again.parts.items()} == {n: r.tolist() for n, r in split.parts.items()}
+
+
+def test_images_of_a_fixed_camera_are_named_as_the_cause():
+    data = data_of(["a", "b"] * 20)
+    with pytest.raises(DataError) as caught:
+        split_dataset(data, near_duplicates=np.zeros(40, np.int64))
+    text = str(caught.value)
+    assert "has no images: 40 images make 1 unit(s) that may be separated; the largest holds 40: `0.png`" in text
+    assert "`split.near_duplicates: false`, or a lower `distance` or higher `correlation`" in text
+    with pytest.raises(DataError, match=r"3 folds need as many units.*40 images make 1 unit.*near_duplicates: false"):
+        k_folds(data, 3, near_duplicates=np.zeros(40, np.int64))
+    with pytest.raises(DataError, match=r"it needs more images or groups$"):
+        split_dataset(data_of(["a", "b"] * 5, groups=["one"] * 10), near_duplicates=False)
+
+
+def test_a_class_of_few_units_is_in_every_part():
+    groups = [str(i // 10) for i in range(90)]
+    labels = ["a"] * 60 + ["rare"] * 10 + ["rare"] * 10 + ["rare"] * 10
+    split = split_dataset(data_of(labels, groups=groups), by="group", near_duplicates=False, seed=3)
+    assert {name: split.select(data_of(labels), name).class_counts["rare"] for name in split.parts} == {
+        "train": 10, "validation": 10, "test": 10,
+    }  # fmt: skip
+    assert any("`rare` in `validation` 10 instead of 6" in note for note in split.notes)
+
+
+def test_classes_that_are_uneven_in_a_stated_split_are_noted():
+    labels = ["a"] * 25 + ["b"] * 15 + ["a"] * 2 + ["b"] * 18
+    split = split_dataset(
+        data_of(labels, splits=["train"] * 40 + ["test"] * 20), by="given", parts={"train": 0.7, "test": 0.3}
+    )
+    assert split.notes[-1] == (
+        "classes are off by more than half of their share: `a` in `test` 2 instead of 9, `b` in `test` 18 instead of 11"
+    )
+
+
+def test_contradictory_labels_are_noted():
+    pixels = np.random.default_rng(0).random((40, 16, 16))
+    pixels[1], pixels[3] = pixels[0], 0.1 + 0.7 * pixels[2]
+    notes = split_dataset(from_arrays(pixels, ["a", "b"] * 20)).notes
+    assert any(note.startswith("2 images of the same content have contradictory labels") for note in notes)
+    assert any(note.startswith("2 near-duplicates have different labels, in 1 group(s)") for note in notes)
 
 
 @needs("xsdd")

@@ -45,6 +45,25 @@ def test_several_labels_are_spread_more_evenly_than_by_lot():
     assert dealt < min(by_lot)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), SHARES)
+def test_a_class_with_a_unit_for_every_part_has_one_in_every_part(seed, shares):
+    rng = np.random.default_rng(seed)
+    units = rng.permutation(np.repeat(np.arange(16), rng.integers(1, 12, 16)))
+    labels = np.eye(3)[rng.choice(3, 16, p=[0.6, 0.3, 0.1])][units]
+    part = deal_units(labels, units, shares, seed=seed)
+    assert all(len(set(part[units == u])) == 1 for u in set(units))
+    for k in range(3):
+        if len(set(units[labels[:, k] > 0])) >= len(shares):
+            assert all(labels[part == p, k].any() for p in range(len(shares)))
+
+
+def test_two_recordings_of_each_class_are_on_both_sides():
+    labels = np.eye(4)[np.repeat(np.arange(4), 20)]
+    part = deal_units(labels, np.arange(80) // 10, [0.8, 0.2], seed=0)
+    assert labels[part == 1].sum(axis=0).tolist() == [10, 10, 10, 10]
+
+
 def test_other_seeds_deal_otherwise():
     labels, units = np.ones((50, 1)), np.arange(50)
     parts = [deal_units(labels, units, [0.5, 0.5], seed=seed).tolist() for seed in range(3)]

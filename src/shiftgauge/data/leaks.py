@@ -75,9 +75,32 @@ def describe_units(dataset: ImageDataset, units: Units) -> tuple[str, ...]:
             f"{sizes.max()} images ({sizes.max() / len(dataset):.0%}) belong together, by group, content or likeness, "
             "and are in one part: "
             f"{shortened([dataset.names[i] for i in members])}; if they should not, look at the pairs of "
-            "near-duplicates and lower their `distance`"
+            "near-duplicates and lower their `distance`, or set `near_duplicates: false`"
         )
     return tuple(notes)
+
+
+def explain_units(dataset: ImageDataset, units: Units, rows: npt.NDArray[np.int64] | None = None) -> str:
+    """Says into how many units images fall, what the largest holds, and what to do where near-duplicates make it.
+
+    Args:
+        dataset: The images.
+        units: Which belong together.
+        rows: The images in question; default all.
+    """
+    chosen = np.arange(len(dataset)) if rows is None else rows
+    values, inverse, sizes = np.unique(units.joint[chosen], return_inverse=True, return_counts=True)
+    members = chosen[inverse.reshape(-1) == sizes.argmax()]
+    text = (
+        f"{len(chosen)} images make {len(values)} unit(s) that may be separated; the largest holds {sizes.max()}: "
+        f"{shortened([dataset.names[i] for i in members])}"
+    )
+    if "likeness" not in units.kinds or np.bincount(units.kinds["likeness"][chosen]).max() < 2:
+        return f"{text}; it needs more images or groups"
+    return (
+        f"{text}; where near-duplicates join what should be separate, as with a fixed camera, set "
+        "`split.near_duplicates: false`, or a lower `distance` or higher `correlation`"
+    )
 
 
 def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> None:
@@ -92,9 +115,10 @@ def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> None:
             shown = "; ".join(_describe(dataset, parts, numbers, int(u), kind) for u in on_two[:_SHOWN])
             more = f"; and {len(on_two) - _SHOWN} more" if len(on_two) > _SHOWN else ""
             what = {"group": "groups", "content": "images of equal content", "likeness": "near-duplicates"}[kind]
+            loose = "; if they are not alike, lower their `distance` or set `near_duplicates: false`"
             raise DataError(
-                f"the split leaks: {what} on two sides, {len(on_two)} time(s): {shown}{more}; "
-                "split them together, or drop those in training"
+                f"the split leaks: {what} on two sides, {len(on_two)} time(s): {shown}{more}; split them together, or "
+                f"drop those in training with `leaks: drop`{loose if kind == 'likeness' else ''}"
             )
 
 

@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shiftgauge.checks import require_in, unknown_name
+from shiftgauge.data.cautions import contradictory_labels
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.folder import read_folder
 from shiftgauge.data.manifest import read_manifest
@@ -35,7 +37,8 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
             arguments of that kind's reader; or a data set, which is returned as it is.
 
     Returns:
-        An `ImageDataset`, or a `TableDataset` for the kind `table`.
+        An `ImageDataset`, or a `TableDataset` for the kind `table`. Images of the same content that have different
+        classes are named in its notes.
 
     Raises:
         ConfigError: The kind or a key is unknown, or a key is missing.
@@ -60,7 +63,10 @@ def load_data(spec: str | Path | Mapping[str, Any] | ImageDataset | TableDataset
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in values]
     if missing:
         raise ConfigError(f"`data` of kind {kind} lacks `{missing[0]}`")
-    return reader(**values)
+    found = reader(**values)
+    if not isinstance(found, ImageDataset):
+        return found
+    return replace(found, notes=(*found.notes, *contradictory_labels(found)))
 
 
 def guess_kind(path: Path) -> str:

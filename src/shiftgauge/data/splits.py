@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shiftgauge.checks import require_in, require_positive_int, require_range, unknown_name
+from shiftgauge.data.carving import carve_validation
+from shiftgauge.data.cautions import contradictory_labels, uneven_classes
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.data.leaks import Units, describe_units, drop_leaks, indivisible_units, refuse_leaks
+from shiftgauge.data.leaks import Units, describe_units, drop_leaks, explain_units, indivisible_units, refuse_leaks
 from shiftgauge.data.stratification import deal_units, label_matrix
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.random import check_seed
@@ -18,13 +20,14 @@ from shiftgauge.random import check_seed
 PARTS: Mapping[str, float] = MappingProxyType({"train": 0.6, "validation": 0.2, "test": 0.2})
 """Default shares of the parts."""
 
-_GIVEN: Mapping[str, str] = MappingProxyType(
+PART_NAMES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("train", "training", "trainval"), "train"),
         **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
         **dict.fromkeys(("test", "testing"), "test"),
     }
 )
+"""Usual names of the parts, in lower case, and which part each is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +131,7 @@ def split_dataset(
     else:
         rows = {name: float(share) for name, share in parts.items()}
         split = _dealt(dataset, rows, units, by, seed)
-    return _checked(dataset, split, units)
+    return _checked(dataset, split, units, None if by == "given" else parts)
 
 
 def k_folds(
@@ -167,14 +170,15 @@ def k_folds(
     found = indivisible_units(dataset, near_duplicates)
     units = found.joint
     if len(np.unique(units)) < k:
-        raise DataError(f"{k} folds need as many units that may be separated; the data set has {len(np.unique(units))}")
+        raise DataError(f"{k} folds need as many units that may be separated: {explain_units(dataset, found)}")
     fold_n = deal_units(label_matrix(dataset), units, [1 / k] * k, seed=seed)
     splits = []
     for fold in range(k):
-        parts = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}
+        parts, notes = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}, ()
         if validation > 0:
-            parts |= _carved(dataset, parts["train"], units, validation, seed)
-        splits.append(_checked(dataset, Split(parts=parts, by=f"fold {fold + 1} of {k}"), found))
+            carved, notes = carve_validation(dataset, parts["train"], found, validation, seed)
+            parts |= carved
+        splits.append(_checked(dataset, Split(parts=parts, by=f"fold {fold + 1} of {k}", notes=notes), found))
     return tuple(splits)
 
 
@@ -215,8 +219,10 @@ def _check_options(dataset: ImageDataset, parts: Mapping[str, float], by: str, l
     if abs(total - 1) > 1e-6:
         raise ConfigError(f"the shares of `parts` must have the sum 1, got {total:g}")
     if by == "group" and dataset.groups is None:
-        raise DataError("the data set has no groups; name their column or key, or split `by` stratified")
-    other = next((name for name in parts if name not in _GIVEN.values()), None)
+        raise DataError(
+            "the data set has no groups; name their column, key or `group_pattern`, or split `by` stratified"
+        )
+    other = next((name for name in parts if name not in PART_NAMES.values()), None)
     if by == "given" and other is not None:
         raise ConfigError(f"with `by` given the parts are train, validation and test; got `{other}`")
     if by == "given" and dataset.splits is None:
@@ -225,7 +231,11 @@ def _check_options(dataset: ImageDataset, parts: Mapping[str, float], by: str, l
 
 def _dealt(dataset: ImageDataset, shares: Mapping[str, float], units: Units, by: str, seed: int) -> Split:
     part_n = deal_units(label_matrix(dataset), units.joint, list(shares.values()), seed=seed)
-    split = Split(parts={name: np.flatnonzero(part_n == p) for p, name in enumerate(shares)}, by=by)
+    parts = {name: np.flatnonzero(part_n == p) for p, name in enumerate(shares)}
+    empty = next((name for name, rows in parts.items() if not len(rows)), None)
+    if empty is not None:
+        raise DataError(f"the part `{empty}` of the split has no images: {explain_units(dataset, units)}")
+    split = Split(parts=parts, by=by)
     off = [
         f"`{name}` has {len(split.parts[name]) / len(dataset):.1%} of the images instead of {share:.1%}, "
         "because images that belong together are not separated"
@@ -237,10 +247,10 @@ def _dealt(dataset: ImageDataset, shares: Mapping[str, float], units: Units, by:
 
 def _given(dataset: ImageDataset, shares: Mapping[str, float], units: Units, leaks: str, seed: int) -> Split:
     stated = dataset.splits or ()
-    unknown = next((name for name in stated if name.lower() not in _GIVEN), None)
+    unknown = next((name for name in stated if name.lower() not in PART_NAMES), None)
     if unknown is not None:
-        raise DataError(unknown_name("part in the data", unknown, _GIVEN))
-    part_n = np.array([_GIVEN[name.lower()] for name in stated])
+        raise DataError(unknown_name("part in the data", unknown, PART_NAMES))
+    part_n = np.array([PART_NAMES[name.lower()] for name in stated])
     parts = {name: np.flatnonzero(part_n == name) for name in ("train", "validation", "test") if name in part_n}
     missing = [name for name in shares if name not in parts and name != "validation"]
     if missing:
@@ -252,20 +262,13 @@ def _given(dataset: ImageDataset, shares: Mapping[str, float], units: Units, lea
         refuse_leaks(dataset, parts, units)
     if "validation" in shares and "validation" not in parts:
         share = shares["validation"] / (shares["train"] + shares["validation"])
-        parts |= _carved(dataset, parts["train"], units.joint, share, seed)
+        carved, cautions = carve_validation(dataset, parts["train"], units, share, seed)
+        parts, notes = parts | carved, (*notes, *cautions)
     return Split(parts=parts, by="given", notes=notes)
 
 
-def _carved(
-    dataset: ImageDataset, rows: npt.NDArray[np.int64], units: npt.NDArray[np.int64], share: float, seed: int
-) -> dict[str, npt.NDArray[np.int64]]:
-    """Divides the training rows into training and validation."""
-    found = deal_units(label_matrix(dataset)[rows], units[rows], [1 - share, share], seed=seed)
-    return {"train": rows[found == 0], "validation": rows[found == 1]}
-
-
-def _checked(dataset: ImageDataset, split: Split, units: Units) -> Split:
-    """Returns the split with notes on what was kept together and on each class that a part lacks.
+def _checked(dataset: ImageDataset, split: Split, units: Units, shares: Mapping[str, float] | None = None) -> Split:
+    """Returns the split with notes on what was kept together, on labels, and on classes that a part has too few of.
 
     Raises:
         DataError: The training part lacks a class.
@@ -274,7 +277,13 @@ def _checked(dataset: ImageDataset, split: Split, units: Units) -> Split:
     for name, rows in split.parts.items():
         for k in np.flatnonzero(labels[rows].sum(axis=0) == 0):
             text = f"class `{dataset.class_names[k]}` has no image in `{name}`, {int(labels[:, k].sum())} in all"
+            together = len(np.unique(units.joint[labels[:, k] > 0]))
+            text += f", in {together} unit(s) that may be separated" if together < labels[:, k].sum() else ""
             if name == "train":
                 raise DataError(f"{text}; add images of it or leave the class out")
             notes.append(text)
+    notes += [
+        *contradictory_labels(dataset, units.kinds.get("likeness")),
+        *uneven_classes(dataset, split.parts, shares),
+    ]
     return Split(parts=split.parts, by=split.by, notes=(*split.notes, *notes))
