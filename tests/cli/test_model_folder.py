@@ -12,6 +12,7 @@ from PIL import Image
 
 from shiftgauge.cli.build import build_parts
 from shiftgauge.cli.reader import load_config
+from shiftgauge.errors import ShiftgaugeError
 from shiftgauge.evaluate.truth import truth_of
 from shiftgauge.models.model_folder import write_model_folder
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions
@@ -105,3 +106,20 @@ def test_a_model_of_several_labels_is_held_against_a_manifest_of_them(root, tmp_
 def test_what_does_not_go_with_a_model_folder_is_one_line(cli, root, tmp_path, model, said):
     assert said in cli("audit", config(root, **model), "--out", tmp_path / "run").error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_class_that_the_model_does_not_know_can_be_left_out_of_an_audit(root: Path):
+    place = root / "images" / "unheard of" / "7.png"
+    place.parent.mkdir()
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(place)
+    try:
+        file = config(root)
+        with pytest.raises(ShiftgaugeError, match=r'leave the class out, `labels: \{"unheard of": ""\}`'):
+            build_parts(load_config(file, ()), trust=False)
+        values = yaml.safe_load(file.read_text())
+        values["data"]["labels"] = {"unheard of": ""}
+        file.write_text(yaml.safe_dump(values))
+        assert len(build_parts(load_config(file, ()), trust=False).data) == 6
+    finally:
+        place.unlink()
+        place.parent.rmdir()

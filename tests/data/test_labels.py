@@ -83,3 +83,31 @@ def test_matching_changes_no_pixels_or_names():
     after = match_labels(before, ["b", "a"])
     assert (after.names, after.hashes) == (before.names, before.hashes)
     np.testing.assert_array_equal(after.load(1), before.load(1))
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_class_that_maps_to_nothing_is_left_out_with_its_images(nothing):
+    with pytest.raises(DataError, match=r'leave the class out, `labels: \{"hole": ""\}`'):
+        match_labels(make(["cat", "hole", "dog"]), ["dog", "cat"])
+    data = match_labels(make(["cat", "hole", "dog"]), ["dog", "cat"], {"hole": nothing})
+    assert data.labels.tolist() == [1, 0]
+    assert data.names == ("0", "2")
+    assert data.notes == ("class `hole` of the data left out as stated, 1 image(s)",)
+
+
+def test_a_label_that_maps_to_nothing_is_left_out_and_no_image_is():
+    whole = make([[1, 0, 1], [1, 1, 0], [0, 0, 1]], ["dent", "dust", "hole"])
+    data = match_labels(whole, ["dust", "dent"], {"hole": ""})
+    assert data.label_matrix.tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert data.labels.tolist() == [1, -1, -1]
+    with pytest.raises(DataError, match="a label of the model"):
+        match_labels(whole, ["dust", "dent", "Hole"], {"hole": ""})
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [({"hoel": ""}, "no class of the data .did you mean `hole`"), ({"cat": "", "hole": None}, "every image")],
+)
+def test_what_cannot_be_left_out_is_refused(mapping, said):
+    with pytest.raises(DataError, match=said):
+        match_labels(make(["cat", "hole"]), ["cat"], mapping)

@@ -1,5 +1,6 @@
 """Matches the classes of a data set to the classes of a model, by mapping or by name."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ _SHOWN = 4
 
 
 def match_labels(
-    dataset: ImageDataset, model_class_names: Sequence[str], mapping: Mapping[str, str | int] | None = None
+    dataset: ImageDataset, model_class_names: Sequence[str], mapping: Mapping[str, str | int | None] | None = None
 ) -> ImageDataset:
     """Returns the data set with labels that index the model's classes.
 
@@ -26,10 +27,11 @@ def match_labels(
         dataset: Images with labels that index their own class names.
         model_class_names: The model's classes in the order of its outputs.
         mapping: Class of the data → class of the model, by name or by index of the output. Classes
-            that it leaves out are matched by name. Several may map to one.
+            that it leaves out are matched by name. Several may map to one. A class that maps to nothing, "" or
+            None, is left out with its images; of several labels the label alone is.
 
     Raises:
-        DataError: A class has no counterpart, a name fits two, or the mapping names unknown classes.
+        DataError: A class has no counterpart, a name fits two, the mapping names unknown classes, or leaves no image.
 
     Example:
         >>> from shiftgauge.data.arrays import from_arrays
@@ -38,7 +40,10 @@ def match_labels(
         [1, 0]
     """
     names = tuple(model_class_names)
-    stated = _resolve_mapping(dict(mapping or {}), dataset.class_names, names)
+    dropped = [str(key) for key, value in (mapping or {}).items() if value is None or value == ""]
+    kept = {key: value for key, value in (mapping or {}).items() if value is not None and value != ""}
+    stated = _resolve_mapping(kept, dataset.class_names, names)
+    dataset = _without(dataset, dropped, names)
     loose: dict[str, list[int]] = {}
     for k, name in enumerate(names):
         loose.setdefault(plain_name(name), []).append(k)
@@ -84,6 +89,40 @@ def _resolve_mapping(
     return found
 
 
+def _without(dataset: ImageDataset, dropped: Sequence[str], names: tuple[str, ...]) -> ImageDataset:
+    """The images that bear another class than those dropped; of several labels all images, without these labels."""
+    for name in dropped:
+        if name not in dataset.class_names:
+            hint = _hint(name, dataset.class_names)
+            raise DataError(f"the label mapping leaves out `{name}`, which is no class of the data{hint}")
+    columns = [dataset.class_names.index(name) for name in dropped]
+    if dataset.label_matrix is not None:
+        return _without_labels(dataset, columns, names)
+    rows = np.flatnonzero(~np.isin(dataset.labels, columns))
+    if columns and not len(rows):
+        raise DataError("the label mapping leaves out every image; keep a class of the model")
+    counts = dataset.class_counts
+    said = [f"class `{name}` of the data left out as stated, {counts[name]} image(s)" for name in dropped]
+    return replace(dataset.select(rows), notes=(*dataset.notes, *said)) if columns else dataset
+
+
+def _without_labels(dataset: ImageDataset, columns: Sequence[int], names: tuple[str, ...]) -> ImageDataset:
+    known = {plain_name(name) for name in names}
+    for k in columns:
+        if plain_name(dataset.class_names[k]) in known:
+            raise DataError(
+                f"the label mapping leaves out `{dataset.class_names[k]}`, a label of the model, whose truth would be "
+                "lost; leave out only what the model does not know"
+            )
+    if dataset.label_matrix is None or not columns:
+        return dataset
+    matrix = dataset.label_matrix.copy()
+    matrix[:, columns] = 0
+    single = np.where(matrix.sum(axis=1) == 1, matrix.argmax(axis=1), -1)
+    said = [f"label `{dataset.class_names[k]}` of the data left out as stated" for k in columns]
+    return replace(dataset, label_matrix=matrix, labels=single, notes=(*dataset.notes, *said))
+
+
 def _refuse_merging(target: Mapping[str, int], stated: Mapping[str, int], names: Sequence[str], used: set[str]) -> None:
     first: dict[int, str] = {}
     for name, k in target.items():
@@ -119,10 +158,11 @@ def _relabel(
 
 
 def _missing_message(missing: list[str], names: tuple[str, ...]) -> str:
-    hint = _hint(missing[0], names)
+    hint, key = _hint(missing[0], names), json.dumps(missing[0], ensure_ascii=False)
     return (
         f"{len(missing)} class(es) of the data are not among the model's: {_short(missing)}{hint}; "
-        f"the model has {_short(names)}; state a label mapping"
+        f"the model has {_short(names)}; state a label mapping, `labels: {{{key}: CLASS}}`, or leave the class "
+        f'out, `labels: {{{key}: ""}}`'
     )
 
 
