@@ -1,99 +1,21 @@
-"""A hook of mkdocs: writes the table of configuration keys from the schema itself, so that it is never out of date."""
+"""A hook of mkdocs: puts the tables of configuration keys where a page marks their place."""
 
 from __future__ import annotations
 
-import json
-import types
-import typing
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from shiftgauge.cli.keys import KINDS, tables
 
-from shiftgauge.cli.config import Config
-from shiftgauge.cli.table_config import TableConfig
-from shiftgauge.cli.train_config import TrainConfig
-
-MARKERS: dict[str, type[BaseModel]] = {
-    "<!-- configuration keys -->": Config,
-    "<!-- configuration keys of tables -->": TableConfig,
-    "<!-- configuration keys of trainings -->": TrainConfig,
+MARKERS = {
+    "<!-- configuration keys -->": "audit",
+    "<!-- configuration keys of tables -->": "table",
+    "<!-- configuration keys of trainings -->": "train",
 }
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replaces the markers in a page by the tables of keys."""
-    for marker, config in MARKERS.items():
+    for marker, kind in MARKERS.items():
         if marker in markdown:
-            markdown = markdown.replace(marker, tables(config))
+            markdown = markdown.replace(marker, tables(KINDS[kind]))
     return markdown
-
-
-def tables(config: type[BaseModel]) -> str:
-    """One table for each section of a configuration."""
-    parts = []
-    for name, field in config.model_fields.items():
-        section = _section_of(field)
-        if section is not None:
-            parts += _section(name, section)
-    top = [name for name, field in config.model_fields.items() if _section_of(field) is None]
-    parts += ["## At the top", "", *_table(config, top)]
-    return "\n".join(parts)
-
-
-def _section(path: str, section: type[BaseModel]) -> list[str]:
-    lines = [f"## `{path}`", "", (section.__doc__ or "").strip(), ""]
-    plain = [name for name, field in section.model_fields.items() if _section_of(field) is None]
-    if plain:
-        lines += _table(section, plain)
-    for name, field in section.model_fields.items():
-        inner = _section_of(field)
-        if inner is not None:
-            listed = typing.get_origin(field.annotation) is list
-            lines += _section(f"{path}.{name}" + (" (a list)" if listed else ""), inner)
-    return lines
-
-
-def _table(section: type[BaseModel], names: list[str]) -> list[str]:
-    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
-    for name in names:
-        field = section.model_fields[name]
-        cells = [f"`{name}`", _kind(field), _default(field), field.description or ""]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return [*lines, ""]
-
-
-def _section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The section that a field is: alone, left out by default, or as the entries of a list."""
-    for part in (field.annotation, *typing.get_args(field.annotation)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            return part
-    return None
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "needed"
-    value = field.get_default(call_default_factory=True)
-    return "" if value in (None, [], {}, "") else f"`{json.dumps(value)}`"
-
-
-def _kind(field: FieldInfo) -> str:
-    words = list(dict.fromkeys(_words(field.annotation)))
-    return " or ".join(word for word in words if word != "null")
-
-
-_NAMES = {int: "whole number", float: "number", str: "text", bool: "true/false", dict: "keys", list: "list"}
-
-
-def _words(annotation: Any) -> list[str]:
-    origin = typing.get_origin(annotation)
-    if annotation is type(None):
-        return ["null"]
-    if origin is typing.Literal:
-        return [f"`{json.dumps(value) if value is True else value}`" for value in typing.get_args(annotation)]
-    if origin is typing.Annotated:
-        return _words(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [word for part in typing.get_args(annotation) for word in _words(part)]
-    return [_NAMES.get(origin or annotation, "text")]

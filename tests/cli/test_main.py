@@ -7,7 +7,7 @@ import pytest
 
 from shiftgauge import __version__
 
-COMMANDS = ("audit", "demo", "report", "shifts", "init", "schema", "study")
+COMMANDS = ("audit", "train", "demo", "report", "shifts", "init", "schema", "study")
 
 
 def test_the_version_is_printed(cli) -> None:
@@ -44,7 +44,7 @@ def test_starting_up_does_not_import_the_heavy_libraries(code: str) -> None:
 
 def test_the_module_runs_as_the_command_does() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "shiftgauge.cli.main", "audit", "nowhere.yaml"],
+        [sys.executable, "-m", "shiftgauge", "audit", "nowhere.yaml"],
         check=False,
         capture_output=True,
         text=True,
