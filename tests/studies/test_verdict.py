@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 
 from shiftgauge.errors import ConfigError
-from shiftgauge.studies.verdict import check_gates, find_messages, headline, judge_gates, withhold_gauge
+from shiftgauge.studies.verdict import find_messages, headline, withhold_gauge
+from shiftgauge.studies.verdict_gates import check_gates, judge_gates
 
 
 def arrays(total=(0.5, 0.2), half=0.02, share=0.95, estimator="assisted", clean=0.9, n_images=100) -> xr.Dataset:
@@ -58,6 +59,26 @@ def test_shifts_without_effect_get_no_gauge_verdict():
     assert np.isnan(taken["gauge_ndc"].values).all()
     kept = withhold_gauge(arrays().assign(gauge_verdict=("quantity", np.array(["acceptable"] * 2, dtype=object))))
     assert kept["gauge_verdict"].values.tolist() == ["acceptable", "acceptable"]
+
+
+def named(*predicted: str, labels: tuple[str, ...] = ("good", "crack", "pore")) -> xr.Dataset:
+    columns = {"image_label": ("image", np.array(labels, object)), "image_predicted": ("image", np.array(predicted))}
+    verdicts = ("quantity", np.array(["acceptable"] * 2, dtype=object))
+    return arrays().assign(columns).assign(gauge_verdict=verdicts)
+
+
+def test_a_classifier_that_names_one_class_alone_is_an_alarm_and_gets_no_gauge_verdict():
+    data = named("good", "good", "good")
+    assert codes(data)["one_class"] == "alarm"
+    assert "every image is called good" in find_messages(data, 0)[0].text
+    assert withhold_gauge(data)["gauge_verdict"].values.tolist() == ["undefined", "undefined"]
+
+
+def test_one_class_named_is_no_alarm_where_the_images_have_one_or_two_are_named():
+    alike = named("good", "good", "good", labels=("good", "good", "good"))
+    for data in (named("good", "crack", "good"), alike):
+        assert "one_class" not in codes(data)
+        assert withhold_gauge(data)["gauge_verdict"].values.tolist() == ["acceptable", "acceptable"]
 
 
 def test_a_setting_that_was_insisted_on_is_told():

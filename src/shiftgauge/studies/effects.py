@@ -17,7 +17,7 @@ from shiftgauge.parameter import Parameter
 from shiftgauge.studies.arrays import texts
 from shiftgauge.studies.estimates import per_row
 from shiftgauge.studies.setup import Setup
-from shiftgauge.studies.verdict import readable
+from shiftgauge.studies.verdict_facts import readable
 from shiftgauge.types import OutputsNQ
 
 PAIRS: Final = 6

@@ -23,7 +23,8 @@ from shiftgauge.studies.growth import Evaluated, curve_arrays
 from shiftgauge.studies.pictures import affected, strips, thumbs
 from shiftgauge.studies.record import provenance
 from shiftgauge.studies.setup import Setup, device_of, model_name
-from shiftgauge.studies.verdict import find_messages, headline, judge_gates, withhold_gauge
+from shiftgauge.studies.verdict import find_messages, headline, withhold_gauge
+from shiftgauge.studies.verdict_gates import judge_gates
 
 
 def result_arrays(found: Evaluated, estimates: Estimates, quantity: str) -> xr.Dataset:

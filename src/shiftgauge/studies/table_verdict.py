@@ -14,7 +14,7 @@ from shiftgauge.estimate.result import Indices
 from shiftgauge.results.audit import is_factual
 from shiftgauge.results.status import Gate, Message
 from shiftgauge.studies.failures import failure_messages
-from shiftgauge.studies.verdict import readable
+from shiftgauge.studies.verdict_facts import readable
 
 GATES: Final = ("min_accuracy", "max_total_order", "max_first_order")
 _WIDE: Final = 0.05

@@ -1,4 +1,4 @@
-"""The verdict of an audit: a headline, findings about trust, and the gates, all read off the arrays."""
+"""The verdict of an audit: a headline, and findings about trust, all read off the arrays."""
 
 from __future__ import annotations
 
@@ -8,96 +8,21 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.checks import require_in, require_range, unknown_name
-from shiftgauge.errors import ConfigError
-from shiftgauge.results.audit import is_factual
-from shiftgauge.results.status import TRUSTED_SHARE, Gate, Message
+from shiftgauge.results.status import TRUSTED_SHARE, Message
 from shiftgauge.studies.failures import failure_messages
+from shiftgauge.studies.verdict_facts import is_indifferent, only_class, readable, surrogate_alone
 
 _WIDE: Final = 0.1
 _FEW_IMAGES: Final = 30
-_NOTHING: Final = 1e-9
-"""Total indices below this are rounding."""
 _LOW_ACCURACY: Final = 0.7
-_AT_LEAST: Final = {
-    "min_accuracy": "mean accuracy under the shifts",
-    "min_clean_accuracy": "accuracy without any shift",
-    "min_mean": "mean of the quantity of interest under the shifts",
-    "min_surrogate_share": "share of the variance that the surrogate explains",
-    "min_categories": "number of distinct categories",
-}
-_AT_MOST: Final = {
-    "max_study_variation": "gauge R&R in % of the study variation",
-    "max_variance": "variance of the quantity of interest",
-}
-_PER_INPUT: Final = {"max_total_order": "total_order", "max_first_order": "first_order"}
-GATES: Final = (*_AT_LEAST, *_AT_MOST, *_PER_INPUT)
-"""Every gate a configuration may set."""
-
-
-def check_gates(gates: Mapping[str, Any] | None, inputs: tuple[str, ...]) -> dict[str, float]:
-    """Flattens the configured gates to {"max_total_order.rotation": 0.3, …} and checks names and numbers.
-
-    Args:
-        gates: Gate name → limit, or → {input: limit} for the two that apply to inputs (one number: every shift).
-        inputs: Names of the shifts.
-
-    Raises:
-        ConfigError: An unknown gate or input, a limit that is no number.
-
-    Example:
-        >>> check_gates({"min_accuracy": 0.9, "max_total_order": 0.5}, ("tilt",))
-        {'min_accuracy': 0.9, 'max_total_order.tilt': 0.5}
-    """
-    flat: dict[str, float] = {}
-    for name, limit in (gates or {}).items():
-        if limit is None:
-            continue
-        if name not in GATES:
-            raise ConfigError(unknown_name("gate", name, GATES))
-        if name not in _PER_INPUT:
-            flat[name] = require_range(f"gates.{name}", limit)
-            continue
-        limits = limit if isinstance(limit, Mapping) else dict.fromkeys(inputs, limit)
-        for key, value in limits.items():
-            require_in(f"input in gates.{name}", key, inputs)
-            flat[f"{name}.{key}"] = require_range(f"gates.{name}.{key}", value, 0)
-    return flat
-
-
-def judge_gates(limits: Mapping[str, float], arrays: xr.Dataset) -> tuple[Gate, ...]:
-    """Compares every limit with what was measured; an undefined value does not pass.
-
-    Args:
-        limits: What `check_gates` gave.
-        arrays: The arrays of the result.
-    """
-    return tuple(_judge(name, limit, arrays) for name, limit in limits.items())
-
-
-def _judge(name: str, limit: float, arrays: xr.Dataset) -> Gate:
-    kind, _, key = name.partition(".")
-    value, label = _measured(kind, key, arrays)
-    if kind in _PER_INPUT and _surrogate_alone(arrays):
-        text = f"{label} cannot be established: the surrogate alone explains too little of the variance"
-        return Gate(name=name, limit=limit, value=value, passed=False, text=text)
-    floor = kind in _AT_LEAST
-    passed = bool(np.isfinite(value) and (value >= limit if floor else value <= limit))
-    verb = ("reaches" if passed else "misses") if floor else ("keeps" if passed else "exceeds")
-    text = f"{label} is {value:.3g} and {verb} the limit of at {'least' if floor else 'most'} {limit:g}"
-    return Gate(name=name, limit=limit, value=value, passed=passed, text=text)
-
-
-def _surrogate_alone(arrays: xr.Dataset) -> bool:
-    """Whether the indices are those of a surrogate that is no good stand-in for the classifier."""
-    return not is_factual(arrays, str(arrays.attrs["quantity_of_interest"]))
 
 
 def withhold_gauge(arrays: xr.Dataset) -> xr.Dataset:
-    """Takes back the gauge verdict of every quantity that no shift moves: there is nothing that was gauged."""
+    """Takes back the gauge verdict where nothing was gauged: no shift acts, or one class is named for every image."""
     if "gauge_verdict" not in arrays:
         return arrays
-    idle = [is_indifferent(arrays, str(q)) for q in arrays["quantity"].values]
+    one = only_class(arrays) is not None
+    idle = [one or is_indifferent(arrays, str(q)) for q in arrays["quantity"].values]
     verdict, ndc = arrays["gauge_verdict"].values.copy(), arrays["gauge_ndc"].values.astype(float)
     verdict[idle], ndc[idle] = "undefined", np.nan
     return arrays.assign(gauge_verdict=("quantity", verdict), gauge_ndc=("quantity", ndc))
@@ -136,7 +61,7 @@ def headline(arrays: xr.Dataset) -> str:
         )
     if not np.isfinite(total.values).any():
         return f"The {readable(q)} did not change at all: no sensitivity can be stated.{accuracy}"
-    if _surrogate_alone(arrays):
+    if surrogate_alone(arrays):
         share = max(float(arrays["surrogate_share"].sel(quantity=q)), 0)
         return (
             f"No index of the {readable(q)} can be stated: the surrogate alone explains {share:.0%} of its variance; "
@@ -153,51 +78,11 @@ def headline(arrays: xr.Dataset) -> str:
     return f"{text}.{accuracy}"
 
 
-def is_indifferent(arrays: xr.Dataset, quantity: str) -> bool:
-    """Whether the quantity varies between images, but no shift has a hand in it."""
-    total = arrays["total_order"].sel(quantity=quantity, input=list(arrays["shift"].values)).values
-    return bool(np.isfinite(total).all() and np.abs(total).max() < _NOTHING)
-
-
-def readable(name: str) -> str:
-    """A name for running text: underscores become blanks.
-
-    Example:
-        >>> readable("gaussian_blur")
-        'gaussian blur'
-    """
-    words = {"probability": "probability of the true class", "margin": "logit margin", "correct": "correctness"}
-    return words.get(name, name.replace("_", " "))
-
-
 def _estimate(arrays: xr.Dataset, kind: str, quantity: str, name: str) -> str:
     where = {"quantity": quantity, "input": name}
     low, high = arrays[f"{kind}_interval"].sel(where).values
     level = float(arrays.attrs["confidence_level"])
     return f"{float(arrays[kind].sel(where)):.2f} ({level:.0%} interval {low:.2f} to {high:.2f})"
-
-
-def _measured(kind: str, key: str, arrays: xr.Dataset) -> tuple[float, str]:
-    q = str(arrays.attrs["quantity_of_interest"])
-    if kind in _PER_INPUT:
-        word = _PER_INPUT[kind]
-        value = float(arrays[word].sel(quantity=q, input=key))
-        return value, f"the {readable(word).replace(' order', '')} index of {readable(key)}"
-    label = {**_AT_LEAST, **_AT_MOST}[kind]
-    if kind in ("max_study_variation", "min_categories") and "gauge_ndc" not in arrays:
-        return float("nan"), f"{label} (no part is drawn in this run)"
-    readings = {
-        "min_accuracy": lambda: arrays["mean"].sel(quantity="correct"),
-        "min_clean_accuracy": lambda: arrays["clean_mean"].sel(quantity="correct"),
-        "min_mean": lambda: arrays["mean"].sel(quantity=q),
-        "min_surrogate_share": lambda: arrays["surrogate_share"].sel(quantity=q),
-        "min_categories": lambda: arrays["gauge_ndc"].sel(quantity=q),
-        "max_variance": lambda: arrays["variance"].sel(quantity=q),
-        "max_study_variation": lambda: (
-            100 * arrays["gauge_study_variation"].sel(quantity=q, component="Total gauge R&R")
-        ),
-    }
-    return float(readings[kind]()), f"the {label}"
 
 
 def _forced_message(row: Mapping[str, Any]) -> Message:
@@ -263,6 +148,12 @@ def _interval_messages(arrays: xr.Dataset, q: str) -> list[Message]:
 def _data_messages(arrays: xr.Dataset, skipped: int) -> list[Message]:
     found = []
     n_images = int(arrays.attrs["n_images"])
+    if (only := only_class(arrays)) is not None:
+        text = (
+            f"Without any shift every image is called {only}, whatever its class: the classifier tells nothing apart, "
+            "and its indices and a gauge verdict would mean nothing; check training, class names and preprocessing"
+        )
+        found.append(Message(level="alarm", code="one_class", text=text))
     n_shifted = int(arrays.attrs.get("n_shifted", n_images))
     accuracy = float(arrays["clean_mean"].sel(quantity="correct"))
     if arrays.attrs["has_part"] and n_images < _FEW_IMAGES:
