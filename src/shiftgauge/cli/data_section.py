@@ -64,9 +64,15 @@ class DataSection(Section):
         description="Label in the data → class of the model (or number of its output). Default: matched by name, "
         "never by order.",
     )
+    group_pattern: str | None = Field(
+        default=None,
+        description="With `folder` and `yolo`: a regular expression whose first parentheses match the group in an "
+        "image's path below the folder, such as 'part_(\\d+)'.",
+    )
     limit: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Take at most this many images, the same share of every class, drawn with `estimate.seed`.",
+        description="Take at most this many images, the same share of every class or set of labels, drawn with "
+        "`estimate.seed`, in a training with `train.seed`.",
     )
     background: Share = Field(default=0.0, description="Grey level behind transparent pixels.")
     skip_unreadable: bool = Field(
@@ -80,7 +86,8 @@ class DataSection(Section):
             raise ValueError("`split` belongs to the other kinds of data; point `folder` at the split's folder")
         for key, kinds in _BELONGS.items():
             if key in self.model_fields_set and all(getattr(self, kind) is None for kind in kinds):
-                raise ValueError(f"`{key}` belongs to {' and '.join(f'`{kind}`' for kind in kinds)}")
+                own = f"; {_INSTEAD[key]}" if key in _INSTEAD else ""
+                raise ValueError(f"`{key}` belongs to {' and '.join(f'`{kind}`' for kind in kinds)}{own}")
         if self.yolo is not None and not self.classes:
             raise ValueError("`yolo` needs `classes`, the names of the ids 0, 1, 2 … of its files")
         return self
@@ -90,12 +97,29 @@ DATA_KINDS = ("folder", "manifest", "npz", "yolo", "weld", "demo")
 """The keys of `data` of which exactly one is given."""
 
 _BELONGS: Mapping[str, tuple[str, ...]] = {
+    "root": ("manifest",),
+    "path_column": ("manifest",),
+    "label_column": ("manifest",),
+    "group_column": ("manifest",),
+    "split_column": ("manifest",),
+    "arrays": ("npz",),
+    "group_pattern": ("folder", "yolo"),
+    "background": ("folder", "manifest", "yolo", "weld"),
+    "limit": ("folder", "manifest", "npz", "yolo", "weld"),
+    "skip_unreadable": ("folder", "manifest", "npz", "yolo", "weld"),
     "splits": ("yolo",),
     "classes": ("yolo", "weld"),
     "images_folder": ("yolo",),
     "labels_folder": ("yolo",),
     "task": ("folder", "yolo"),
     "no_defect": ("folder", "manifest", "npz", "yolo"),
+}
+
+
+_INSTEAD: Mapping[str, str] = {
+    "group_column": "`folder` and `yolo` take `group_pattern`, `npz` takes `arrays: {groups: …}`",
+    "split_column": "`npz` takes `arrays: {splits: …}`, `yolo` takes `splits`",
+    "group_pattern": "`manifest` takes `group_column`, `npz` takes `arrays: {groups: …}`",
 }
 
 
@@ -131,6 +155,6 @@ def data_specification(section: DataSection, resolve: Callable[[str], Path], see
         values |= section.arrays
     if kind == "yolo":
         values |= {"images": section.images_folder, "labels": section.labels_folder, "splits": section.splits}
-    given = {key for key in ("classes", "task", "no_defect") if key in section.model_fields_set}
+    given = {key for key in ("classes", "task", "no_defect", "group_pattern") if key in section.model_fields_set}
     stated = {key: getattr(section, key) for key in given}
     return values | {key: value for key, value in stated.items() if value is not None or key == "no_defect"}
