@@ -4,8 +4,9 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.results.study import StudyResult
-from shiftgauge.studies.glass_findings import find, headline, messages
+from shiftgauge.studies.glass_findings import find
 from shiftgauge.studies.glass_measure import SUMMARIES
+from shiftgauge.studies.glass_outcome import headline, messages
 
 LABELS = ("no defect", "chipped edge", "scratch", "stain")
 WAYS = (
@@ -20,8 +21,10 @@ WATCHED = ("both on validation", "thresholds on test", "epoch on test", "both on
 RECIPE = (0.95, 0.84, 0.80, 0.98, 0.87, 0.80, 0.72)
 
 
-def study_arrays(*, ablation=(), watch=(), wide=0.004, inconsistent=(0, 0), watched=True, labels=LABELS, **attrs):
-    """Every way scores as the recipe does, but for {way: change} of all its figures."""
+def study_arrays(
+    *, ablation=(), watch=(), wide=0.004, inconsistent=(0, 0), watched=True, labels=LABELS, luck=(), **attrs
+):
+    """Every way scores as the recipe does, but for {way: change} of all its figures; `luck` as (mean, low, high)."""
     figures = [*SUMMARIES, *labels]
     values = {**_table("ablation", WAYS, dict(ablation), wide)}
     coords = {"ablation": list(WAYS), "figure": figures, "bound": ["low", "high"], "label": list(labels)}
@@ -30,6 +33,15 @@ def study_arrays(*, ablation=(), watch=(), wide=0.004, inconsistent=(0, 0), watc
         values |= {"watch_epoch": ("watch", [3, 3, 4, 5])}
         values |= {"watch_curve": (("chosen_on", "watched_epoch"), np.array([[0.7, 0.9], [0.8, 0.95]]))}
         coords |= {"watch": list(WATCHED), "chosen_on": ["validation", "test"], "watched_epoch": [1, 2]}
+    if luck:
+        axes, shape = ("chosen", "judged"), (2, 2)
+        values |= {
+            "watch_optimism": (axes, np.full(shape, luck[0])),
+            "watch_optimism_interval": ((*axes, "bound"), np.full((*shape, 2), luck[1:])),
+            "watch_half_claimed": (axes, np.full(shape, 0.9 + luck[0])),
+            "watch_half_fresh": (axes, np.full(shape, 0.9)),
+        }
+        coords |= {"chosen": [WATCHED[1], WATCHED[3]], "judged": ["micro F1", "macro F1"]}
     values |= {
         "prevalence": ("label", [0.8, 0.1, 0.06, 0.04]),
         "support": ("label", [800, 100, 60, 40]),
@@ -45,7 +57,7 @@ def study_arrays(*, ablation=(), watch=(), wide=0.004, inconsistent=(0, 0), watc
     given = {
         **{"title": "Glass study, task 2", "quantity_of_interest": "macro F1", "confidence_level": 0.95, "seed": 0},
         **{"data_name": "glass", "original": 1, "quick": 0, "published_recipe": 1, "recipe_text": "B3 at 336 × 336"},
-        **{"weights_text": "1, 2, 5, 5", "size": 336, "smaller_size": 224},
+        **{"weights_text": "1, 2, 5, 5", "size": 336, "smaller_size": 224, "native_size": 1000},
         **{"n_test": 1000, "n_validation": 500, "n_train": 3000},
     }
     return xr.Dataset(values, coords, {**given, **attrs})
@@ -59,7 +71,7 @@ def glass_result(**changes):
         study="glass",
         config={"task": 2},
         provenance={"hashes": {"data": "ab"}, "versions": {"torch": "2"}, "seed": 0, "device": "cpu"},
-        cost={"trainings": 4, "training_seconds": 12.0, "seconds": 20.0},
+        cost={"trainings": 3, "training_seconds": 12.0, "seconds": 20.0},
         headline=headline(arrays, findings),
         findings=findings,
         arrays=arrays,

@@ -14,14 +14,41 @@ HOSTILE = ("no defect", "<script>alert(1)</script>", "$x$ \x1b[31m", "a" * 60)
 
 def test_the_page_shows_claims_tables_and_data():
     page = render_study_page(glass_result(watch={"both on test, as published": 0.0123}))
-    for part in ("Glass study, task 2", "on glass: 3,000 train", "stain", "without class weights", "+0.0123", "+1.23"):
+    for part in (
+        "Glass study, task 2",
+        "on glass: 3,000 train",
+        "stain",
+        "without class weights",
+        "+0.0123",
+        "+1.23 points",
+    ):
         assert part in page, part
+
+
+def test_the_luck_of_choosing_stands_beside_the_published_way():
+    page = render_study_page(glass_result(watch={"both on test, as published": 0.03}, luck=(0.0123, 0.01, 0.02)))
+    for part in (
+        "Luck of choosing on test",
+        "+1.23 [+1.00, +2.00]",
+        "+3.00 points",
+        "The other half",
+        "score averages over",
+    ):
+        assert part in page, part
+    assert "Claimed too much" not in page
+
+
+def test_figures_of_a_former_run_that_are_not_drawn_again_are_removed(tmp_path):
+    write_study_figures(glass_result(), tmp_path)
+    (tmp_path / "mine.svg").touch()
+    write_study_figures(glass_result(watched=False), tmp_path)
+    assert {p.stem for p in tmp_path.iterdir()} == {"ablation", "labels", "mine"}
 
 
 def test_without_the_watched_training_its_section_is_left_out():
     page = render_study_page(glass_result(watched=False))
     assert 'id="watch"' not in page
-    assert "Claimed too much" not in page
+    assert "Luck of choosing on test" not in page
 
 
 def test_hostile_names_stay_text():

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.metrics import f1_score
 
 from shared_data import FOLDER
-from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.errors import ConfigError, DataError, InterruptedRunError
 from shiftgauge.models.model_folder import load_model_folder
 from shiftgauge.results.study import StudyResult
 from shiftgauge.studies import glass as study
@@ -19,6 +19,7 @@ from shiftgauge.studies.glass_recipe import (
     class_weights,
     glass_data,
     is_glass,
+    native_size,
     published_changes,
     split_options,
 )
@@ -102,12 +103,46 @@ def test_a_second_call_trains_nothing_again(run):
     before = {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in study.FOLDERS.values()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shiftgauge.studies.train.write_with_page", lambda *given: None)
-        patch.setattr("shiftgauge.studies.glass_watch._watched_logits", None)
+        patch.setattr("shiftgauge.studies.glass_epochs.predict_logits", None)
         patch.setattr("shiftgauge.train.fit._run", None)
         patch.setattr(study, "write_study_figures", lambda result, place: [])
         again = study.glass(data, out=folder, recipe="small", quick=True, device="cpu", progress=False)
     assert {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in before} == before
     assert again.headline == result.headline
+
+
+def test_the_first_training_serves_for_what_choosing_on_test_claims(run):
+    _, folder, result = run
+    assert result.cost["trainings"] == 3
+    assert not (folder / "watched" / "training.json").exists()
+    assert sorted(p.name for p in (folder / "watched").iterdir()) == ["epoch-001.npz", "epoch-002.npz"]
+    assert result.headline.startswith("Quick run, no result:")
+    assert result.arrays.attrs["native_size"] in (48, 64)
+
+
+def test_an_interrupted_call_is_said_to_be_one(run, tmp_path, monkeypatch):
+    def stop(*given, **named):
+        raise KeyboardInterrupt
+
+    data, _, _ = run
+    monkeypatch.setattr(study, "train_all", stop)
+    with pytest.raises(InterruptedRunError, match="goes on"):
+        study.glass(data, out=tmp_path / "out", recipe="small", quick=True, device="cpu", progress=False)
+
+
+def test_the_small_recipe_is_short_enough_for_a_processor():
+    recipe = GlassRecipe(name="small")
+    options = recipe.options("balanced")
+    assert (options.epochs, options.sampling.batch_size, recipe.sizes) == (8, 64, (96, 64))
+    assert GlassRecipe(name="small", epochs=3).options("balanced").epochs == 3
+
+
+def test_the_stored_size_is_that_of_the_longer_side(tmp_path):
+    for i, width in enumerate((10, 30, 30)):
+        Image.new("L", (width, 20), 10 * i).save(tmp_path / f"{i}.png")
+    rows = pd.DataFrame({"path": [f"{i}.png" for i in range(3)], "chip": [0, 1, 0], "stain": [1, 0, 0]})
+    rows.to_csv(tmp_path / "manifest.csv", index=False)
+    assert native_size(glass_data(tmp_path, quick=False, seed=0)) == 30
 
 
 def test_the_published_recipe_has_the_published_values():

@@ -3,7 +3,8 @@
 import pytest
 
 from glass_arrays import study_arrays
-from shiftgauge.studies.glass_findings import find, headline, messages, weakest_label
+from shiftgauge.studies.glass_findings import find, rarest_label, weakest_label
+from shiftgauge.studies.glass_outcome import headline, messages
 
 PUBLISHED = "both on test, as published"
 
@@ -14,20 +15,22 @@ def findings(**changes):
 
 CASES = [
     ("Micro F1 speaks for the whole", {}, "differs"),
-    ("A score “on validation”", {"watch": {PUBLISHED: 0.02}}, "differs"),
-    ("A score “on validation”", {"watch": {PUBLISHED: 0.002}}, "partly"),
-    ("A score “on validation”", {"watch": {PUBLISHED: -0.01}}, "agrees"),
-    ("A score “on validation”", {}, "agrees"),
+    ("A score “on validation”", {"luck": (0.02, 0.01, 0.03)}, "differs"),
+    ("A score “on validation”", {"luck": (0.02, -0.01, 0.05)}, "partly"),
+    ("A score “on validation”", {"luck": (0.0005, 0.0, 0.001)}, "agrees"),
+    ("A score “on validation”", {"watch": {PUBLISHED: 0.02}}, "partly"),
     ("Thresholds for each label", {"ablation": {"thresholds 0.5": -0.02}}, "agrees"),
     ("Thresholds for each label", {"ablation": {"thresholds 0.5": -0.002}}, "partly"),
+    ("Thresholds for each label", {"ablation": {"thresholds 0.5": 0.002}}, "partly"),
     ("Thresholds for each label", {"ablation": {"thresholds 0.5": 0.01}}, "differs"),
-    ("Class weights lift the rare labels", {"ablation": {"without class weights": -0.1}}, "agrees"),
-    ("Class weights lift the rare labels", {"ablation": {"without class weights": -0.003}}, "partly"),
-    ("Class weights lift the rare labels", {}, "differs"),
-    ("Resolution matters", {"ablation": {"smaller input": -0.05}}, "agrees"),
-    ("Resolution matters", {"ablation": {"smaller input": 0.05}}, "differs"),
+    ("Class weights lift the rare labels", {"ablation": {"without class weights": -0.1}}, "partly"),
+    ("Class weights lift the rare labels", {"ablation": {"without class weights": 0.1}}, "partly"),
+    ("Resolution matters", {"ablation": {"smaller input": -0.05}}, "partly"),
+    ("Resolution matters", {"ablation": {"smaller input": 0.05}}, "partly"),
     ("Averaging over flips", {"ablation": {"without averaging": -0.05}}, "agrees"),
     ("Averaging over flips", {"ablation": {"without averaging": -0.001}}, "partly"),
+    ("Averaging over flips", {"ablation": {"without averaging": 0.001}}, "partly"),
+    ("Averaging over flips", {"ablation": {"without averaging": 0.05}}, "differs"),
     ("“No defect” as a label of its own", {}, "agrees"),
     ("“No defect” as a label of its own", {"inconsistent": (3, 0)}, "differs"),
     ("“No defect” as a label of its own", {"inconsistent": (0, 1)}, "differs"),
@@ -59,8 +62,46 @@ def test_the_headline_says_data_scores_and_the_worth_of_the_leak():
     arrays = study_arrays(watch={PUBLISHED: 0.0123})
     text = headline(arrays, find(arrays))
     assert all(part in text for part in ("On glass", "0.950", "0.840", "1,000 test images", "0.0123 more", "7 claims"))
+    assert "+0.0200 of what is claimed is luck" in headline(study_arrays(luck=(0.02, 0.01, 0.03)), ())
     assert "0.0100 less" in headline(study_arrays(watch={PUBLISHED: -0.01}), ())
     assert "as published" not in headline(study_arrays(watched=False), ())
+
+
+def test_a_quick_run_counts_nothing():
+    arrays = study_arrays(quick=1)
+    text = headline(arrays, find(arrays))
+    assert text.startswith("Quick run, no result:")
+    assert not any(word in text for word in ("claims", "hold", "as published"))
+
+
+def test_the_judged_label_is_chosen_without_looking_at_test():
+    arrays = study_arrays(ablation={"without class weights": -0.1})
+    assert rarest_label(arrays) == ("stain", 40)
+    arrays["split_count"].loc[{"split_part": "train", "label": "scratch"}] = 7
+    for label in ("chipped edge", "stain"):
+        arrays["ablation_score"].loc[{"ablation": "without class weights", "figure": label}] = 0.01
+    text = {f.topic: f for f in find(arrays)}["Class weights lift the rare labels"].measured
+    assert text.startswith("scratch, with 7 training images the rarest, 0.700")
+
+
+def test_two_trainings_say_why_they_cannot_agree():
+    for topic in ("Class weights lift the rare labels", "Resolution matters"):
+        assert "One training each way" in findings(ablation={"smaller input": -0.05})[topic].why
+
+
+@pytest.mark.parametrize(
+    ("native", "said"), [(300, "no new detail beyond 300"), (224, "no new detail:"), (64, "no new detail:")]
+)
+def test_enlarged_images_are_said_to_have_no_new_detail(native, said):
+    found = findings(native_size=native)["Resolution matters"]
+    assert said in found.why
+    assert "(enlarged)" in found.measured
+    assert "enlarged" not in findings(native_size=336)["Resolution matters"].why
+
+
+def test_an_interval_that_holds_nothing_is_said_to_tell_nothing():
+    assert "cannot be told" in findings(ablation={"without averaging": 0.001})["Averaging over flips"].why
+    assert "cannot be told" not in findings(ablation={"without averaging": 0.05})["Averaging over flips"].why
 
 
 def test_other_data_and_smaller_trainings_are_said():

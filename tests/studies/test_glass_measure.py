@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from shiftgauge.studies.glass_measure import consistency_arrays, micro_f1, score_arrays
-from shiftgauge.studies.glass_watch import HONEST, PUBLISHED, Watched, _keep, _kept, choices, watch_arrays
+from shiftgauge.studies.glass_watch import HONEST, PUBLISHED, Watched, choices, watch_arrays
 
 NAMES = ("no defect", "chip", "stain")
 
@@ -108,15 +108,3 @@ def test_the_watched_table_names_epochs_from_one():
     assert found["watch_epoch"].min() >= 1
     assert found["watch_curve"].dims == ("chosen_on", "watched_epoch")
     assert float(found["watch_difference"].sel(watch=HONEST).max()) == 0
-
-
-def test_predictions_that_were_kept_are_read_again_only_for_the_same_training(tmp_path):
-    logits = np.random.default_rng(0).normal(size=(2, 5, 3))
-    assert _kept(tmp_path, "a") is None
-    _keep(tmp_path, "a", logits)
-    assert np.allclose(_kept(tmp_path, "a"), logits, atol=1e-6)
-    assert _kept(tmp_path, "b") is None
-    (tmp_path / "watched.npz").write_bytes(b"PK damaged")
-    assert _kept(tmp_path, "a") is None
-    (tmp_path / "watched.npz.json").write_text("[1]")
-    assert _kept(tmp_path, "a") is None

@@ -128,7 +128,7 @@ def glass_command(
     ] = "published",
     weights: Annotated[str, typer.Option(help="imagenet, none (at random), or a file of weights.")] = "imagenet",
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("glass-study"),
-    epochs: Annotated[int | None, typer.Option(help="Default 30, with small 12.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Default 30, with small 8.")] = None,
     watch: Annotated[bool, typer.Option(help="Measure what choosing on test would have claimed.")] = True,
     quick: Annotated[bool, typer.Option("--quick", help="A few small images: whether everything runs.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
@@ -139,7 +139,7 @@ def glass_command(
 ) -> None:
     """Several labels on one image: the recipe without its leaks, what each part of it is worth, and what leaks claim.
 
-    Four trainings; after an interruption the same command goes on. The images of the publication cannot be had; any
+    Three trainings; after an interruption the same command goes on. The images of the publication cannot be had; any
     images with several labels serve as well, and every page says which it used.
     """
     with exit_codes(debug=debug):

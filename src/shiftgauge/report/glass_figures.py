@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from shiftgauge.errors import StoreError
 from shiftgauge.report.blocks.glass import score
 from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, long_text, tidy, whiskers
@@ -25,7 +26,7 @@ def plot_ablation(result: StudyResult) -> Figure:
 
 
 def plot_chosen_on_test(result: StudyResult) -> Figure:
-    """Returns by how much micro F1 is raised by choosing on test."""
+    """Returns by how much micro F1 on test differs when thresholds or epoch are chosen there."""
     return _differences(result, "watch", "micro F1", "Chosen on test")
 
 
@@ -70,15 +71,40 @@ def plot_epochs(result: StudyResult) -> Figure:
 
 
 def write_study_figures(result: StudyResult, folder: str | Path) -> list[Path]:
-    """Writes each figure as svg and png into a folder and returns the paths.
+    """Writes each figure as svg and png into a folder and returns the paths; those of what is not shown are removed.
 
     Raises:
         StoreError: The folder cannot be written to.
     """
     drawings: dict[str, Callable[[StudyResult], Figure]] = {"ablation": plot_ablation, "labels": plot_labels}
     if "watch_score" in result.arrays:
-        drawings |= {"chosen_on_test": plot_chosen_on_test, "epochs": plot_epochs}
+        drawings |= _WATCHED
+    else:
+        remove_figures(folder, _WATCHED)
     return save_figures(result, drawings, folder)
+
+
+def remove_figures(folder: str | Path, names: Iterable[str]) -> None:
+    """Removes figures that an earlier call left and that this one does not draw.
+
+    Args:
+        folder: Where figures lie.
+        names: Files without their endings.
+
+    Raises:
+        StoreError: One cannot be removed.
+    """
+    for path in (Path(folder) / f"{name}.{kind}" for name in names for kind in ("svg", "png")):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot remove {path}: {error.strerror or error}") from error
+
+
+_WATCHED: Final[Mapping[str, Callable[[StudyResult], Figure]]] = {
+    "chosen_on_test": plot_chosen_on_test,
+    "epochs": plot_epochs,
+}
 
 
 def _differences(result: StudyResult, table: str, what: str, title: str) -> Figure:

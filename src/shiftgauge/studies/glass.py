@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.errors import ConfigError
+from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.glass_figures import write_study_figures
 from shiftgauge.report.glass_page import write_study_page
@@ -34,43 +34,31 @@ from shiftgauge.studies.glass_findings import (
     SMALLER,
     UNWEIGHTED,
     find,
-    headline,
-    messages,
 )
 from shiftgauge.studies.glass_measure import (
     Decisions,
     Probabilities,
     consistency_arrays,
-    folder_probabilities,
     score_arrays,
 )
+from shiftgauge.studies.glass_outcome import headline, messages
 from shiftgauge.studies.glass_recipe import (
     NO_DEFECT,
     PUBLISHED_WEIGHTS,
     GlassRecipe,
     RecipeName,
-    averaging_options,
     class_weights,
     glass_data,
     is_glass,
+    native_size,
     split_options,
-    threshold_options,
 )
-from shiftgauge.studies.glass_watch import watch, watch_arrays
+from shiftgauge.studies.glass_trainings import FOLDERS, Plan, say_all, train_all
+from shiftgauge.studies.glass_watch import watch_arrays
 from shiftgauge.studies.record import provenance, write_with_page
-from shiftgauge.studies.train import train
 from shiftgauge.studies.train_data import Divided, divide
-from shiftgauge.train.averaging import AveragingOptions
-from shiftgauge.train.losses import Weights
 from shiftgauge.train.thresholds import GRID
 
-FOLDERS: Final[Mapping[str, str]] = {
-    RECIPE: "training",
-    SMALLER: "training-smaller-input",
-    UNWEIGHTED: "training-without-weights",
-}
-"""Folders within the study's: a training each, with its page and its model folder."""
-_WATCHED: Final = "watched"
 _LEVEL: Final = 0.95
 
 
@@ -91,19 +79,19 @@ def glass(
 ) -> StudyResult:
     """Does task 2 of the glass study again.
 
-    Four trainings: the recipe, the same with a smaller input, the same without class weights, and the recipe once more,
-    watched on test as the published code is. The first three go on where an interrupted call ended; a finished one is
-    not trained again.
+    Three trainings: the recipe, the same with a smaller input, and the same without class weights. The first is looked
+    at on test after every epoch, as the published code does, and nothing is chosen by it. All go on after the last
+    epoch that an interrupted call finished; a finished training is not trained again.
 
     Args:
         data: See `glass_data`: the published layout (`img`, `txt`), a table of several labels, or an NPZ file.
-        out: Folder of the study: run.json, results.nc, scores.csv, findings.csv, figures/, report.html, and one folder
-            for each training with a page and a model folder of its own.
+        out: Folder of the study: run.json, results.nc, scores.csv, findings.csv, figures/, report.html, one folder for
+            each training with a page and a model folder of its own, and `watched` with what each epoch said.
         task: 2, several labels.
         recipe: `published`, or `small` for a processor without accelerator; see `GlassRecipe`.
         weights: `imagenet`, `none`, or a file of weights.
         epochs: Another number of epochs.
-        watched: Train once more to measure what choosing on test claims.
+        watched: Look at the recipe after every epoch to measure what choosing on test claims.
         quick: 320 small images and two epochs: whether everything runs.
         seed: Of split, weights and training.
         device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
@@ -123,92 +111,53 @@ def glass(
         Lin, T.-Y., Goyal, P., Girshick, R., He, K., Dollár, P. (2017). Focal loss for dense object detection.
             arXiv:1708.02002
     """
-    started, clock, folder = datetime.now(UTC), time.perf_counter(), Path(out)
+    started, folder = datetime.now(UTC), Path(out)
     if task != 2:
         raise ConfigError(f"the glass study has task 2 (several labels) here, got {task}; leave `task` out")
     chosen = GlassRecipe(name=recipe, weights=weights, epochs=epochs, quick=quick, seed=seed)
     require_own_folder(folder, KIND)
-    dataset = glass_data(data, quick=quick, seed=seed)
-    name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
-    divided = divide(dataset, split_options(dataset), seed)
-    trained = _train_all(chosen, dataset, folder, name, device, progress)
+    try:
+        dataset = glass_data(data, quick=quick, seed=seed)
+        name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
+        divided = divide(dataset, split_options(dataset), seed)
+        plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)
+        result = _result(plan, started, watched=watched)
+        write_with_page(result, folder, write_study_figures, write_study_page)
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError("interrupted; the same call goes on with what is not trained yet") from error
+    return result
+
+
+def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
+    """Trains, measures and judges."""
+    clock, recipe, divided = time.perf_counter(), plan.recipe, plan.divided
+    trained, seen = train_all(plan, watched=watched)
     trainings = round(time.perf_counter() - clock, 1)
-    pieces = _measured(divided, trained[RECIPE], folder, seed, device)
-    if watched:
-        pieces.append(_watched(chosen, divided, folder / _WATCHED, device, progress))
+    said = say_all(plan)
+    pieces = [_ablation(said, divided, recipe.seed), _facts(trained[RECIPE], said[RECIPE][1], divided)]
+    if seen is not None:
+        units, row = divided.groups("test"), _no_defect(divided.dataset)
+        pieces.append(watch_arrays(seen, units, no_defect=row, level=_LEVEL, seed=recipe.seed))
     arrays = xr.merge(pieces, join="outer", combine_attrs="drop")
-    arrays.attrs = _attributes(chosen, divided, name)
+    arrays.attrs = _attributes(recipe, divided, plan.name)
     findings = find(arrays)
-    result = StudyResult(
+    asked = asdict(recipe) | {"weights": Path(recipe.weights).name}
+    return StudyResult(
         study="glass",
-        config={"task": task, "recipe": asdict(chosen) | {"weights": Path(weights).name}, "watched": watched},
-        provenance=provenance(_hashes(dataset, trained), seed, started, device=str(choose_device(device))),
+        config={"task": 2, "recipe": asked, "watched": watched},
+        provenance=provenance(
+            _hashes(divided.dataset, trained), recipe.seed, started, device=str(choose_device(plan.device))
+        ),
         cost={
-            "trainings": len(FOLDERS) + watched,
+            "trainings": len(FOLDERS),
             "training_seconds": trainings,
-            "seconds": round(time.perf_counter() - clock, 1),
+            "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
         },
         headline=headline(arrays, findings),
         findings=findings,
         arrays=arrays,
         messages=messages(arrays, divided.split.notes),
     )
-    write_with_page(result, folder, write_study_figures, write_study_page)
-    return result
-
-
-def _train_all(
-    recipe: GlassRecipe,
-    dataset: ImageDataset,
-    folder: Path,
-    name: str,
-    device: str | None,
-    progress: bool | None,
-) -> dict[str, TrainResult]:
-    """The three trainings that each have a page."""
-    weights: Weights = class_weights(dataset)
-    plans: dict[str, tuple[int, Weights]] = {
-        RECIPE: (recipe.sizes[0], weights),
-        SMALLER: (recipe.sizes[1], weights),
-        UNWEIGHTED: (recipe.sizes[0], "none"),
-    }
-    found = {}
-    for way, (size, chosen) in plans.items():
-        found[way] = train(
-            recipe.network(size),
-            dataset,
-            out=folder / FOLDERS[way],
-            split=split_options(dataset),
-            options=recipe.options(chosen),
-            thresholds=threshold_options(),
-            averaging=averaging_options() if way == RECIPE else AveragingOptions(),
-            device=device,
-            progress=progress,
-            title=f"Glass study, task 2: {way}",
-            data_name=name,
-        )
-    return found
-
-
-def _measured(divided: Divided, recipe: TrainResult, folder: Path, seed: int, device: str | None) -> list[xr.Dataset]:
-    """What the three networks are worth on test, and facts of the recipe's."""
-    said = {way: _said(place, folder, divided, device) for way, place in FOLDERS.items()}
-    return [_ablation(said, divided, seed), _facts(recipe, said[RECIPE][1], divided)]
-
-
-def _watched(
-    recipe: GlassRecipe, divided: Divided, folder: Path, device: str | None, progress: bool | None
-) -> xr.Dataset:
-    """What choosing on test would have claimed, by one more training."""
-    options = recipe.options(class_weights(divided.dataset))
-    seen = watch(recipe.network(), divided, options, folder, device=device, progress=progress)
-    units, row = divided.groups("test"), _no_defect(divided.dataset)
-    return watch_arrays(seen, units, no_defect=row, level=_LEVEL, seed=recipe.seed)
-
-
-def _said(place: str, folder: Path, divided: Divided, device: str | None) -> tuple[Probabilities, Probabilities]:
-    parts = {name: divided.part(name) for name in ("validation", "test")}
-    return folder_probabilities(folder / place / "model", parts, averaging_options(), device=device)
 
 
 def _ablation(said: Mapping[str, tuple[Probabilities, Probabilities]], divided: Divided, seed: int) -> xr.Dataset:
@@ -277,6 +226,7 @@ def _attributes(recipe: GlassRecipe, divided: Divided, name: str) -> dict[str, A
         "weights_text": weights,
         "size": large,
         "smaller_size": small,
+        "native_size": native_size(divided.dataset),
         "n_test": len(divided.split.parts["test"]),
         "n_validation": len(divided.split.parts["validation"]),
         "n_train": len(divided.split.parts["train"]),

@@ -2,41 +2,31 @@
 
 The published code has no validation part. After every epoch it searches a threshold for each label on the test images,
 takes the micro F1 that these give on the same images, and keeps the epoch where that is largest: a score maximised
-over thresholds and epochs on what it is reported of. Here one training is watched on validation and test images, and
-each choice is made once on validation and once on test, so that every row is about the same predictions.
+over thresholds and epochs on what it is reported of. Here the training of the recipe is watched on validation and test
+images, and each choice is made once on validation and once on test, so that every row is about the same predictions.
+Images are run once, as they are, where the published score is of the mean over mirror images.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import torch
 import xarray as xr
 
-from shiftgauge.errors import DataError, StoreError
-from shiftgauge.files import hash_json, write_atomic
-from shiftgauge.models.model_record import plain
+from shiftgauge.errors import DataError
+from shiftgauge.studies.glass_epochs import PARTS
 from shiftgauge.studies.glass_measure import Decisions, micro_f1, score_arrays, thresholds_of
+from shiftgauge.studies.glass_optimism import optimism_arrays
 from shiftgauge.studies.glass_recipe import PUBLISHED_GRID
 from shiftgauge.studies.train_data import Divided
-from shiftgauge.studies.train_options import NetworkChoice
-from shiftgauge.train.fit import fit
-from shiftgauge.train.images import read_part
-from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.predict import probabilities
 from shiftgauge.types import FloatArray
 
 HONEST: Final = "both on validation"
 PUBLISHED: Final = "both on test, as published"
-WATCHED: Final = ("validation", "test")
-_FILE: Final = "watched.npz"
+THRESHOLDS: Final = "thresholds on test"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,15 +48,40 @@ class Watched:
     names: tuple[str, ...]
 
 
+def seen_after_epochs(logits_enk: FloatArray, divided: Divided) -> Watched:
+    """Logits of validation and test images in this order as what was watched.
+
+    Args:
+        logits_enk: After every epoch (E, n, K).
+        divided: The split.
+
+    Raises:
+        DataError: Images with one class each.
+    """
+    truth = divided.dataset.label_matrix
+    if truth is None:
+        raise DataError("only images with several labels can be watched here")
+    said = np.stack([probabilities(values, "multi") for values in logits_enk])
+    rows = divided.split.parts
+    cut = len(rows["validation"])
+    return Watched(
+        validation_enk=said[:, :cut],
+        test_enk=said[:, cut:],
+        validation_nk=truth[rows["validation"]],
+        test_nk=truth[rows["test"]],
+        names=divided.dataset.class_names,
+    )
+
+
 def watch_arrays(watched: Watched, units_n: np.ndarray, *, no_defect: int, level: float, seed: int) -> xr.Dataset:
-    """Scores on test of the four ways to choose, and the curves that they choose from.
+    """Scores on test of the four ways to choose, the curves that they choose from, and the optimism of choosing.
 
     Args:
         watched: What the network said.
         units_n: Test images with the same number belong together.
         no_defect: Number of that label.
         level: Of the intervals.
-        seed: Of the bootstrap.
+        seed: Of bootstrap and divisions.
     """
     decided, epochs, curves = choices(watched)
     scores = score_arrays(
@@ -80,11 +95,17 @@ def watch_arrays(watched: Watched, units_n: np.ndarray, *, no_defect: int, level
         seed=seed,
         prefix="watch",
     )
-    count = len(watched.test_enk)
-    return scores.assign(
-        watch_epoch=("watch", [epochs[name] + 1 for name in decided]),
-        watch_curve=(("chosen_on", "watched_epoch"), np.stack([curves[name] for name in WATCHED])),
-    ).assign_coords(chosen_on=list(WATCHED), watched_epoch=np.arange(1, count + 1))
+    count, epoch = len(watched.test_enk), epochs[HONEST]
+    ways = {THRESHOLDS: slice(epoch, epoch + 1), PUBLISHED: slice(None)}
+    luck = optimism_arrays(watched.test_enk, watched.test_nk, units_n, ways, level=level, seed=seed)
+    return (
+        scores.merge(luck)
+        .assign(
+            watch_epoch=("watch", [epochs[name] + 1 for name in decided]),
+            watch_curve=(("chosen_on", "watched_epoch"), np.stack([curves[name] for name in PARTS])),
+        )
+        .assign_coords(chosen_on=list(PARTS), watched_epoch=np.arange(1, count + 1))
+    )
 
 
 def choices(watched: Watched) -> tuple[dict[str, Decisions], dict[str, int], dict[str, FloatArray]]:
@@ -107,127 +128,20 @@ def choices(watched: Watched) -> tuple[dict[str, Decisions], dict[str, int], dic
     said = {"validation": watched.validation_enk, "test": watched.test_enk}
     truth = {"validation": watched.validation_nk, "test": watched.test_nk}
     chosen = {
-        part: [thresholds_of(p, truth[part], watched.names, PUBLISHED_GRID) for p in said[part]] for part in WATCHED
+        part: [thresholds_of(p, truth[part], watched.names, PUBLISHED_GRID) for p in said[part]] for part in PARTS
     }
     curves = {
         part: np.array([micro_f1(p >= t, truth[part]) for p, t in zip(said[part], chosen[part], strict=True)])
-        for part in WATCHED
+        for part in PARTS
     }
-    best = {part: int(curves[part].argmax()) for part in WATCHED}
+    best = {part: int(curves[part].argmax()) for part in PARTS}
     # with thresholds from validation the epoch is chosen on test by what these give there
     plain_test = [micro_f1(p >= t, truth["test"]) for p, t in zip(said["test"], chosen["validation"], strict=True)]
     ways = {
         HONEST: (best["validation"], "validation"),
-        "thresholds on test": (best["validation"], "test"),
+        THRESHOLDS: (best["validation"], "test"),
         "epoch on test": (int(np.argmax(plain_test)), "validation"),
         PUBLISHED: (best["test"], "test"),
     }
     decided = {name: said["test"][epoch] >= chosen[part][epoch] for name, (epoch, part) in ways.items()}
     return decided, {name: epoch for name, (epoch, _) in ways.items()}, curves
-
-
-def watch(
-    network: NetworkChoice,
-    divided: Divided,
-    options: TrainOptions,
-    folder: Path,
-    *,
-    device: str | None = None,
-    progress: bool | None = None,
-) -> Watched:
-    """Trains once more, looked at on validation and test together; a finished one is read from the folder.
-
-    Args:
-        network: The network of the recipe.
-        divided: The split.
-        options: The training; without patience or a plateau, what is watched does not change it.
-        folder: Keeps the probabilities of every epoch.
-        device: Where to run.
-        progress: Show progress.
-    """
-    identity = hash_json(
-        plain(
-            {
-                "network": network.to_dict(),
-                "options": options.to_dict(),
-                "data": divided.dataset.fingerprint,
-                "rows": {name: rows.tolist() for name, rows in divided.split.parts.items()},
-            }
-        )
-    )
-    rows = np.concatenate([divided.split.parts[name] for name in WATCHED])
-    truth = divided.dataset.label_matrix
-    if truth is None:
-        raise DataError("only images with several labels can be watched here")
-    logits = _kept(folder, identity)
-    if logits is None:
-        logits = _watched_logits(network, divided, options, rows, device, progress)
-        _keep(folder, identity, logits)
-    said = np.stack([probabilities(values, "multi") for values in logits])
-    cut = len(divided.split.parts["validation"])
-    return Watched(
-        validation_enk=said[:, :cut],
-        test_enk=said[:, cut:],
-        validation_nk=truth[rows[:cut]],
-        test_nk=truth[rows[cut:]],
-        names=divided.dataset.class_names,
-    )
-
-
-def _watched_logits(
-    network: NetworkChoice,
-    divided: Divided,
-    options: TrainOptions,
-    rows: np.ndarray,
-    device: str | None,
-    progress: bool | None,
-) -> FloatArray:
-    """Logits of the rows after every epoch (E, n, K)."""
-    names = divided.dataset.class_names
-    preprocessing = network.preprocessing_for(divided.dataset.n_channels)
-    built = network.network_options(len(names), preprocessing.channels, options.seed).build()
-    watched = read_part(divided.dataset.select(rows), preprocessing)
-    said: list[torch.Tensor] = []
-
-    def remember(module: Any, inputs: Any, output: torch.Tensor) -> None:
-        if not module.training:
-            said.append(output.detach().float().cpu())
-
-    hook = built.network.register_forward_hook(remember)
-    with tempfile.TemporaryDirectory() as place:  # nothing to go on with: what every epoch says is needed
-        fit(
-            built.network,
-            read_part(divided.part("train"), preprocessing),
-            watched,
-            options,
-            preprocessing=preprocessing,
-            n_classes=len(names),
-            folder=place,
-            heads=built.heads,
-            device=device,
-            progress=progress,
-        )
-    hook.remove()
-    return torch.cat(said).reshape(-1, len(watched), len(names)).numpy().astype(np.float64)
-
-
-def _kept(folder: Path, identity: str) -> FloatArray | None:
-    """What was kept of the same training, or None; a file that cannot be read is as none."""
-    try:
-        record = json.loads((folder / f"{_FILE}.json").read_text(encoding="utf-8"))
-        if not isinstance(record, Mapping) or record.get("identity") != identity:
-            return None
-        with np.load(folder / _FILE, allow_pickle=False) as content:
-            return content["logits"].astype(np.float64)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None
-
-
-def _keep(folder: Path, identity: str, logits: FloatArray) -> None:
-    """Writes the arrays, then the record that says of what they are."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / _FILE, logits=logits.astype(np.float32))
-    except OSError as error:
-        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
-    write_atomic(folder / f"{_FILE}.json", json.dumps({"identity": identity}))

@@ -1,0 +1,118 @@
+"""The three trainings of the glass study: the recipe, with a smaller input, and without class weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shiftgauge.results.train import TrainResult
+from shiftgauge.studies.glass_epochs import EpochWatcher
+from shiftgauge.studies.glass_findings import RECIPE, SMALLER, UNWEIGHTED
+from shiftgauge.studies.glass_measure import Probabilities, folder_probabilities
+from shiftgauge.studies.glass_recipe import (
+    GlassRecipe,
+    averaging_options,
+    class_weights,
+    split_options,
+    threshold_options,
+)
+from shiftgauge.studies.glass_watch import Watched, seen_after_epochs
+from shiftgauge.studies.train import CHECKPOINTS, train
+from shiftgauge.studies.train_data import Divided
+from shiftgauge.train.averaging import AveragingOptions
+from shiftgauge.train.losses import Weights
+
+FOLDERS: Final[Mapping[str, str]] = {
+    RECIPE: "training",
+    SMALLER: "training-smaller-input",
+    UNWEIGHTED: "training-without-weights",
+}
+"""Folders within the study's: a training each, with its page and its model folder."""
+WATCHED: Final = "watched"
+"""Folder within the study's: what the recipe's network said after every epoch."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """What is trained on which images, and where it lies.
+
+    Args:
+        recipe: The recipe.
+        divided: The images and their parts.
+        folder: That of the study.
+        name: What pages call the images.
+        device: Where to run.
+        progress: Show progress.
+    """
+
+    recipe: GlassRecipe
+    divided: Divided
+    folder: Path
+    name: str
+    device: str | None
+    progress: bool | None
+
+
+def train_all(plan: Plan, *, watched: bool) -> tuple[dict[str, TrainResult], Watched | None]:
+    """Trains the three networks, or goes on where an earlier call ended.
+
+    Args:
+        plan: What is trained.
+        watched: Keep what the recipe's network says of validation and test after every epoch.
+
+    Returns:
+        Way → its training; and what was watched, or None.
+
+    Raises:
+        ConfigError: The folder holds another training, or one of which nothing was kept that is to be measured.
+        InterruptedRunError: It was stopped; the same call goes on.
+    """
+    weights: Weights = class_weights(plan.divided.dataset)
+    large, small = plan.recipe.sizes
+    watcher = _watcher(plan, weights) if watched else None
+    found = {RECIPE: _trained(plan, RECIPE, large, weights, watcher)}
+    seen = None
+    if watcher is not None:  # before the others: what is missing is said at once
+        seen = seen_after_epochs(watcher.finish(len(found[RECIPE].history)), plan.divided)
+    found[SMALLER] = _trained(plan, SMALLER, small, weights)
+    found[UNWEIGHTED] = _trained(plan, UNWEIGHTED, large, "none")
+    return found, seen
+
+
+def say_all(plan: Plan) -> dict[str, tuple[Probabilities, Probabilities]]:
+    """What the three networks say of validation and test: run once, and averaged over the published views."""
+    parts = {name: plan.divided.part(name) for name in ("validation", "test")}
+    return {
+        way: folder_probabilities(plan.folder / place / "model", parts, averaging_options(), device=plan.device)
+        for way, place in FOLDERS.items()
+    }
+
+
+def _watcher(plan: Plan, weights: Weights) -> EpochWatcher:
+    return EpochWatcher.of(
+        plan.recipe.network(),
+        plan.divided,
+        plan.recipe.options(weights),
+        training=plan.folder / FOLDERS[RECIPE] / CHECKPOINTS,
+        folder=plan.folder / WATCHED,
+        device=plan.device,
+    )
+
+
+def _trained(plan: Plan, way: str, size: int, weights: Weights, watcher: EpochWatcher | None = None) -> TrainResult:
+    return train(
+        plan.recipe.network(size),
+        plan.divided.dataset,
+        out=plan.folder / FOLDERS[way],
+        split=split_options(plan.divided.dataset),
+        options=plan.recipe.options(weights),
+        thresholds=threshold_options(),
+        averaging=averaging_options() if way == RECIPE else AveragingOptions(),
+        device=plan.device,
+        progress=plan.progress,
+        perturb=watcher,
+        title=f"Glass study, task 2: {way}",
+        data_name=plan.name,
+    )
