@@ -37,7 +37,7 @@ from shiftgauge.studies.outcome import audit_result, facts, kept_cost, plain_rec
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.setup import Estimator, as_space, prepare
 from shiftgauge.studies.train_split import by_level, seen_in_training
-from shiftgauge.studies.verdict import check_gates
+from shiftgauge.studies.verdict_gates import check_gates
 
 
 def audit(
