@@ -77,29 +77,32 @@ def kind_of_run(folder: str | Path) -> str:
     return str(_record(source).get("kind"))
 
 
-def require_own_folder(folder: str | Path, kind: str) -> None:
-    """Refuses a folder that holds a run of another kind, before anything is computed for it.
+def require_own_folder(folder: str | Path, kind: str, *, study: str | None = None) -> None:
+    """Refuses a folder that holds a run of another kind or study, before anything is computed for it.
 
     Args:
         folder: Run folder to be; it need not be there.
         kind: Kind of the run to be written, such as `audit`.
+        study: Name of the study to be written, such as `weld`; None where the kind says all.
 
     Raises:
-        StoreError: A finished run of another kind lies there, or the store of an audit of images.
+        StoreError: A finished run of another kind or another study lies there, or the store of an audit of images.
 
     Example:
         >>> require_own_folder("nowhere/at/all", "audit")
     """
-    source = Path(folder)
+    source, named = Path(folder), None
     if (source / "run.json").is_file():
-        found = kind_of_run(source)
+        found, named = kind_of_run(source), _record(source).get("study")
     else:
         found = "audit" if (source / STORE_FILE).is_file() else kind
+    remedy = "give another output folder, or delete this one"
     if found != kind:
         raise StoreError(
-            f"{source} holds a run of the kind `{found}`, which one of the kind `{kind}` would overwrite; give another "
-            "output folder, or delete this one"
+            f"{source} holds a run of the kind `{found}`, which one of the kind `{kind}` would overwrite; {remedy}"
         )
+    if study is not None and named is not None and named != study:
+        raise StoreError(f"{source} holds the study `{named}`, which the study `{study}` would overwrite; {remedy}")
 
 
 def unreadable(folder: Path, error: BaseException) -> StoreError:

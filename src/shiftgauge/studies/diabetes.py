@@ -98,7 +98,7 @@ def diabetes(
     require_positive_int("seeds", seeds)
     check_seed(seed)
     if out is not None:
-        require_own_folder(out, KIND)
+        require_own_folder(out, KIND, study="diabetes")
     table = read_pima(data)
     published = None if weights is None else load_tabular_net(weights)
     if published is not None and published.fn1.in_features != len(FEATURES):

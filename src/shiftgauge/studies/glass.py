@@ -115,7 +115,7 @@ def glass(
     if task != 2:
         raise ConfigError(f"the glass study has task 2 (several labels) here, got {task}; leave `task` out")
     chosen = GlassRecipe(name=recipe, weights=weights, epochs=epochs, quick=quick, seed=seed)
-    require_own_folder(folder, KIND)
+    require_own_folder(folder, KIND, study="glass")
     try:
         dataset = glass_data(data, quick=quick, seed=seed)
         name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
