@@ -1,15 +1,25 @@
 """The weld study in its small mode: on steel images where they are, else on made ones."""
 
+import io
+import json
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from shared_data import FOLDER
-from shiftgauge.errors import ConfigError
+from shiftgauge.data.weld_json import WELD_CLASSES
+from shiftgauge.errors import ConfigError, InterruptedRunError, StoreError
 from shiftgauge.report.kinds import open_run
+from shiftgauge.report.weld_figures import write_study_figures
+from shiftgauge.report.weld_terminal import study_summary
 from shiftgauge.results.study import StudyResult
 from shiftgauge.studies.weld import weld
-from shiftgauge.studies.weld_findings import find, messages
+from shiftgauge.studies.weld_findings import find
+from shiftgauge.studies.weld_messages import headline, messages
 
 STEEL = FOLDER / "xsdd" / "xsdd_original_bytes.npz"
 
@@ -59,15 +69,57 @@ def test_the_page_says_which_data_it_used_and_that_they_are_not_the_published_on
     assert result.arrays.attrs["data_name"] in page
     assert "These are not the images of TIG Aluminium 5083" in page
     assert "its numbers mean nothing" in page
-    assert {m.code for m in result.messages} >= {"quick", "other_data", "random_start"}
+    assert {m.code for m in result.messages} >= {"quick", "other_data", "random_start", "own_recipe"}
 
 
-def test_every_statement_has_a_verdict_and_the_headline_counts_them(study):
+def test_a_quick_run_is_called_no_result_and_counts_nothing(study):
     result, _ = study
     topics = [f.topic for f in result.findings]
-    assert len(set(topics)) == len(topics) == 11
-    hold = sum(f.agreement == "agrees" for f in result.findings)
-    assert f"{hold} hold" in result.headline
+    assert len(set(topics)) == len(topics) == 12
+    assert result.headline.startswith("Quick run, no result:")
+    assert "habits" not in result.headline
+    assert {f.agreement for f in result.findings} == {"fact", "unclear"}
+
+
+def test_the_headline_counts_what_data_can_change_alone(study):
+    arrays = study[0].arrays.copy()
+    arrays.attrs = {**arrays.attrs, "quick": 0}
+    findings = find(arrays)
+    kinds = [f.agreement for f in findings if f.agreement != "fact"]
+    assert len(kinds) == len(findings) - 3
+    said = headline(arrays, findings)
+    assert f"Of {len(kinds)} habits" in said
+    assert f"{kinds.count('agrees')} hold," in said
+
+
+def test_a_probability_that_never_changes_leaves_a_headline(study):
+    arrays = study[0].arrays.copy(deep=True)
+    for name in ("total_order", "all_total_order"):
+        arrays[name][:] = np.nan
+    assert "never changes" in headline(arrays, find(arrays))
+    assert "no index is defined" in headline(arrays, ())
+
+
+def test_classes_without_validation_images_and_notes_of_the_split_are_passed_on(study):
+    arrays = study[0].arrays.copy(deep=True)
+    arrays.attrs["split_notes"] = "class `x` has no image in `validation`, 3 in all\n2 images left out of `train`"
+    arrays["split_count"].loc[{"split_part": "validation"}] = 0
+    found = {m.code: m for m in messages(arrays)}
+    assert found["missing_in_validation"].level == "caution"
+    assert found["split"].text == "2 images left out of `train`"
+
+
+def test_the_page_and_the_summary_show_intervals_facts_and_what_cannot_be_told(study):
+    result, folder = study
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for part in ("? cannot be told", "a fact", "Beside", "drawn anew", "512 points (published: 10,000)"):
+        assert part in page, part
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(study_summary(result))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "unclear" in text
+    assert "fact" in text
 
 
 def test_the_surface_has_a_slice_at_the_published_tilt(study):
@@ -85,6 +137,8 @@ def test_the_published_and_the_own_way_are_measured_at_the_same_points(study):
     assert (data["variant_size"].sel(variant="larger input") / result.arrays.attrs["size"]) == pytest.approx(
         244 / 224, abs=0.02
     )
+    assert (data["variant_gap"].sel(variant="camera") == 0).all()
+    assert (np.diff(data["variant_gap_interval"].sel(variant="other order")) > 0).all()
     assert result.cost["evaluations_points"] == data.sizes["variant"] * result.arrays.attrs["points"]
 
 
@@ -98,3 +152,61 @@ def test_too_few_points_are_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(ConfigError, match="points"):
         weld(made(tmp_path / "images"), out=tmp_path / "out", points=100, progress=False)
     assert not (tmp_path / "out").exists()
+
+
+def published_layout(root, recordings=2, frames=4):
+    """Images as TIG Aluminium 5083 has them: recordings of several frames, each of one class."""
+    rng = np.random.default_rng(1)
+    for part in ("train", "test"):
+        labels = {}
+        for k in range(len(WELD_CLASSES)):
+            for take in range(recordings):
+                name = f"{part} {k} {take}"
+                (root / part / name).mkdir(parents=True)
+                for frame in range(frames):
+                    pixels = rng.normal(40 + 30 * k, 20, (36, 48)).clip(0, 255).astype(np.uint8)
+                    Image.fromarray(pixels).save(root / part / name / f"{frame}.png")
+                    labels[f"{name}/{frame}.png"] = k
+        (root / part / f"{part}.json").write_text(json.dumps(labels))
+    return root
+
+
+def test_the_published_layout_runs_with_its_own_parts(tmp_path):
+    data = published_layout(tmp_path / "al5083")
+    result = weld(data, out=tmp_path / "study", quick=True, watch=False, progress=False)
+    at = result.arrays
+    assert at.attrs["weld_data"] == 1
+    assert "other_data" not in {m.code for m in result.messages}
+    assert (at["split_count"].sel(split_part=["train", "test"]) > 0).all()
+    assert str(at.attrs["image_name"]).startswith("test/")
+
+
+def test_a_second_run_without_watching_leaves_no_figure_of_the_first(study, tmp_path):
+    result, folder = study
+    shutil.copytree(folder / "figures", tmp_path / "figures")
+    (tmp_path / "figures" / "own.png").touch()
+    bare = replace(result, arrays=result.arrays.drop_vars(["watch_chosen"]))
+    write_study_figures(bare, tmp_path / "figures")
+    assert {p.stem for p in (tmp_path / "figures").iterdir()} == {
+        "surface",
+        "one_and_all",
+        "surrogates",
+        "variants",
+        "own",
+    }
+
+
+def test_the_folder_of_another_study_is_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "run.json").write_text('{"schema_version": 1, "kind": "study", "study": "diabetes"}')
+    with pytest.raises(StoreError, match="holds the study `diabetes`"):
+        weld(made(tmp_path / "images"), out=tmp_path / "s", quick=True, progress=False)
+
+
+def test_an_interrupted_study_says_what_goes_on(tmp_path, monkeypatch):
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shiftgauge.studies.weld.train", stop)
+    with pytest.raises(InterruptedRunError, match="the ways of shifting from their start"):
+        weld(made(tmp_path / "images"), out=tmp_path / "s", quick=True, progress=False)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import f1_score
 
 from shiftgauge.errors import ConfigError, NumericalError
 from shiftgauge.models.preprocessing import Preprocessing
-from shiftgauge.studies.weld_points import ORDERS, PLAIN, design_points, point_arrays, surrogate_of, variants
+from shiftgauge.studies.weld_compare import ORDERS, point_arrays, resampled, surrogate_of
+from shiftgauge.studies.weld_points import PLAIN, design_points, variants
 from shiftgauge.studies.weld_recipe import WeldRecipe
 from shiftgauge.studies.weld_watch import choose_and_judge, confusions, macro_f1
 from shiftgauge.train.schedules import multiplier
@@ -52,7 +54,52 @@ def test_alike_ways_of_shifting_have_alike_indices_and_no_difference():
     assert np.ptp(found["variant_total_order"].values, axis=0).max() < 1e-12
     assert found["variant_correlation"].sel(variant="other order") == pytest.approx(-1)
     assert found["variant_difference"].sel(variant="larger input") == 0
-    assert found["variant_size"].values.tolist() == [28, 30, 28, 30, 30, 30]
+    assert found["variant_size"].values.tolist() == [28, 30, 28, 28, 30, 30]
+
+
+def test_the_published_ways_are_compared_with_ours_at_their_own_size():
+    own, other = (Preprocessing(height=s, width=s, channels=1) for s in (28, 30))
+    by_name = {v.name: v for v in variants(own, other)}
+    assert all(v.size == by_name[v.reference].size or v.name == "larger input" for v in by_name.values())
+    assert by_name["as published"].reference == by_name["as published, large picture"].reference == "larger input"
+    assert "nearest pixel" in by_name["as published"].text
+
+
+def test_without_a_tilt_dragged_corners_are_the_pictures_of_the_audits():
+    own, other = (Preprocessing(height=s, width=s, channels=1) for s in (28, 30))
+    by_name = {v.name: v for v in variants(own, other)}
+    picture = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    theta = torch.tensor([[1.3, 25.0, 0.0], [0.4, -80.0, 0.0], [1.0, 10.0, 15.0]], dtype=torch.float64)
+    found, ours = (by_name[n].shift(picture, theta) for n in ("corners after resizing", PLAIN))
+    assert torch.allclose(found[:2], ours[:2], atol=1e-5)
+    assert (found[2] - ours[2]).abs().mean() > 0.01
+
+
+def test_intervals_of_gaps_are_as_wide_as_gaps_vary_between_designs():
+    rng = np.random.default_rng(0)
+    gaps, widths = [], []
+    for _ in range(12):
+        theta = rng.uniform([0, -90, -20], [2, 90, 20], (1200, 3))
+        r, b, t = scaled(theta)
+        noise = rng.normal(0, 0.5, 1200)
+        values = np.stack([r + 0.5 * b + noise, r + 0.5 * b + 0.6 * t + noise], axis=1)
+        totals = [surrogate_of(theta, v, ORDERS["total degree 8"]).total_order()[0] for v in values.T]
+        spread = resampled(theta, values, [0, 0], resamples=60).totals
+        gaps.append((totals[1] - totals[0])[0])
+        widths.append((spread[:, 1] - spread[:, 0]).std(axis=0)[0])
+    assert 0.5 < np.mean(widths) / np.std(gaps) < 2
+
+
+@pytest.mark.parametrize("still", [0.75, np.nan])
+def test_an_output_that_never_changes_has_no_indices(still):
+    own, other = (Preprocessing(height=s, width=s, channels=1) for s in (28, 30))
+    shown, theta = variants(own, other), design_points(512, 0)
+    r, b, t = scaled(theta)
+    values = {v.name: r * b + t for v in shown} | {"other order": np.full(512, still)}
+    found = point_arrays(theta, values, shown).sel(variant=["camera", "other order"])
+    assert np.isfinite(found["variant_total_order"]).all(axis=1).values.tolist() == [True, False]
+    assert np.isnan(found["variant_q2"].values[1])
+    assert np.isnan(found["variant_gap_interval"].values[1]).all()
 
 
 def test_too_few_points_for_the_published_terms_are_named():
@@ -105,7 +152,10 @@ def test_b7_the_recipe_follows_the_published_schedule_and_optimiser():
     )
     assert recipe.network.preprocessing_for(1).mean == (0.5,)
     assert recipe.published
-    assert not WeldRecipe(weights="packaged").published
+    assert options.precision == "float32"
+    for other in ({"weights": "packaged"}, {"size": 64}, {"epochs": 2}, {"quick": True}):
+        assert not WeldRecipe(**other).published
+    assert WeldRecipe(size=224, epochs=13).published
 
 
 def test_weights_that_are_not_there_are_named():

@@ -76,7 +76,7 @@ def weld_command(
     size: Annotated[int | None, typer.Option(help="Input size; default 224, with packaged 128.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default 13, with packaged 8.")] = None,
     n_base: Annotated[int, typer.Option(help="Base samples N of each audit: 8 N and 10 N evaluations.")] = 512,
-    points: Annotated[int, typer.Option(help="Points at which ways of shifting are compared.")] = 4096,
+    points: Annotated[int, typer.Option(help="Points of surrogates and ways of shifting; as published.")] = 10000,
     watch: Annotated[bool, typer.Option(help="Measure what watching the test images is worth.")] = True,
     quick: Annotated[bool, typer.Option("--quick", help="A few small images: whether everything runs.")] = False,
     seed: Annotated[int, typer.Option(help="Of split, training and designs.")] = 0,
@@ -89,27 +89,22 @@ def weld_command(
     The images of the publication are public as "TIG Aluminium 5083"; any other folder of class folders serves as well.
     """
     with exit_codes(debug=debug):
-        from shiftgauge.errors import InterruptedRunError
         from shiftgauge.report.weld_terminal import study_summary
         from shiftgauge.studies.weld import weld
 
-        try:
-            result = weld(
-                data,
-                out=out,
-                weights=weights,
-                size=size,
-                epochs=epochs,
-                n_base=n_base,
-                points=points,
-                watch=watch,
-                quick=quick,
-                seed=seed,
-                progress=False if quiet else None,
-            )
-        except KeyboardInterrupt as error:
-            text = "interrupted; the same command goes on with training and audits, and measures the rest again"
-            raise InterruptedRunError(text) from error
+        result = weld(
+            data,
+            out=out,
+            weights=weights,
+            size=size,
+            epochs=epochs,
+            n_base=n_base,
+            points=points,
+            watch=watch,
+            quick=quick,
+            seed=seed,
+            progress=False if quiet else None,
+        )
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)
 
 

@@ -12,7 +12,13 @@ from shiftgauge.report.format import clean
 from shiftgauge.report.terminal import STYLE, TAG, hanging, line
 from shiftgauge.results.study import StudyResult
 
-_WORDS: Final = {"agrees": ("agrees", "green"), "partly": ("in part", "yellow"), "differs": ("DIFFERS", "bold red")}
+_WORDS: Final = {
+    "agrees": ("agrees", "green"),
+    "partly": ("in part", "yellow"),
+    "differs": ("DIFFERS", "bold red"),
+    "unclear": ("unclear", "yellow"),
+    "fact": ("fact", "dim"),
+}
 
 
 def framed(

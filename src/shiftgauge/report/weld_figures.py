@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from shiftgauge.errors import StoreError
 from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, long_text, tidy, whiskers
 from shiftgauge.report.figure_surface import plot_surface
@@ -98,7 +99,7 @@ def plot_surrogates(result: StudyResult) -> Figure:
 
 
 def plot_variants(result: StudyResult) -> Figure:
-    """Returns total indices of the three shifts under each way of shifting the same image."""
+    """Returns total indices of the three shifts under each way of shifting the same image, with intervals."""
     data = result.arrays
     names, shifts = strings(data, "variant")[::-1], strings(data, "shift")
     place = np.arange(len(names))
@@ -106,8 +107,10 @@ def plot_variants(result: StudyResult) -> Figure:
         figure = Figure(figsize=(7, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for k, (shift, colour) in enumerate(zip(shifts, _COLOURS, strict=True)):
-            values = [float(pick(data, "variant_total_order", variant=n, shift=shift)) for n in names]
-            axes.barh(place + 0.26 * (1 - k), values, height=0.24, color=colour, label=input_label(shift))
+            found = [estimate(data, "variant_total_order", variant=n, shift=shift) for n in names]
+            at = place + 0.26 * (1 - k)
+            axes.barh(at, [e.value for e in found], height=0.24, color=colour, label=input_label(shift))
+            whiskers(axes, found, at)
         axes.set_yticks(place, [long_text(n, 40) for n in names])
         axes.set_xlabel("total index, from a surrogate of total degree 8 at the same points")
         _legend_above(axes)
@@ -132,20 +135,29 @@ def plot_watching(result: StudyResult) -> Figure:
     return figure
 
 
+_DRAWINGS: Final[dict[str, Callable[[StudyResult], Figure]]] = {
+    "surface": plot_study_surface,
+    "one_and_all": plot_one_and_all,
+    "surrogates": plot_surrogates,
+    "variants": plot_variants,
+    "watching": plot_watching,
+}
+
+
 def write_study_figures(result: StudyResult, folder: str | Path) -> list[Path]:
-    """Writes each figure as svg and png into a folder and returns the paths.
+    """Writes each figure as svg and png into a folder, removes those of an earlier run, and returns the paths.
 
     Raises:
         StoreError: The folder cannot be written to.
     """
-    drawings: dict[str, Callable[[StudyResult], Figure]] = {
-        "surface": plot_study_surface,
-        "one_and_all": plot_one_and_all,
-        "surrogates": plot_surrogates,
-        "variants": plot_variants,
-    }
-    if "watch_chosen" in result.arrays:
-        drawings["watching"] = plot_watching
+    drawings = dict(_DRAWINGS)
+    if "watch_chosen" not in result.arrays:
+        del drawings["watching"]
+    try:
+        for path in (Path(folder) / f"{n}.{kind}" for n in _DRAWINGS if n not in drawings for kind in ("svg", "png")):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove a figure in {folder}: {error.strerror or error}") from error
     return save_figures(result, drawings, folder)
 
 

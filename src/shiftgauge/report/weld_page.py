@@ -48,7 +48,8 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
          f"{percent(clean_share)}", "bad" if clean_share - moved > 0.1 else ""),
         (f"Total index of {input_label(first).lower()}", fixed(found.value), "for the one image, the largest", ""),
         ("Total index of the picture", fixed(picture.value), "over all test images", ""),
-        ("Q² of the published surrogate", fixed(q2, 2), "1 would be the classifier itself", "bad" if q2 < 0.9 else ""),
+        ("Q² of the published surrogate", fixed(q2, 2), f"at {int(data.attrs['points']):,} points (published: 10,000); "
+         "1 would be the classifier itself", "bad" if q2 < 0.9 else ""),
     )  # fmt: skip
     return [dict(zip(("title", "value", "text", "tone"), row, strict=True)) for row in values]
 

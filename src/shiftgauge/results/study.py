@@ -15,8 +15,8 @@ from shiftgauge.results.result import RunResult, reading, shared_parts
 from shiftgauge.results.run_folder import write_run_folder
 
 KIND: Final = "study"
-Agreement = Literal["agrees", "partly", "differs"]
-AGREEMENTS: Final[tuple[Agreement, ...]] = ("agrees", "partly", "differs")
+Agreement = Literal["agrees", "partly", "differs", "unclear", "fact"]
+AGREEMENTS: Final[tuple[Agreement, ...]] = ("agrees", "partly", "differs", "unclear", "fact")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,8 @@ class Finding:
         topic: What it is about, in a few words.
         published: What the publication says.
         measured: What was found.
-        agreement: `agrees`, `partly` (one side of it, such as the number but not its reading) or `differs`.
+        agreement: `agrees`, `partly` (one side of it, such as the number but not its reading), `differs`,
+            `unclear` (what was measured cannot tell), or `fact` (no verdict: it does not depend on what is measured).
         why: Why, in a sentence or two; empty where there is nothing to explain.
     """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ import xarray as xr
 
 from shiftgauge.checks import require_positive_int
 from shiftgauge.data.dataset import ImageDataset
-from shiftgauge.errors import DataError
+from shiftgauge.errors import InterruptedRunError
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.device import choose_device
@@ -31,14 +32,17 @@ from shiftgauge.report.weld_figures import write_study_figures
 from shiftgauge.report.weld_page import write_study_page
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.run_folder import require_own_folder
-from shiftgauge.results.study import StudyResult
+from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.audit import audit
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.train import train
-from shiftgauge.studies.train_data import Divided, divide
-from shiftgauge.studies.weld_findings import find, headline, messages
-from shiftgauge.studies.weld_points import design_points, point_arrays, true_probability, variants
+from shiftgauge.studies.train_data import divide
+from shiftgauge.studies.weld_arrays import merged, population_arrays, training_arrays
+from shiftgauge.studies.weld_compare import PUBLISHED_POINTS, point_arrays
+from shiftgauge.studies.weld_findings import find
+from shiftgauge.studies.weld_messages import headline, messages
+from shiftgauge.studies.weld_points import design_points, true_probability, variants
 from shiftgauge.studies.weld_published import BOX
 from shiftgauge.studies.weld_recipe import PUBLISHED_SIZE, WeldRecipe, is_weld, split_options, weld_data
 from shiftgauge.studies.weld_watch import watch_arrays
@@ -47,7 +51,8 @@ from shiftgauge.types import FloatArray
 TRAINING: Final = "training"
 ONE: Final = "audit-one-image"
 ALL: Final = "audit-all-images"
-"""Folders within the study's: the training with its model folder, and the two audits."""
+WATCHED: Final = "watched"
+"""Folders within the study's: the training with its model folder, the two audits, and the watched training."""
 _QUICK_BASE: Final = 32
 _QUICK_POINTS: Final = 512
 
@@ -60,7 +65,7 @@ def weld(
     size: int | None = None,
     epochs: int | None = None,
     n_base: int = 512,
-    points: int = 4096,
+    points: int = PUBLISHED_POINTS,
     watch: bool = True,
     quick: bool = False,
     seed: int = 0,
@@ -68,19 +73,21 @@ def weld(
 ) -> StudyResult:
     """Does the weld study again.
 
-    Training and both audits go on where an interrupted call ended; what is measured after them starts again.
+    Both trainings and both audits go on where an interrupted call ended; the ways of shifting are measured again.
 
     Args:
         data: The folder `al5083` of TIG Aluminium 5083 (`train/train.json`, `test/test.json`), or any folder with one
             folder of images for each class, a manifest, or an NPZ file. Every page says which data it used.
-        out: Folder of the study: run.json, results.nc, findings.csv, figures/, report.html, and the folders
-            `training`, `audit-one-image` and `audit-all-images` with pages of their own.
+        out: Folder of the study: run.json, results.nc, findings.csv, figures/, report.html, the folders
+            `training`, `audit-one-image` and `audit-all-images` with pages of their own, and `watched`, which keeps the
+            second training.
         weights: `none` trains the published ResNet-18 from random weights; a path takes its weights from there;
             `packaged` trains EfficientNet-Lite0 from the ImageNet weights of the extra `demo`.
         size: Input size in pixels; default 224 as published, with `packaged` 128.
         epochs: Default 13 (the whole published schedule), with `packaged` 8.
         n_base: Base samples of each audit; one image costs 8 n_base evaluations, all images 10 n_base.
-        points: Points at which each way of shifting is compared, at least 512 for the published 343 terms.
+        points: Points of the surrogates and of each way of shifting, 10,000 as published; at least 512 for its 343
+            terms. Fewer make overfitting look like a property of the publication.
         watch: Measure what watching the test images costs, by one more training.
         quick: A few small images, two epochs, few points: whether everything runs, and no result.
         seed: Of split, training, designs and intervals.
@@ -97,36 +104,57 @@ def weld(
         Bahr, L., Possner, L., Weise, K., Gröger, S., Daub, R. (2025). Sensitivity analysis of image classification
             models using generalized polynomial chaos. arXiv:2506.18751
     """
-    started, folder = datetime.now(UTC), Path(out)
     n_base = _QUICK_BASE if quick else require_positive_int("n_base", n_base, low=32)
     points = _QUICK_POINTS if quick else require_positive_int("points", points, low=_QUICK_POINTS)
     recipe = WeldRecipe(weights=str(weights), size=size, epochs=epochs, quick=quick, seed=check_seed(seed))
-    require_own_folder(folder, "study")
-    dataset, name, spans = weld_data(data, quick=quick, seed=seed), "/".join(Path(data).resolve().parts[-2:]), _Spans()
-    divided = divide(dataset, split_options(dataset), seed)
-    trained = spans.time("training", lambda: _trained(recipe, dataset, folder / TRAINING, name, progress))
+    require_own_folder(out, KIND, study="weld")
+    dataset, name = weld_data(data, quick=quick, seed=seed), "/".join(Path(data).resolve().parts[-2:])
+    asked = _Asked(
+        folder=Path(out), name=name, recipe=recipe, n_base=n_base, points=points, watch=watch, progress=progress
+    )
+    try:
+        return _study(asked, dataset)
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(
+            "interrupted; the same call goes on: trainings and audits after what they have kept, the ways of shifting "
+            "from their start"
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What a study is asked to do."""
+
+    folder: Path
+    name: str
+    recipe: WeldRecipe
+    n_base: int
+    points: int
+    watch: bool
+    progress: bool | None
+
+
+def _study(asked: _Asked, dataset: ImageDataset) -> StudyResult:
+    started, spans, recipe = datetime.now(UTC), _Spans(), asked.recipe
+    divided = divide(dataset, split_options(dataset), recipe.seed)
+    trained = spans.time("training", lambda: _trained(asked, dataset))
     test = divided.part("test")
-    run = {"n_base": n_base, "seed": seed, "progress": progress, "data_name": f"{name}, test part"}
-    run |= {"execution": _plain_execution()} if quick else {}
-    one, every = _both_audits(trained, test, folder, spans, run)
-    parts = [
-        _training_arrays(trained, divided),
-        _population_arrays(every),
-        spans.time("ways of shifting", lambda: _points(trained, test, points, seed, progress)),
-    ]
-    if watch:
-        parts.append(spans.time("watched training", lambda: watch_arrays(recipe, divided, progress)))
-    arrays = _merged(one, parts)
-    arrays.attrs |= _attributes(recipe, trained, dataset, name) | {"image_name": test.names[0], "points": points}
+    one, every = _both_audits(asked, trained, test, spans)
+    parts = [training_arrays(trained, divided), population_arrays(every)]
+    if asked.watch:
+        kept = asked.folder / WATCHED
+        parts.append(spans.time("watched training", lambda: watch_arrays(recipe, divided, kept, asked.progress)))
+    parts.append(spans.time("ways of shifting", lambda: _points(asked, trained, test, one.confidence_level)))
+    arrays = merged(one, parts)
+    arrays.attrs |= _attributes(asked, trained, dataset) | {"image_name": test.names[0]}
     counts = {"evaluations_one": one.cost["evaluations"], "evaluations_all": every.cost["evaluations"]}
-    counts["evaluations_points"] = points * arrays.sizes["variant"]
+    counts["evaluations_points"] = asked.points * arrays.sizes["variant"]
     findings = find(arrays)
     result = StudyResult(
         study="weld",
-        config={"data": name, "n_base": n_base, "points": points, "watch": watch, "quick": quick, "seed": seed}
-        | {"weights": Path(recipe.weights).name, "size": recipe.input_size, "epochs": recipe.options.epochs},
+        config=_config(asked),
         provenance=provenance(
-            {"data": dataset.fingerprint, "model": trained.provenance["hashes"]["weights"]}, seed, started
+            {"data": dataset.fingerprint, "model": trained.provenance["hashes"]["weights"]}, recipe.seed, started
         ),
         cost={"evaluations": sum(counts.values()), **counts, **spans.seconds},
         headline=headline(arrays, findings),
@@ -134,15 +162,32 @@ def weld(
         arrays=arrays,
         messages=messages(arrays),
     )
-    write_with_page(result, folder, write_study_figures, write_study_page)
+    write_with_page(result, asked.folder, write_study_figures, write_study_page)
     return result
 
 
-def _attributes(recipe: WeldRecipe, trained: TrainResult, dataset: ImageDataset, name: str) -> dict[str, Any]:
+def _config(asked: _Asked) -> dict[str, Any]:
+    recipe = asked.recipe
+    return {
+        "data": asked.name,
+        "n_base": asked.n_base,
+        "points": asked.points,
+        "watch": asked.watch,
+        "quick": recipe.quick,
+        "seed": recipe.seed,
+        "weights": Path(recipe.weights).name,
+        "size": recipe.input_size,
+        "epochs": recipe.options.epochs,
+    }
+
+
+def _attributes(asked: _Asked, trained: TrainResult, dataset: ImageDataset) -> dict[str, Any]:
     """What the page says of data, network and recipe."""
+    recipe = asked.recipe
     return {
         "title": "Weld study",
-        "data_name": name,
+        "data_name": asked.name,
+        "points": asked.points,
         "weld_data": int(is_weld(dataset)),
         "weights": Path(recipe.weights).name,
         "recipe": "published" if recipe.published else "own",
@@ -154,37 +199,34 @@ def _attributes(recipe: WeldRecipe, trained: TrainResult, dataset: ImageDataset,
     }
 
 
-def _trained(recipe: WeldRecipe, dataset: ImageDataset, folder: Path, name: str, progress: bool | None) -> TrainResult:
+def _trained(asked: _Asked, dataset: ImageDataset) -> TrainResult:
     return train(
-        recipe.network,
+        asked.recipe.network,
         dataset,
-        out=folder,
+        out=asked.folder / TRAINING,
         split=split_options(dataset),
-        options=recipe.options,
-        progress=progress,
+        options=asked.recipe.options,
+        progress=asked.progress,
         title="Weld study, training",
-        data_name=name,
+        data_name=asked.name,
     )
-
-
-def _audited(
-    trained: TrainResult, test: ImageDataset, folder: Path, images: Any, title: str, options: dict[str, Any]
-) -> AuditResult:
-    return audit(str(trained.model_folder), test, "weld", out=folder, images=images, title=title, **options)
 
 
 def _both_audits(
-    trained: TrainResult, test: ImageDataset, folder: Path, spans: _Spans, options: dict[str, Any]
+    asked: _Asked, trained: TrainResult, test: ImageDataset, spans: _Spans
 ) -> tuple[AuditResult, AuditResult]:
     """The audit of the first test image, and that of all."""
-    one = spans.time(
-        "audit of one image",
-        lambda: _audited(trained, test, folder / ONE, [test.names[0]], "Weld study, one image", options),
-    )
-    every = spans.time(
-        "audit of all images",
-        lambda: _audited(trained, test, folder / ALL, "population", "Weld study, all test images", options),
-    )
+    options: dict[str, Any] = {"n_base": asked.n_base, "seed": asked.recipe.seed, "progress": asked.progress}
+    options["data_name"] = f"{asked.name}, test part"
+    if asked.recipe.quick:
+        options["execution"] = _plain_execution()
+
+    def audited(folder: str, images: Any, title: str) -> AuditResult:
+        model, place = str(trained.model_folder), asked.folder / folder
+        return audit(model, test, "weld", out=place, images=images, title=title, **options)
+
+    one = spans.time("audit of one image", lambda: audited(ONE, [test.names[0]], "Weld study, one image"))
+    every = spans.time("audit of all images", lambda: audited(ALL, "population", "Weld study, all test images"))
     return one, every
 
 
@@ -192,9 +234,9 @@ def _plain_execution() -> ExecutionOptions:
     return ExecutionOptions(batch_size=32, precision="float32", channels_last=False, compiled=False, streams=1)
 
 
-def _points(trained: TrainResult, test: ImageDataset, n: int, seed: int, progress: bool | None) -> xr.Dataset:
+def _points(asked: _Asked, trained: TrainResult, test: ImageDataset, level: float) -> xr.Dataset:
     """The first test image at the same points under every way of shifting it."""
-    path = trained.model_folder
+    path, n, seed = trained.model_folder, asked.points, asked.recipe.seed
     own = read_model_record(path).preprocessing.to_dict()
     larger = {**own, **{side: round(own[side] * BOX / PUBLISHED_SIZE) for side in ("height", "width")}}
     small, large = (
@@ -204,7 +246,7 @@ def _points(trained: TrainResult, test: ImageDataset, n: int, seed: int, progres
     shown = variants(small.preprocessing, large.preprocessing)
     theta, picture = design_points(n, seed), torch.from_numpy(np.array(test.load(0)))
     label, values = int(test.labels[0]), dict[str, FloatArray]()
-    with progress_bar("ways of shifting", wanted=progress) as advance:
+    with progress_bar("ways of shifting", wanted=asked.progress) as advance:
         for k, variant in enumerate(shown):
 
             def moved(done: int, total: int, before: int = k * n) -> None:
@@ -212,70 +254,8 @@ def _points(trained: TrainResult, test: ImageDataset, n: int, seed: int, progres
 
             model = models[variant.size]
             values[variant.name] = true_probability(model, picture, label, theta, variant, moved)
-    found = point_arrays(theta, values, shown)
+    found = point_arrays(theta, values, shown, level=level, seed=seed)
     return found.assign(stored_size=("side", list(picture.shape[-2:])))
-
-
-def _training_arrays(trained: TrainResult, divided: Divided) -> xr.Dataset:
-    """Scores of the network, the images behind them, and the published class weights of these data."""
-    data = trained.arrays
-    names = ("accuracy", "macro_f1")
-    found = np.array([[trained.metric(m, part=p) for m in names] for p in ("validation", "test")])
-    counts = data["split_count"].sel(split_part="train").values.astype(float)
-    return xr.Dataset(
-        {
-            "score": (("score_part", "score_name"), found[..., 0]),
-            "score_interval": (("score_part", "score_name", "bound"), found[..., 1:]),
-            "split_images": ("split_part", data["split_images"].values),
-            "split_count": (("split_part", "class"), data["split_count"].values),
-            "class_weight": ("class", counts.sum() / (len(counts) * counts)),
-            "history_macro_f1": ("epoch", data["history_macro_f1"].values),
-            "history_rate": ("epoch", data["history_learning_rate"].values),
-            "history_loss": ("epoch", data["history_train_loss"].values),
-        },
-        coords={
-            "score_part": ["validation", "test"],
-            "score_name": list(names),
-            "split_part": data["split_part"].values,
-            "class": list(divided.dataset.class_names),
-            "epoch": data["epoch"].values,
-        },
-        attrs={"best_epoch": trained.best_epoch},
-    )
-
-
-def _population_arrays(every: AuditResult) -> xr.Dataset:
-    """What the audit of all images found for the quantity of interest, under names of its own."""
-    data, quantity = every.arrays, every.quantity_of_interest
-    at = data.sel(quantity=quantity)
-    correct = data.sel(quantity="correct")
-    return xr.Dataset(
-        {
-            "all_first_order": ("all_input", at["first_order"].values),
-            "all_first_order_interval": (("all_input", "bound"), at["first_order_interval"].values),
-            "all_total_order": ("all_input", at["total_order"].values),
-            "all_total_order_interval": (("all_input", "bound"), at["total_order_interval"].values),
-            "all_clean_accuracy": float(correct["image_clean"].mean()),
-            "all_shifted_accuracy": float(correct["mean"]),
-            "all_shifted_accuracy_interval": ("bound", correct["mean_interval"].values),
-        },
-        coords={"all_input": data["input"].values},
-        attrs={"n_test": int(data.attrs["n_images"])},
-    )
-
-
-def _merged(one: AuditResult, parts: list[xr.Dataset]) -> xr.Dataset:
-    """The arrays of the audit of one image, which the page draws, with everything else beside them."""
-    pictures = [name for name in one.arrays.data_vars if str(name).startswith(("thumb", "strip"))]
-    kept = one.arrays.drop_vars(pictures)
-    bare = [part.drop_vars("shift") if "shift" in part.coords else part for part in parts]
-    arrays = xr.merge([kept, *bare], join="outer", combine_attrs="drop")
-    arrays.attrs = {**one.arrays.attrs}
-    for part in parts:
-        arrays.attrs |= part.attrs
-    if list(arrays["shift"].values) != ["brightness", "rotation", "tilt"]:
-        raise DataError("the weld preset no longer has the shifts brightness, rotation, tilt in this order")
-    return arrays
 
 
 class _Spans:

@@ -91,6 +91,26 @@ def published_shift(images_nchw: Tensor, theta_n3: Tensor, *, box: float = BOX) 
     return _pressed(turned, inverse / inverse[:, 2:, 2:])
 
 
+def dragged_shift(images_nchw: Tensor, theta_n3: Tensor) -> Tensor:
+    """Shifts pictures as the audits do, but with the published drag in the place of the turned plane.
+
+    The box is the picture itself, and rotation and drag are one bilinear resampling, so that the drag alone differs.
+
+    Args:
+        images_nchw: In [0, 1], (N, C, H, H).
+        theta_n3: Brightness factor, rotation in degrees and tilt in degrees, (N, 3).
+
+    Returns:
+        In [0, 1], (N, C, H, H).
+    """
+    height, width = images_nchw.shape[-2:]
+    turn = geometric.homography(["rotation"], theta_n3[:, 1:2].double(), height, width)
+    centre = torch.eye(3, dtype=torch.float64)
+    centre[:2, 2] = -torch.tensor([width, height], dtype=torch.float64) / 2
+    drag = centre @ corner_homography(theta_n3[:, 2], height) @ torch.linalg.inv(centre)
+    return geometric.warp(brightness(images_nchw, theta_n3[:, 0]), drag @ turn)
+
+
 def _pressed(images_nchw: Tensor, inverse_n33: Tensor) -> Tensor:
     """Looks every pixel up through the inverse, also beyond the horizon, where the picture folds over."""
     height, width = images_nchw.shape[-2:]

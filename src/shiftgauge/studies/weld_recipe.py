@@ -61,8 +61,9 @@ class WeldRecipe:
 
     @property
     def published(self) -> bool:
-        """Whether network, loss, optimiser and schedule are the published ones."""
-        return self.weights != PACKAGED and self.epochs in (None, EPOCHS) and not self.quick
+        """Whether network, input size, loss, optimiser and schedule are the published ones."""
+        size, epochs = self.input_size == PUBLISHED_SIZE, self.options.epochs == EPOCHS
+        return self.weights != PACKAGED and size and epochs and not self.quick
 
     @property
     def input_size(self) -> int:
@@ -109,6 +110,7 @@ class WeldRecipe:
             loss=LossOptions(class_weights="balanced"),
             sampling=SamplingOptions(batch_size=8 if self.quick else 128),
             clip=None,
+            precision="float32",
             seed=self.seed,
         )
 

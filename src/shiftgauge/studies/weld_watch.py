@@ -8,20 +8,18 @@ are divided at random into two halves many times; the epoch is chosen on one hal
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import xarray as xr
 
 from shiftgauge.random import generator
 from shiftgauge.studies.train_data import Divided
+from shiftgauge.studies.watched import watched_logits
 from shiftgauge.studies.weld_recipe import WeldRecipe
-from shiftgauge.train.fit import fit
-from shiftgauge.train.images import read_part
 from shiftgauge.types import FloatArray
 
 RESAMPLES: Final = 1000
@@ -42,15 +40,16 @@ class Watched:
     last: FloatArray
 
 
-def watch_arrays(recipe: WeldRecipe, divided: Divided, progress: bool | None) -> xr.Dataset:
+def watch_arrays(recipe: WeldRecipe, divided: Divided, folder: Path, progress: bool | None) -> xr.Dataset:
     """Trains once more, watched on validation and test images together, and measures what choosing there is worth.
 
     Args:
         recipe: What the study trains.
         divided: Its split.
+        folder: Keeps what every epoch said; the same call goes on from there.
         progress: Show progress.
     """
-    predicted_en, truth_n, units_n = _predictions(recipe, divided, progress)
+    predicted_en, truth_n, units_n = _predictions(recipe, divided, folder, progress)
     n_classes = len(divided.dataset.class_names)
     found = choose_and_judge(predicted_en, truth_n, units_n, n_classes, seed=recipe.seed)
     whole = np.array([macro_f1(confusions(p, truth_n, np.ones((1, len(truth_n))), n_classes))[0] for p in predicted_en])
@@ -123,33 +122,9 @@ def macro_f1(confusions_rkk: FloatArray) -> FloatArray:
 
 
 def _predictions(
-    recipe: WeldRecipe, divided: Divided, progress: bool | None
+    recipe: WeldRecipe, divided: Divided, folder: Path, progress: bool | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Classes that every epoch predicts for validation and test images, (E, n), their truth and their units."""
-    preprocessing = recipe.network.preprocessing_for(divided.dataset.n_channels)
-    names = divided.dataset.class_names
-    built = recipe.network.network_options(len(names), preprocessing.channels, recipe.seed).build()
     rows = np.concatenate([divided.split.parts[name] for name in ("validation", "test")])
-    watched = read_part(divided.dataset.select(rows), preprocessing)
-    said: list[torch.Tensor] = []
-
-    def remember(module: Any, inputs: Any, output: torch.Tensor) -> None:
-        if not module.training:
-            said.append(output.detach().float().argmax(dim=1).cpu())
-
-    hook = built.network.register_forward_hook(remember)
-    with tempfile.TemporaryDirectory() as folder:  # nothing to go on with: every epoch's answers are needed
-        fit(
-            built.network,
-            read_part(divided.part("train"), preprocessing),
-            watched,
-            recipe.options,
-            preprocessing=preprocessing,
-            n_classes=len(names),
-            folder=folder,
-            heads=built.heads,
-            progress=progress,
-        )
-    hook.remove()
-    predicted = torch.cat(said).reshape(-1, len(watched)).numpy()
-    return predicted, watched.targets.numpy(), divided.units[rows]
+    logits = watched_logits(recipe.network, divided, recipe.options, rows, folder, progress=progress)
+    return logits.argmax(axis=2), divided.dataset.labels[rows], divided.units[rows]

@@ -20,6 +20,8 @@ _SECONDS: Final = {
     "seconds_watched_training": "Training watched on the test images",
 }
 _SCORES: Final = {"accuracy": "Accuracy", "macro_f1": "Macro F1"}
+_SUMMARY: Final = ("q2", "mean")
+_TOGETHER: Final = "variant_correlation"
 
 
 def build_training(result: StudyResult) -> dict[str, Any]:
@@ -72,17 +74,30 @@ def build_orders(result: StudyResult) -> dict[str, Any]:
 
 
 def build_variants(result: StudyResult) -> dict[str, Any]:
-    """Returns the ways of shifting side by side."""
+    """Returns the ways of shifting: indices of each, and each beside the one that it is compared with."""
     data, shifts = result.arrays, strings(result.arrays, "shift")
-    header = ["Way", *(f"Total, {input_label(s).lower()}" for s in shifts)]
-    header += ["Q²", "Mean probability", "Mean difference from ours", "Correlation with ours"]
-    rows = []
-    for name in strings(data, "variant"):
-        totals = [fixed(float(pick(data, "variant_total_order", variant=name, shift=s))) for s in shifts]
-        rest = [fixed(float(pick(data, f"variant_{k}", variant=name))) for k in ("q2", "mean", "difference")]
-        rows.append([clean(name), *totals, *rest, fixed(float(pick(data, "variant_correlation", variant=name)), 2)])
+    level = percent(result.confidence_level, 0)
+    labels = [input_label(s).lower() for s in shifts]
+    own, beside = [], []
+    for name, other in zip(strings(data, "variant"), strings(data, "variant_reference"), strict=True):
+        totals = [_both(estimate(data, "variant_total_order", variant=name, shift=s)) for s in shifts]
+        own.append([clean(name), *totals, *(fixed(float(pick(data, f"variant_{k}", variant=name))) for k in _SUMMARY)])
+        if name == other:
+            continue
+        gaps = [_both(estimate(data, "variant_gap", variant=name, shift=s), sign=True) for s in shifts]
+        mean = fixed(float(pick(data, "variant_difference", variant=name)))
+        beside.append([clean(name), clean(other), *gaps, mean, _both(estimate(data, _TOGETHER, variant=name))])
     texts = zip(strings(data, "variant"), strings(data, "variant_text"), strict=True)
-    return {"grid": {"header": header, "rows": rows}, "texts": [(clean(n), clean(t)) for n, t in texts]}
+    return {
+        "grid": {"header": ["Way", *(f"Total, {s}" for s in labels), "Q²", "Mean probability"], "rows": own},
+        "gaps": {
+            "header": ["Way", "Beside", *(f"Difference, {s}" for s in labels), "Mean change", "Correlation"],
+            "rows": beside,
+        },
+        "note": f"{level} intervals: how far the figures spread when the same {int(data.attrs['points']):,} points are "
+        "drawn anew, for both ways alike. They say nothing of what the polynomial leaves out, which Q² does.",
+        "texts": [(clean(n), clean(t)) for n, t in texts],
+    }
 
 
 def build_watching(result: StudyResult) -> dict[str, Any] | None:
@@ -108,7 +123,7 @@ def build_study_cost(result: StudyResult) -> dict[str, Any]:
     """Returns evaluations and the time of each part."""
     facts = [("Evaluations of the network", f"{int(result.cost['evaluations']):,}")]
     facts += [(label, duration(float(result.cost[key]))) for key, label in _SECONDS.items() if key in result.cost]
-    how = "What each part took. Training and audits go on where an interrupted study ended; the rest starts again."
+    how = "What each part took. Trainings and audits go on where an interrupted study ended; the rest starts again."
     return {"facts": facts, "trial": [], "how": how}
 
 
@@ -128,3 +143,9 @@ def _table(caption: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
 
 def _estimate(e: Estimate) -> dict[str, str]:
     return {"value": fixed(e.value), "interval": interval(e.low, e.high)}
+
+
+def _both(e: Estimate, *, sign: bool = False) -> str:
+    """A value with its interval in one cell of a table."""
+    plus = "+" if sign and e.value >= 0.005 else ""
+    return f"{plus}{fixed(e.value, 2)} {interval(e.low, e.high, 2)}".rstrip()
