@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from shiftgauge.cli.exits import Debug, exit_codes
-from shiftgauge.cli.init_text import array_lines, quoted, relative
+from shiftgauge.cli.found import Found
+from shiftgauge.cli.init_text import array_lines, column_lines, quoted, relative
 from shiftgauge.cli.init_train import train_configuration
-from shiftgauge.cli.look import Found, look
+from shiftgauge.cli.look import look
 from shiftgauge.errors import ConfigError
 
 _MODEL_SUFFIXES = {".pt2": "pt2", ".onnx": "onnx", ".joblib": "sklearn", ".pkl": "sklearn"}
@@ -19,7 +20,12 @@ _RECORD = "model.json"
 
 
 def init_command(
-    data: Annotated[Path, typer.Argument(help="Image folder, CSV/Parquet manifest or NPZ file.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Image folder (classes, YOLO or weld), CSV/Parquet manifest or NPZ file.", show_default=False
+        ),
+    ],
     model: Annotated[
         str | None,
         typer.Option(help="A model folder, a .pt2, .onnx or .joblib file, package.module:function, or a timm name."),
@@ -60,8 +66,9 @@ def configuration(found: Found, model: str | None, out: Path) -> str:
             "",
             "data:",
             f"  {found.kind}: {quoted(relative(found.path, out))}",
-            *[f"  {key}: {quoted(value)}" for key, value in found.columns.items()],
+            *column_lines(found),
             *array_lines(found),
+            *_split_lines(found),
             *_label_lines(found),
             "  # limit: 200            # at most this many images, the same share of every class",
             "  # skip_unreadable: true # leave unreadable files out and list them in the result",
@@ -79,6 +86,10 @@ def _model_lines(found: Found, model: str | None, out: Path) -> list[str]:
     lines = ["model:"]
     if model is not None and (Path(model) / _RECORD).is_file():
         return [*lines, f"  folder: {quoted(relative(Path(model), out))}  # classes and preprocessing are in it"]
+    if found.several:
+        lines.append("  # The images have several labels: that the model has, too, only a model folder can say.")
+    if found.several and model is None:
+        return [*lines, "  folder: model  # as `shiftgauge train` writes it; classes and preprocessing are in it"]
     if model is None:
         lines += [
             "  # Choose one: folder, timm, factory, pt2, onnx, sklearn.",
@@ -125,6 +136,11 @@ def _preprocessing_lines(found: Found, kind: str) -> list[str]:
 
 def _commented(line: str) -> str:
     return f"  # {line.removeprefix('  ')}"
+
+
+def _split_lines(found: Found) -> list[str]:
+    """An audit takes the images that the model has not seen, where the data say which."""
+    return [f"  split: {quoted(found.stated)}  # not seen in training; without this line all"] if found.stated else []
 
 
 def _label_lines(found: Found) -> list[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from shiftgauge.cli.look import Found
+from shiftgauge.cli.found import Found
+
+
+def column_lines(found: Found) -> list[str]:
+    """The lines of the `data` section that say what columns, folders and classes are called."""
+    lines = []
+    for key, value in found.columns.items():
+        text = quoted(value) if isinstance(value, str) else f"[{', '.join(quoted(name) for name in value)}]"
+        remark = "  # made up: the files name no classes" if key == "classes" and found.guessed else ""
+        lines.append(f"  {key}: {text}{remark}")
+    return lines
 
 
 def array_lines(found: Found) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shiftgauge.cli.init_text import array_lines, quoted, relative
-from shiftgauge.cli.look import Found
+from shiftgauge.cli.found import Found
+from shiftgauge.cli.init_text import array_lines, column_lines, quoted, relative
 
 
 def train_configuration(found: Found, out: Path) -> str:
@@ -15,9 +15,6 @@ def train_configuration(found: Found, out: Path) -> str:
         found: What lies in the data.
         out: Where the file will stand; paths are written relative to it.
     """
-    grouped = "group_column" in found.columns or "groups" in found.arrays
-    stated = "split_column" in found.columns or "splits" in found.arrays
-    by = "given     " if stated else "group     " if grouped else "stratified"
     return "\n".join(
         [
             f"# {' '.join(found.summary.split())}",
@@ -31,12 +28,10 @@ def train_configuration(found: Found, out: Path) -> str:
             "",
             "data:",
             f"  {found.kind}: {quoted(relative(found.path, out))}",
-            *[f"  {key}: {quoted(value)}" for key, value in found.columns.items()],
+            *column_lines(found),
             *array_lines(found),
             "",
-            "split:",
-            f"  by: {by}  # stratified, group, or given: the parts that the data state",
-            "  parts: {train: 0.6, validation: 0.2, test: 0.2}",
+            *_split_lines(found),
             "",
             "train:",
             "  epochs: 15",
@@ -56,3 +51,25 @@ def train_configuration(found: Found, out: Path) -> str:
             "",
         ]
     )
+
+
+def _split_lines(found: Found) -> list[str]:
+    """The section `split`: what the data state, where every name they use is that of a part."""
+    stated = "train" in found.parts and len(found.parts) > 1
+    grouped = "group_column" in found.columns or "groups" in found.arrays
+    by = "given     " if stated else "group     " if grouped else "stratified"
+    held_out = stated and "test" not in found.parts
+    shares = "{train: 0.8, validation: 0.2}  # the data state no test" if held_out else _SHARES
+    lines = [
+        "split:",
+        f"  by: {by}  # stratified, group, or given: the parts that the data state",
+        f"  parts: {shares}",
+    ]
+    if found.alike:
+        lines.append("  near_duplicates: false  # frames are all alike; recordings stay together as groups")
+    if stated:
+        lines.append("  leaks: drop  # what has its like in a later part is left out and counted; error: stop")
+    return lines
+
+
+_SHARES = "{train: 0.6, validation: 0.2, test: 0.2}"

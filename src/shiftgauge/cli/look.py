@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
+from shiftgauge.cli.found import Found, sizes_of, spread, stated_parts
 from shiftgauge.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SAMPLE: Final = 200
 _PATHS: Final = ("path", "file", "filename", "image", "image_path", "filepath", "file_name", "img")
@@ -20,45 +23,28 @@ _GROUPS: Final = ("group", "groups", "part", "part_id", "person", "patient", "bo
 _SPLITS: Final = ("split", "splits", "subset", "fold", "set")
 _CLASSES: Final = ("classes", "class_names", "label_names")
 _ARRAYS: Final = {"images": "images", "labels": "labels", "classes": "classes"}
-_CHANNELS: Final = {"1": 1, "L": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "LA": 1}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What lies in a folder, manifest or NPZ file.
-
-    Args:
-        kind: Key of the `data` section.
-        path: The folder or file.
-        summary: One sentence for people.
-        classes: Names of the classes, sorted.
-        channels: 1 where every image that was looked at is grey, else 3 (or the arrays' own number).
-        size: `[height, width]` where all agree, else "".
-        size_note: A remark for the configuration where sizes differ.
-        columns: Keys of the `data` section that differ from their defaults, such as `label_column`.
-        arrays: Names of the arrays of an NPZ file that differ from their defaults.
-    """
-
-    kind: Literal["folder", "manifest", "npz"]
-    path: Path
-    summary: str
-    classes: tuple[str, ...]
-    channels: int = 3
-    size: str = ""
-    size_note: str = ""
-    columns: dict[str, str] = field(default_factory=dict)
-    arrays: dict[str, str] = field(default_factory=dict)
+_BINARY: Final = frozenset(("0", "1", "true", "false", "yes", "no"))
 
 
 def look(path: Path) -> Found:
     """Looks at an image folder, a CSV or Parquet manifest, or an NPZ file, as the audit will read it.
 
+    A folder may hold class folders, images with YOLO text files, or the layout of the weld images.
+
+    Args:
+        path: The folder or file.
+
     Raises:
         DataError: Nothing there, or nothing that can be read.
     """
+    from shiftgauge.cli.look_layouts import look_at_weld, look_at_yolo, yolo_layout
     from shiftgauge.data.load import guess_kind
 
-    return {"folder": _look_at_folder, "manifest": _look_at_manifest, "npz": _look_at_npz}[guess_kind(path)](path)
+    kind = guess_kind(path)
+    if kind == "folder" and (layout := yolo_layout(path)) is not None:
+        return look_at_yolo(path, layout)
+    looks = {"folder": _look_at_folder, "manifest": _look_at_manifest, "npz": _look_at_npz, "weld": look_at_weld}
+    return looks[kind](path)
 
 
 def _look_at_folder(path: Path) -> Found:
@@ -71,7 +57,7 @@ def _look_at_folder(path: Path) -> Found:
         hint = f"; there is {tables[0]}, give that file" if tables else ""
         raise DataError(f"{error}{hint}") from error
     every = [p for found in files.values() for p in found]
-    channels, size, note, seen = _sizes(_spread(every))
+    channels, size, note, seen = sizes_of(spread(every))
     counts = ", ".join(f"{name} {len(found)}" for name, found in list(files.items())[:8])
     more = "" if len(files) <= 8 else f" and {len(files) - 8} more"
     return Found(
@@ -90,29 +76,44 @@ def _look_at_manifest(path: Path) -> Found:
 
     table = read_frame(path, as_text=True)
     names = [str(c) for c in table.columns]
-    chosen = {
+    chosen: dict[str, str | list[str] | None] = {
         "path_column": _column(names, _PATHS),
         "label_column": _column(names, _LABELS),
         "group_column": _column(names, _GROUPS),
         "split_column": _column(names, _SPLITS),
     }
+    several = [] if chosen["label_column"] else _binary_columns(table, [n for n in names if n not in chosen.values()])
+    if len(several) > 1:
+        chosen["label_column"] = several
     for key, asked in (("path_column", "file paths"), ("label_column", "classes")):
         if chosen[key] is None:
             raise DataError(f"{path}: no column that looks like {asked}; the columns are {', '.join(names)}")
-    classes = sorted(set(text_column(table, str(chosen["label_column"]), path)))
+    labels = chosen["label_column"]
+    classes = labels if isinstance(labels, list) else sorted(set(text_column(table, str(labels), path)))
     paths = [path.parent / name for name in text_column(table, str(chosen["path_column"]), path)]
-    channels, size, note, seen = _sizes(p for p in _spread(paths) if p.is_file())
+    channels, size, note, seen = sizes_of(p for p in spread(paths) if p.is_file())
     default = {"path_column": "path", "label_column": "label"}
+    split = chosen["split_column"]
+    parts, test = stated_parts(text_column(table, split, path)) if isinstance(split, str) else ((), "")
+    counted = f"{len(classes)} labels" if len(several) > 1 else f"{len(classes)} classes"
     return Found(
         kind="manifest",
         path=path,
-        summary=f"{len(table)} rows in {len(classes)} classes ({', '.join(classes[:8])}); {seen}",
+        summary=f"{len(table)} rows in {counted} ({', '.join(classes[:8])}); {seen}",
         classes=tuple(classes),
         channels=channels,
         size=size,
         size_note=note,
         columns={key: value for key, value in chosen.items() if value is not None and value != default.get(key)},
+        parts=parts,
+        stated=test,
+        several=len(several) > 1,
     )
+
+
+def _binary_columns(table: pd.DataFrame, names: list[str]) -> list[str]:
+    """The columns that hold nothing but 0 and 1, or what a manifest takes for them."""
+    return [name for name in names if {str(value).strip().lower() for value in table[name].tolist()} <= _BINARY]
 
 
 def _look_at_npz(path: Path) -> Found:
@@ -136,6 +137,7 @@ def _look_at_npz(path: Path) -> Found:
     (height, width), _ = sizes.most_common(1)[0]
     channels = max(data.channels)
     known = data.class_names
+    parts, test = stated_parts(data.splits or ("",))
     return Found(
         kind="npz",
         path=path,
@@ -144,6 +146,9 @@ def _look_at_npz(path: Path) -> Found:
         channels=channels,
         size=f"[{height}, {width}]" if len(sizes) == 1 else "",
         arrays=arrays,
+        parts=parts,
+        stated=test,
+        several=data.label_matrix is not None,
     )
 
 
@@ -152,45 +157,6 @@ def _images_key(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     if "images" in shapes or {"blob", "offsets"} <= set(shapes):
         return "images"
     return max((n for n, s in shapes.items() if len(s) in (3, 4)), key=lambda n: len(shapes[n]), default=None)
-
-
-def _spread(paths: Sequence[Path]) -> list[Path]:
-    step = max(1, len(paths) // _SAMPLE)
-    return list(paths[::step])[:_SAMPLE]
-
-
-def _sizes(paths: Iterable[Path]) -> tuple[int, str, str, str]:
-    """(channels, common size or "", remark, sentence) from the headers of some files."""
-    from PIL import Image
-
-    from shiftgauge.data.images import DECODE_ERRORS
-
-    sizes: Counter[tuple[int, int]] = Counter()
-    channels = 1
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                sizes[image.height, image.width] += 1
-                channels = max(channels, _CHANNELS.get(image.mode, 3))
-        except DECODE_ERRORS:
-            continue
-    if not sizes:
-        return 3, "", "", "none of the files that were looked at could be read"
-    kind = "grey" if channels == 1 else "colour"
-    (height, width), _ = sizes.most_common(1)[0]
-    if len(sizes) == 1:
-        return (
-            channels,
-            f"[{height}, {width}]",
-            ", of the images; the network's own may differ",
-            (f"{kind}, {width} × {height} pixels"),
-        )
-    return (
-        channels,
-        "",
-        f"; images come in {len(sizes)} or more sizes",
-        f"{kind}, sizes differ, such as {width} × {height}",
-    )
 
 
 def _column(names: list[str], usual: tuple[str, ...]) -> str | None:
