@@ -6,6 +6,7 @@ from torch import nn
 
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.augment import AugmentOptions
+from shiftgauge.train.fit import fit
 from shiftgauge.train.images import HeldPixels, Part
 from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.sampling import SamplingOptions
@@ -38,3 +39,26 @@ def options(**changed):
     """Four epochs with flips."""
     values = {"epochs": 4, "sampling": SamplingOptions(batch_size=16), "augment": AugmentOptions(flips=("horizontal",))}
     return TrainOptions(**{**values, **changed})
+
+
+def run(folder, net=None, chosen=None, **more):
+    """Trains on a CPU; returns the network and what was found."""
+    net = net or network()
+    train, validation = more.pop("train", None) or stripes(90), more.pop("validation", None) or stripes(40, 1)
+    found = fit(
+        net,
+        train,
+        validation,
+        chosen or options(),
+        preprocessing=PREPROCESSING,
+        n_classes=3,
+        folder=folder,
+        device="cpu",
+        **more,
+    )
+    return net, found
+
+
+def same(a, b):
+    """Whether two networks hold the same weights."""
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))

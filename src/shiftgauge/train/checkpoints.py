@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -17,62 +18,86 @@ from shiftgauge.files import hash_json, write_atomic
 from shiftgauge.models.weights import one_line
 
 CHECKPOINT: Final = "checkpoint.pt"
-BEST: Final = "best.pt"
 _IDENTITY: Final = "training.json"
-_READ_ERRORS: Final = (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError, AttributeError)
+_NETWORK: Final = "network."
+_SEAL: Final = b"sha256:"
+_SEAL_BYTES: Final = len(_SEAL) + 64
+_ZIP_END: Final = b"PK\x05\x06"  # of the record that ends a zip file, 22 bytes with an empty comment
+_READ_ERRORS: Final = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    EOFError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 
 
-def claim(folder: Path, identity: Mapping[str, Any]) -> bool:
+def claim(folder: Path, identity: Mapping[str, Any], *, write: bool = True) -> bool:
     """Makes a folder that of one training; tells whether there is a checkpoint to go on from.
+
+    A folder in which no epoch was finished holds nothing to lose: it is taken over whatever was tried there.
 
     Args:
         folder: Made when absent.
         identity: What decides the outcome: options, network and data, as plain values.
+        write: Write that down; one process of those that train together does.
 
     Raises:
         ConfigError: The folder holds a training of other options, network or data.
-        StoreError: It cannot be written to.
+        StoreError: It cannot be read or written to.
     """
     stated = folder / _IDENTITY
-    text = json.dumps(identity, indent=2, sort_keys=True, default=str)
-    if stated.is_file():
+    if (folder / CHECKPOINT).is_file():
         try:
             before = json.loads(stated.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise StoreError(f"{stated} cannot be read: {one_line(error)}; remove {folder} to start again") from error
+            raise StoreError(
+                f"{stated} cannot be read: {one_line(error)}; it says what the checkpoint beside it is of; remove "
+                f"{folder} to start again"
+            ) from error
         differ = sorted(k for k in {*before, *identity} if hash_json(before.get(k)) != _hash(identity.get(k)))
         if differ:
             raise ConfigError(
                 f"{folder} holds a training with other {', '.join(differ)}; take another folder, or remove that one"
             )
-    else:
+        return True
+    if write:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
-        write_atomic(stated, text + "\n")
-    return (folder / CHECKPOINT).is_file()
+        write_atomic(stated, json.dumps(identity, indent=2, sort_keys=True, default=str) + "\n")
+    return False
 
 
-def save_whole(path: Path, write: Any) -> None:
-    """Has a file written beside its place and moved there, so that it is always whole.
+def save_whole(path: Path, content: Any) -> None:
+    """Writes what PyTorch saves beside its place and moves it there, so that the file is always whole.
+
+    The file carries its own SHA-256 as the comment with which a zip file may end, so that both come to their place in
+    one move.
 
     Args:
         path: Its place.
-        write: Called with the path to write to.
+        content: What `torch.save` takes.
 
     Raises:
         StoreError: It cannot be written.
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
-        write(temporary)
+        torch.save(content, temporary)
         with open(temporary, "rb+") as written:
+            _seal(written)
+            written.flush()
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as the latter
         temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise StoreError(f"cannot write {path}: {getattr(error, 'strerror', None) or one_line(error)}") from error
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -81,35 +106,111 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     Raises:
         StoreError: The file is missing, damaged or no checkpoint.
     """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except _READ_ERRORS as error:
-        raise StoreError(
-            f"checkpoint {path} cannot be read: {one_line(error)}; remove it to start the training again"
-        ) from error
+    found = _read(path, f"checkpoint {path}", "it")
     if not isinstance(found, dict) or not {"state_dict", "epoch", "history"} <= set(found):
         raise StoreError(f"{path} is no checkpoint of a training; remove it to start again")
     return found
 
 
+def best_path(folder: Path, epoch: int) -> Path:
+    """Where the weights of an epoch lie while it is the best.
+
+    Example:
+        >>> best_path(Path("run"), 2).name
+        'best-3.pt'
+    """
+    return folder / f"best-{epoch + 1}.pt"
+
+
 def save_best(folder: Path, state: Mapping[str, Tensor], epoch: int) -> None:
-    """Writes the weights of the best epoch so far."""
-    whole = {"epoch": epoch, "state_dict": dict(state)}
-    save_whole(folder / BEST, lambda path: torch.save(whole, path))
+    """Writes the weights of the best epoch so far; those of the one before stay until `drop_others`."""
+    whole = {"epoch": epoch, "state_dict": {name: value.detach().cpu() for name, value in state.items()}}
+    save_whole(best_path(folder, epoch), whole)
 
 
-def read_best(folder: Path) -> tuple[int, Mapping[str, Tensor]]:
-    """The best epoch and its weights.
+def drop_others(folder: Path, epoch: int) -> None:
+    """Removes the weights of epochs that are no longer the best, once the checkpoint says so."""
+    for path in folder.glob("best-*.pt"):
+        if path != best_path(folder, epoch):
+            path.unlink(missing_ok=True)
+
+
+def read_best(folder: Path, epoch: int) -> Mapping[str, Tensor]:
+    """The weights of the best epoch.
 
     Raises:
         StoreError: The file is missing or damaged.
     """
-    path = folder / BEST
+    path = best_path(folder, epoch)
+    found = _read(path, str(path), str(folder))
+    if not isinstance(found, dict) or found.get("epoch") != epoch or "state_dict" not in found:
+        raise StoreError(f"{path} does not hold the weights of epoch {epoch + 1}; remove {folder} to start again")
+    return found["state_dict"]
+
+
+def ensure_best(folder: Path, checkpoint: Mapping[str, Any], epoch: int) -> None:
+    """Makes sure, before a training goes on, that the weights of its best epoch are there.
+
+    Args:
+        folder: Of the training.
+        checkpoint: What `read_checkpoint` gave.
+        epoch: The best epoch of its history.
+
+    Raises:
+        StoreError: They are missing or damaged, and the checkpoint holds those of another epoch.
+    """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        return int(found["epoch"]), found["state_dict"]
-    except (*_READ_ERRORS, TypeError) as error:
-        raise StoreError(f"{path} cannot be read: {one_line(error)}; remove {folder} to start again") from error
+        read_best(folder, epoch)
+    except StoreError as error:
+        last = len(checkpoint["history"]) - 1
+        if epoch != last:
+            raise StoreError(
+                f"the weights of the best epoch so far, {epoch + 1}, are lost ({one_line(error)}), and the checkpoint "
+                f"holds those of epoch {last + 1}"
+            ) from error
+        state = checkpoint["state_dict"]
+        save_best(folder, {k.removeprefix(_NETWORK): v for k, v in state.items() if k.startswith(_NETWORK)}, epoch)
+
+
+def _read(path: Path, name: str, remove: str) -> Any:
+    try:
+        _check_seal(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _READ_ERRORS as error:
+        raise StoreError(f"{name} cannot be read: {one_line(error)}; remove {remove} to start again") from error
+
+
+def _seal(file: Any) -> None:
+    """Ends a zip file with a comment that holds the SHA-256 of everything before the digits."""
+    file.seek(-22, os.SEEK_END)
+    if not file.read(22).startswith(_ZIP_END):
+        raise RuntimeError("the file does not end as a zip file does")
+    file.seek(-2, os.SEEK_END)
+    file.write(_SEAL_BYTES.to_bytes(2, "little") + _SEAL)
+    digest = _digest(file, file.tell())
+    file.seek(0, os.SEEK_END)
+    file.write(digest)
+
+
+def _check_seal(path: Path) -> None:
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END) - 64
+        if end < len(_SEAL):
+            raise ValueError("it is empty or cut off")
+        file.seek(end - len(_SEAL))
+        if file.read(len(_SEAL)) != _SEAL:
+            raise ValueError("it carries no checksum, so it is cut off, or none of this version")
+        if file.read() != _digest(file, end):
+            raise ValueError("its content does not match its checksum, so it is damaged")
+
+
+def _digest(file: Any, end: int) -> bytes:
+    found, left = hashlib.sha256(), end
+    file.seek(0)
+    while left and (piece := file.read(min(left, 1 << 20))):
+        found.update(piece)
+        left -= len(piece)
+    return found.hexdigest().encode()
 
 
 def _hash(value: Any) -> str:

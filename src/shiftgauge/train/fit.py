@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from shiftgauge.checks import require_positive_int
+from shiftgauge.checks import shortened
 from shiftgauge.errors import ConfigError, DataError, InterruptedRunError, ModelError
 from shiftgauge.files import hash_bytes
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.weights import one_line
 from shiftgauge.random import stream_key
-from shiftgauge.train.checkpoints import CHECKPOINT, claim, read_best, read_checkpoint, save_best, save_whole
-from shiftgauge.train.images import Part
-from shiftgauge.train.module import ClassifierModule, Perturb, pl
+from shiftgauge.train.augment import Augmenter
+from shiftgauge.train.batches import batches_of, images_each
+from shiftgauge.train.checkpoints import CHECKPOINT, claim, ensure_best, read_best, read_checkpoint
+from shiftgauge.train.devices import check_devices, end_others, is_first, make_trainer, quiet, together
+from shiftgauge.train.images import Part, Task
+from shiftgauge.train.keeper import Keeper
+from shiftgauge.train.losses import LossOptions, make_loss
+from shiftgauge.train.module import ClassifierModule, Perturb
 from shiftgauge.train.monitor import best_epoch, epochs_without_gain
 from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.progress import Shown
-
-_PRECISIONS: Final = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ def fit(
     n_devices: int = 1,
     progress: bool | None = None,
     perturb: Perturb | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> FitResult:
     """Trains a network in place; afterwards it holds the weights of the best epoch, in evaluation mode.
 
@@ -90,9 +93,13 @@ def fit(
         identity: Further plain values that decide the outcome, such as the data's hash; a checkpoint of others is
             refused.
         device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
-        n_devices: Devices that share every batch, ≥ 1; more than one needs CUDA.
-        progress: Show a bar; None only on a terminal.
+        n_devices: Devices that share every batch, ≥ 1: CUDA devices, or processes of a CPU. The command is started
+            once for each; the copies end here, and only the first one returns. A batch normalisation sees the share
+            of its device.
+        progress: Show a bar and a line an epoch, or nothing; None for both on a terminal, and for the line alone
+            elsewhere.
         perturb: Changes a batch in the light of the network, after all other changes.
+        class_names: Names for messages; default the numbers of the classes.
 
     Returns:
         History and best epoch.
@@ -108,24 +115,36 @@ def fit(
     if train.task != validation.task:
         raise DataError(f"training images have {train.task} targets, validation images {validation.task} ones")
     place, target = choose_device(device), Path(folder)
+    check_devices(n_devices, place)
     chosen = options.resolved(train.task)
     precision = _precision(chosen.precision, place)
-    start = time.perf_counter()
-    resumed = claim(target, _identity(network, train, validation, chosen, preprocessing, precision, identity))
-    with _quiet(), torch.random.fork_rng(devices=_forked(place)):
+    batches_of(train, chosen, 0, each=images_each(network), n_devices=n_devices)
+    start, first = time.perf_counter(), is_first(n_devices)
+    with quiet(), torch.random.fork_rng(devices=_forked(place)):
         torch.manual_seed(stream_key(chosen.seed, "train", "fit"))
+        stated = _identity(network, train, validation, chosen, preprocessing, precision, identity)
         module = ClassifierModule(
-            network, train, validation, chosen, preprocessing, n_classes=n_classes, heads=heads, perturb=perturb
+            network,
+            train,
+            validation,
+            chosen,
+            preprocessing,
+            n_classes=n_classes,
+            heads=heads,
+            perturb=perturb,
+            class_names=class_names,
         )
-        keeper = _Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress))
+        _warn_of_absent(train, n_classes, class_names)
+        keeper = Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress if first else False))
+        resumed = claim(target, stated, write=first)
         if resumed:
-            before = read_checkpoint(target / CHECKPOINT)
-            module.history = [dict(values) for values in before["history"]]
+            module.history = _resume(target, str(chosen.monitor))
         if not _finished(module, chosen):
-            trainer = _trainer(chosen, place, precision, n_devices, keeper)
-            _run(trainer, module, target / CHECKPOINT if resumed else None)
-        best, state = read_best(target)
-        network.load_state_dict(state)
+            with together(n_devices):
+                trainer = make_trainer(chosen, place, precision, n_devices, keeper, keeper.files, target)
+                _run(trainer, module, target / CHECKPOINT if resumed else None)
+        best = best_epoch(module.history, str(chosen.monitor))
+        network.load_state_dict(read_best(target, best))
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()  # pyright: ignore[reportCallIssue]
     early = chosen.patience is not None and len(module.history) < chosen.epochs
     return FitResult(
@@ -134,90 +153,68 @@ def fit(
         monitor=str(chosen.monitor),
         stopped="patience" if early else "epochs",
         seconds=time.perf_counter() - start,
-        images_per_second=keeper.images / keeper.busy if keeper.busy else float("nan"),
+        images_per_second=keeper.rate,
         device=str(place),
         precision=precision,
     )
 
 
-class _Keeper(pl.Callback):
-    """Writes the best weights and the checkpoint after every epoch, and passes on how far the training is."""
+def check_options(options: TrainOptions, task: Task, class_names: Sequence[str], image_shape: Sequence[int]) -> None:
+    """Refuses options of loss and changes that no images of a kind can go with, before any is read.
 
-    def __init__(self, folder: Path, monitor: str, shown: Shown) -> None:
-        self.folder, self.monitor, self.shown = folder, monitor, shown
-        self.images, self.busy, self._since = 0, 0.0, 0.0
+    Args:
+        options: Of the training.
+        task: `single` or `multi`.
+        class_names: Classes or labels.
+        image_shape: (C, H, W) of the network's input.
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Starts the display."""
-        self.shown.start(len(pl_module.history), len(trainer.train_dataloader))
-
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Starts the clock."""
-        self._since = time.perf_counter()
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Counts the images."""
-        now, count = time.perf_counter(), len(batch[1]) * trainer.world_size
-        self.images, self.busy, self._since = self.images + count, self.busy + now - self._since, now
-        self.shown.step(trainer.current_epoch, batch_idx + 1, outputs["loss"], self.images / self.busy)
-
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Keeps the epoch: first the best weights, then the checkpoint that says they are there."""
-        best = best_epoch(pl_module.history, self.monitor)
-        if trainer.is_global_zero and best == len(pl_module.history) - 1:
-            state = {name: value.detach().cpu() for name, value in pl_module.network.state_dict().items()}
-            save_best(self.folder, state, best)
-        self.shown.epoch(pl_module.history)
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Writes the checkpoint."""
-        save_whole(self.folder / CHECKPOINT, trainer.save_checkpoint)
-
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Ends the display."""
-        self.shown.stop()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Ends the display."""
-        self.shown.stop()
+    Raises:
+        ConfigError: A loss of another task, weights of another number, changes that do not fit the shape.
+        MissingExtraError: A library that the changes need is not installed.
+    """
+    count = len(class_names)
+    loss = options.resolved(task).loss or LossOptions()
+    make_loss(loss, task=task, counts_k=np.ones(count), n_images=count + 1, class_names=class_names)
+    Augmenter(options.augment, image_shape, options.seed)
 
 
-def _trainer(options: TrainOptions, device: torch.device, precision: str, n_devices: int, keeper: _Keeper) -> Any:
-    require_positive_int("n_devices", n_devices)
-    if n_devices > 1 and device.type != "cuda":
-        raise ConfigError(f"`n_devices` is {n_devices}, but {device.type} is one device; it needs CUDA devices")
-    devices: Any = [device.index] if device.index is not None and n_devices == 1 else n_devices
-    return pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=devices,
-        precision=_PRECISIONS[precision],  # pyright: ignore[reportArgumentType]
-        max_epochs=options.epochs,
-        gradient_clip_val=options.clip,
-        callbacks=[keeper],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
-        default_root_dir=keeper.folder,
-    )
+def _warn_of_absent(train: Part, n_classes: int, class_names: Sequence[str] | None) -> None:
+    absent = np.flatnonzero(train.counts(n_classes) == 0).tolist()
+    if absent:
+        names = shortened([str(k) if class_names is None else class_names[k] for k in absent])
+        warnings.warn(f"no training image is of {names}, which cannot be learnt", stacklevel=3)
+
+
+def _resume(folder: Path, monitor: str) -> list[dict[str, float]]:
+    """The history of the training so far, whose best weights are there."""
+    found = read_checkpoint(folder / CHECKPOINT)
+    history = [dict(values) for values in found["history"]]
+    ensure_best(folder, found, best_epoch(history, monitor))
+    return history
 
 
 def _run(trainer: Any, module: ClassifierModule, checkpoint: Path | None) -> None:
+    """Trains; does not return in any process but the first."""
     try:
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns the one into the other
+        if trainer.global_rank:
+            raise
         raise InterruptedRunError(
             "the training was interrupted; the same command goes on after its last epoch"
         ) from error
-    except RuntimeError as error:
+    except Exception as error:
+        end_others(trainer, error)
+        if not isinstance(error, RuntimeError):
+            raise
         if "out of memory" in str(error):
             raise ConfigError(
                 f"the device has too little memory for this batch; lower `batch_size` ({one_line(error)})"
             ) from error
         raise ModelError(f"the network cannot be trained on these images: {one_line(error)}") from error
+    trainer.strategy.barrier()
+    if trainer.global_rank:
+        raise SystemExit(0)
 
 
 def _finished(module: ClassifierModule, options: TrainOptions) -> bool:
@@ -262,23 +259,3 @@ def _precision(wanted: str, device: torch.device) -> str:
 
 def _forked(device: torch.device) -> list[int]:
     return list(range(torch.cuda.device_count())) if device.type == "cuda" else []
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Lightning's notes on hardware and its advice on workers off the terminal."""
-    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
-    before = {name: logging.getLogger(name).level for name in names}
-    try:
-        for name in names:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=r".*number of training batches.*is smaller than.*")
-            warnings.filterwarnings("ignore", message=r".*has `shuffle=True`.*")
-            warnings.filterwarnings("ignore", message=r".*`IterableDataset` has `__len__` defined.*")
-            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(lightning|torch)\.")
-            yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

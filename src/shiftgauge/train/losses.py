@@ -67,12 +67,15 @@ class LossOptions:
         object.__setattr__(self, "label_smoothing", smoothing)
 
 
-def class_weights(counts_k: Sequence[int] | np.ndarray, *, n_images: int | None = None) -> FloatArray:
+def class_weights(
+    counts_k: Sequence[int] | np.ndarray, *, n_images: int | None = None, class_names: Sequence[str] | None = None
+) -> FloatArray:
     """Returns the balanced weights w_c = n / (K n_c), with which every class counts the same in all.
 
     Args:
         counts_k: Images of each class, (K,), each ≥ 1.
         n_images: n; default the sum of the counts. Give it where an image may bear several labels or none.
+        class_names: Names for messages; default the numbers of the classes.
 
     Returns:
         (K,) float64. With the default n, Σ n_c w_c = n.
@@ -94,14 +97,21 @@ def class_weights(counts_k: Sequence[int] | np.ndarray, *, n_images: int | None 
     if not (counts >= 1).all():
         place = int((~(counts >= 1)).argmax())
         raise DataError(
-            f"class {place} has {counts[place]:g} training images, and balanced weights divide by that number; "
-            "split the data so that every class is in the training part, or leave the class out"
+            f"class {_name(class_names, place)} has {counts[place]:g} training images, and balanced weights divide by "
+            "that number; split the data so that every class is in the training part, or leave the class out"
         )
     total = counts.sum() if n_images is None else float(require_positive_int("n_images", n_images))
     return total / (len(counts) * counts)
 
 
-def make_loss(options: LossOptions, *, task: Task, counts_k: Sequence[int] | np.ndarray, n_images: int) -> nn.Module:
+def make_loss(
+    options: LossOptions,
+    *,
+    task: Task,
+    counts_k: Sequence[int] | np.ndarray,
+    n_images: int,
+    class_names: Sequence[str] | None = None,
+) -> nn.Module:
     """Returns the loss of the options for the data at hand: (logits (N, K), targets) → scalar.
 
     One class an image, p = softmax(z): ℓ = −Σ_c t_c w_c (1 − p_c)^γ log p_c, averaged over images as Σ ℓ / Σ w_y, y the
@@ -117,6 +127,7 @@ def make_loss(options: LossOptions, *, task: Task, counts_k: Sequence[int] | np.
         task: `single`, targets int64 (N,); or `multi`, targets of 0 and 1 (N, K).
         counts_k: Training images of each class or label, (K,).
         n_images: Training images in all.
+        class_names: Names for messages; default the numbers of the classes.
 
     Raises:
         ConfigError: A kind or a weight that does not fit the task, or weights of another number than K.
@@ -137,10 +148,10 @@ def make_loss(options: LossOptions, *, task: Task, counts_k: Sequence[int] | np.
         raise ConfigError(f"loss `{options.kind}` does not fit {other}; take {' or '.join(KINDS[task])}")
     counts = np.asarray(counts_k, np.float64)
     n_images = require_positive_int("n_images", n_images)
-    weights = _resolve("class_weights", options.class_weights, counts, n_images)
+    weights = _resolve("class_weights", options.class_weights, counts, n_images, class_names)
     gamma = options.gamma if options.kind == "focal" else 0.0
     if task == "multi":
-        positive = _resolve("positive_weights", options.positive_weights, counts, n_images)
+        positive = _resolve("positive_weights", options.positive_weights, counts, n_images, class_names)
         return _BinaryLoss(weights, positive, gamma, options.label_smoothing)
     if options.positive_weights != "none":
         raise ConfigError(
@@ -220,19 +231,26 @@ def _checked_weights(name: str, weights: Weights | Sequence[float]) -> Weights:
     return numbers
 
 
-def _resolve(name: str, weights: Weights, counts_k: FloatArray, n_images: int) -> FloatArray:
+def _name(class_names: Sequence[str] | None, place: int) -> str:
+    return str(place) if class_names is None else f"`{class_names[place]}`"
+
+
+def _resolve(
+    name: str, weights: Weights, counts_k: FloatArray, n_images: int, class_names: Sequence[str] | None
+) -> FloatArray:
     """One number for each class."""
     if weights == "none":
         return np.ones(len(counts_k))
     if weights == "balanced":
-        balanced = class_weights(counts_k, n_images=n_images)
+        balanced = class_weights(counts_k, n_images=n_images, class_names=class_names)
         if name == "class_weights":
             return balanced
         odds = n_images / counts_k - 1
         if not (odds > 0).all():
+            label = _name(class_names, int((~(odds > 0)).argmax()))
             raise DataError(
-                f"label {int((~(odds > 0)).argmax())} is on every training image, so balanced positive weights would "
-                "be 0; give numbers, or leave that label out"
+                f"label {label} is on every training image, so balanced positive weights would be 0; "
+                "give numbers, or leave that label out"
             )
         return odds
     if len(weights) != len(counts_k):

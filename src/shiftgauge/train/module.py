@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from math import ceil
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
-from shiftgauge.errors import MissingExtraError, NumericalError
-from shiftgauge.models.compat import prepare_torchvision
+from shiftgauge.errors import NumericalError
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.random import stream_key
 from shiftgauge.train.augment import Augmenter
+from shiftgauge.train.batches import InOrder, Share, batches_of, images_each
+from shiftgauge.train.devices import agree, pl
 from shiftgauge.train.images import Part
 from shiftgauge.train.losses import LossOptions, make_loss
 from shiftgauge.train.monitor import epochs_without_gain, validation_values
 from shiftgauge.train.options import TrainOptions
-from shiftgauge.train.sampling import epoch_batches
 from shiftgauge.train.schedules import multiplier
-
-prepare_torchvision()
-try:
-    import lightning.pytorch as pl
-except ModuleNotFoundError as error:
-    raise MissingExtraError("lightning", "train", "training") from error
 
 Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, int, int], Tensor]
 """(network on images in [0, 1], images (N, C, H, W) in [0, 1], targets, epoch, step) → the images to train on."""
@@ -45,6 +38,11 @@ class ClassifierModule(pl.LightningModule):
         n_classes: K.
         heads: Module paths of the layers that give the classes.
         perturb: Changes a batch in the light of the network, after all other changes; None for none.
+        class_names: Names for messages; default the numbers of the classes.
+
+    Raises:
+        ConfigError: Options that do not fit the images.
+        DataError: Balanced weights for a class without images.
     """
 
     mean: Tensor
@@ -61,6 +59,7 @@ class ClassifierModule(pl.LightningModule):
         n_classes: int,
         heads: tuple[str, ...] = (),
         perturb: Perturb | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         # convolutions run fastest with channels last, on CPUs as on GPUs
@@ -68,7 +67,11 @@ class ClassifierModule(pl.LightningModule):
         self.train_part, self.validation_part, self.options = train, validation, options
         self.heads, self.perturb = heads, perturb
         self.criterion = make_loss(
-            options.loss or LossOptions(), task=train.task, counts_k=train.counts(n_classes), n_images=len(train)
+            options.loss or LossOptions(),
+            task=train.task,
+            counts_k=train.counts(n_classes),
+            n_images=len(train),
+            class_names=class_names,
         )
         shape = (1, -1, 1, 1)
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(shape), persistent=False)
@@ -86,11 +89,15 @@ class ClassifierModule(pl.LightningModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The batches of the epoch that is about to begin."""
-        return DataLoader(_Batches(self, self.current_epoch), batch_size=None)
+        n_devices, rank = self.trainer.world_size, self.trainer.global_rank
+        batches = batches_of(
+            self.train_part, self.options, self.current_epoch, each=images_each(self.network), n_devices=n_devices
+        )
+        return DataLoader(Share(self.train_part, batches, rank, n_devices), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every validation image once."""
-        return DataLoader(_InOrder(self.validation_part, self.options.validation_batch), batch_size=None)
+        return DataLoader(InOrder(self.validation_part, self.options.validation_batch), batch_size=None)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; its rates are set at the start of every epoch."""
@@ -128,26 +135,37 @@ class ClassifierModule(pl.LightningModule):
         self._logits.append(self.normalised(batch[0]).float().cpu())
 
     def on_validation_epoch_end(self) -> None:
-        """Adds the epoch to the history.
+        """Adds the epoch to the history; on several devices all take what the first one found.
 
         Raises:
-            NumericalError: The training loss is NaN or infinite.
+            NumericalError: The training loss or an output on validation images is NaN or infinite.
         """
-        lost = float(torch.stack(self._lost).mean()) if self._lost else float("nan")
-        if not np.isfinite(lost):
-            raise NumericalError(
-                f"the training loss is {lost} in epoch {self.current_epoch + 1}: the training diverged; lower "
-                "`learning_rate`, or set `clip`"
-            )
+        lost = float(self.trainer.strategy.reduce(torch.stack(self._lost).mean(), reduce_op="mean"))
+        logits = torch.cat(self._logits)
+        agree(self.trainer, self._diverged(lost, logits))
         rate = self.trainer.optimizers[0].param_groups[0]
-        found = validation_values(torch.cat(self._logits).numpy(), self.validation_part.targets.numpy())
         share = rate["lr"] / rate["base_lr"]
-        self.history.append(
-            {**found, "train_loss": lost, "learning_rate": self.options.optimizer.learning_rate * share}
-        )
+        values = {
+            **validation_values(logits.numpy(), self.validation_part.targets.numpy()),
+            "train_loss": lost,
+            "learning_rate": self.options.optimizer.learning_rate * share,
+        }
+        self.history.append(self.trainer.strategy.broadcast(values))
         patience = self.options.patience
         if patience is not None and epochs_without_gain(self.history, str(self.options.monitor)) >= patience:
             self.trainer.should_stop = True
+
+    def _diverged(self, lost: float, logits_nk: Tensor) -> NumericalError | None:
+        epoch, advice = self.current_epoch + 1, "the training diverged; lower `learning_rate`, or set `clip`"
+        if not isfinite(lost):
+            return NumericalError(f"the training loss is {lost} in epoch {epoch}: {advice}")
+        bad = int((~logits_nk.isfinite()).any(dim=1).sum())
+        if bad:
+            return NumericalError(
+                f"after epoch {epoch} the network gives NaN or infinity for {bad} of {len(logits_nk)} validation "
+                f"images: {advice}"
+            )
+        return None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the history."""
@@ -156,38 +174,3 @@ class ClassifierModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Takes the history back."""
         self.history = [dict(values) for values in checkpoint["history"]]
-
-
-class _Batches(IterableDataset):  # type: ignore[type-arg]
-    """The batches of one epoch; of each, every device takes its share. A rest of one image is left out."""
-
-    def __init__(self, module: ClassifierModule, epoch: int) -> None:
-        options, part = module.options, module.train_part
-        self.part = part
-        rows = epoch_batches(options.sampling, part.targets.numpy(), seed=options.seed, epoch=epoch)
-        trainer = module.trainer
-        self.steps = [
-            (batch[trainer.global_rank :: trainer.world_size], step * trainer.world_size + trainer.global_rank)
-            for step, batch in enumerate(rows)
-            if len(batch) > trainer.world_size
-        ]
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        for rows, step in self.steps:
-            yield self.part.pixels.batch(rows), self.part.targets[torch.from_numpy(rows)], step
-
-
-class _InOrder(IterableDataset):  # type: ignore[type-arg]
-    """Every image of a part once, in order."""
-
-    def __init__(self, part: Part, size: int) -> None:
-        self.part, self.size = part, size
-
-    def __len__(self) -> int:
-        return ceil(len(self.part) / self.size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self.part.batches(self.size)

@@ -67,6 +67,8 @@ class OptimizerOptions:
         require_range("weight_decay", self.weight_decay, 0)
         if require_range("momentum", self.momentum, 0, 1) == 1:
             raise ConfigError("`momentum` must be below 1, got 1; 0.9 is customary")
+        if self.kind == "sgd" and self.nesterov and self.momentum == 0:
+            raise ConfigError("`nesterov` needs a `momentum` above 0, got 0; 0.9 is customary")
         object.__setattr__(self, "betas", tuple(self.betas))
         if len(self.betas) != 2 or any(require_range("betas", beta, 0, 1) == 1 for beta in self.betas):
             raise ConfigError(f"`betas` must be two numbers in [0, 1), got {self.betas}; (0.9, 0.999) is customary")

@@ -1,8 +1,9 @@
-"""How far a training is, on the terminal: epoch, rate, time left, loss and what validation found."""
+"""How far a training is: epoch, rate, time left, loss and what validation found, as a bar or as plain lines."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,23 +14,26 @@ from shiftgauge.train.options import TrainOptions
 
 
 class Shown:
-    """A progress bar over all batches of all epochs, with a line for every finished epoch.
+    """A line on standard error for every finished epoch, and on a terminal a progress bar over all batches.
 
     Args:
         options: Resolved options of the training.
-        wanted: Show it; None only when standard error is a terminal.
+        wanted: True for bar and lines, False for nothing; None for both on a terminal and for lines alone elsewhere.
     """
 
     def __init__(self, options: TrainOptions, *, wanted: bool | None) -> None:
         self._options = options
-        self._wanted = sys.stderr.isatty() if wanted is None else wanted
+        self._with_bar = sys.stderr.isatty() if wanted is None else wanted
+        self._with_lines = wanted is None and not self._with_bar
         self._bar: Progress | None = None
         self._task: Any = None
         self._per_epoch = 1
+        self._before, self._began = 0, 0.0
 
     def start(self, done_epochs: int, per_epoch: int) -> None:
         """Opens the bar at the epochs that are already done."""
-        if not self._wanted:
+        self._before, self._began = done_epochs, time.perf_counter()
+        if not self._with_bar:
             return
         self._per_epoch = max(per_epoch, 1)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -45,16 +49,33 @@ class Shown:
             text = f"epoch {epoch + 1}/{self._options.epochs} · {rate:.0f} images/s · loss {float(loss):.3g}"
             self._bar.update(self._task, completed=epoch * self._per_epoch + done, description=text)
 
-    def epoch(self, history: Sequence[Mapping[str, float]]) -> None:
+    def epoch(self, history: Sequence[Mapping[str, float]], rate: float) -> None:
         """Prints the line of the last epoch."""
+        line = epoch_line(history, self._options.epochs)
         if self._bar is not None:
-            self._bar.console.print(epoch_line(history, self._options.epochs), highlight=False)
+            self._bar.console.print(line, highlight=False)
+        elif self._with_lines:
+            each = (time.perf_counter() - self._began) / max(len(history) - self._before, 1)
+            left = duration(each * (self._options.epochs - len(history)))
+            sys.stderr.write(f"{line}; {rate:.0f} images/s, {left} left\n")
+            sys.stderr.flush()
 
     def stop(self) -> None:
         """Closes the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """A duration as hours, minutes and seconds.
+
+    Example:
+        >>> duration(3725.2), duration(59.6), duration(0)
+        ('1:02:05', '0:01:00', '0:00:00')
+    """
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 
 def epoch_line(history: Sequence[Mapping[str, float]], epochs: int) -> str:

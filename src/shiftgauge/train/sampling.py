@@ -28,7 +28,8 @@ class SamplingOptions:
         batch_size: Images of a batch, ≥ 1.
         batches_per_epoch: Batches of an epoch; default as many as hold all images once (`oversample`: all repeats).
         drop_last: Leave out what is left over after the last full batch, rather than make a shorter batch of it
-            (`balanced`: rather than fill one more batch). Batch normalisation cannot train on a batch of one image.
+            (`balanced`: rather than fill one more batch). A rest of one image, on which batch normalisation cannot
+            train, joins the batch before it.
         grouping: What a group is where an image may bear several labels. `label_sets`: images with the same set of
             labels, those without any included; fit where there are few sets. `labels`: for each label the images
             that bear it, and one more group of those without any; fit where labels go together in many ways. An
