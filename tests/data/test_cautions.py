@@ -2,6 +2,7 @@ import numpy as np
 
 from shiftgauge.data.arrays import from_arrays
 from shiftgauge.data.cautions import contradictory_labels, uneven_classes
+from shiftgauge.data.splits import split_dataset
 
 
 def data_of(labels, pixels=None, **options):
@@ -35,3 +36,21 @@ def test_rounding_alone_makes_no_class_uneven_and_long_lists_are_cut():
     many = data_of([f"c{i // 10}" for i in range(200)])
     (note,) = uneven_classes(many, {"train": np.arange(100), "test": np.arange(100, 200)})
     assert note.endswith("`c12` in `train` 0 instead of 5 and 35 more")
+
+
+def test_classes_that_are_uneven_in_a_stated_split_are_noted():
+    labels = ["a"] * 25 + ["b"] * 15 + ["a"] * 2 + ["b"] * 18
+    split = split_dataset(
+        data_of(labels, splits=["train"] * 40 + ["test"] * 20), by="given", parts={"train": 0.7, "test": 0.3}
+    )
+    assert split.notes[-1] == (
+        "classes are off by more than half of their share: `a` in `test` 2 instead of 9, `b` in `test` 18 instead of 11"
+    )
+
+
+def test_contradictory_labels_are_noted():
+    pixels = np.random.default_rng(0).random((40, 16, 16))
+    pixels[1], pixels[3] = pixels[0], 0.1 + 0.7 * pixels[2]
+    notes = split_dataset(from_arrays(pixels, ["a", "b"] * 20)).notes
+    assert any(note.startswith("2 images of the same content have contradictory labels") for note in notes)
+    assert any(note.startswith("2 near-duplicates have different labels, in 1 group(s)") for note in notes)

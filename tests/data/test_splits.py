@@ -254,24 +254,6 @@ def test_a_class_of_few_units_is_in_every_part():
     assert any("`rare` in `validation` 10 instead of 6" in note for note in split.notes)
 
 
-def test_classes_that_are_uneven_in_a_stated_split_are_noted():
-    labels = ["a"] * 25 + ["b"] * 15 + ["a"] * 2 + ["b"] * 18
-    split = split_dataset(
-        data_of(labels, splits=["train"] * 40 + ["test"] * 20), by="given", parts={"train": 0.7, "test": 0.3}
-    )
-    assert split.notes[-1] == (
-        "classes are off by more than half of their share: `a` in `test` 2 instead of 9, `b` in `test` 18 instead of 11"
-    )
-
-
-def test_contradictory_labels_are_noted():
-    pixels = np.random.default_rng(0).random((40, 16, 16))
-    pixels[1], pixels[3] = pixels[0], 0.1 + 0.7 * pixels[2]
-    notes = split_dataset(from_arrays(pixels, ["a", "b"] * 20)).notes
-    assert any(note.startswith("2 images of the same content have contradictory labels") for note in notes)
-    assert any(note.startswith("2 near-duplicates have different labels, in 1 group(s)") for note in notes)
-
-
 @needs("xsdd")
 def test_the_steel_set_is_split_without_leaks_and_with_every_class_in_its_share():
     data = real("xsdd")
