@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 
+from shiftgauge.errors import InterruptedRunError
+
 
 def tiles(folder):
     rng = np.random.default_rng(0)
-    labels = (rng.random((150, 2)) < 0.4).astype(np.uint8)
-    images = (rng.random((150, 24, 24)) * 120).astype(np.uint8)
+    labels = (rng.random((100, 2)) < 0.4).astype(np.uint8)
+    images = (rng.random((100, 24, 24)) * 120).astype(np.uint8)
     images[:, 3:6] += labels[:, :1, None] * np.uint8(120)
     images[:, 12:15, 12:15] += labels[:, 1:, None] * np.uint8(120)
     path = folder / "tiles.npz"
@@ -16,35 +18,33 @@ def tiles(folder):
     return path
 
 
-def test_a_quick_run_gives_a_page_and_no_result_and_leaves_no_old_figures(cli, tmp_path, monkeypatch):
+def test_a_quick_run_gives_a_page_and_no_result(cli, tmp_path, monkeypatch):
     for name in ("write_train_figures", "write_train_page"):  # the trainings' own have tests of their own
         monkeypatch.setattr(f"shiftgauge.studies.train.{name}", lambda result, place: None)
-    out = tmp_path / "study"
-    command = (
-        "study",
-        "glass",
-        "--data",
-        tiles(tmp_path),
-        "--recipe",
-        "small",
-        "--quick",
-        "--epochs",
-        "1",
-        "--device",
-        "cpu",
-        "--out",
-        out,
-    )
-    found = cli(*command)
+    out, data = tmp_path / "study", tiles(tmp_path)
+    options = ("--recipe", "small", "--quick", "--epochs", "1", "--device", "cpu")
+    found = cli("study", "glass", "--data", data, *options, "--out", out)
     assert found.code == 0, found.err
     assert "Quick run, no result:" in found.out
+    assert "claims looked at" not in found.out
     record = json.loads((out / "run.json").read_text())
-    assert record["cost"]["trainings"] == 3
+    assert (record["cost"]["trainings"], record["config"]["recipe"]["epochs"]) == (3, 1)
     assert (out / "report.html").is_file()
     assert (out / "figures" / "chosen_on_test.svg").is_file()
-    again = cli(*command, "--no-watch", "--quiet")
-    assert (again.code, again.out) == (0, "")
-    assert sorted(p.stem for p in (out / "figures").glob("*.svg")) == ["ablation", "labels"]
+
+
+def test_what_is_asked_for_reaches_the_study(cli, tmp_path, monkeypatch):
+    asked = {}
+
+    def remember(data, **given):
+        asked.update(given)
+        raise InterruptedRunError("stopped here")
+
+    monkeypatch.setattr("shiftgauge.studies.glass.glass", remember)
+    found = cli("study", "glass", "--data", tmp_path, "--no-watch", "--seed", "7", "--weights", "none", "--quiet")
+    assert (found.code, asked["watched"], asked["seed"], asked["weights"]) == (3, False, 7, "none")
+    assert (asked["recipe"], asked["device"], asked["progress"]) == ("published", None, False)
+    assert "stopped here" in found.err
 
 
 def test_data_that_are_not_there_are_named(cli, tmp_path):
