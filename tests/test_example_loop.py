@@ -47,9 +47,11 @@ def ran(tmp_path_factory):
     rng = np.random.default_rng(0)
     for label, level in (("bright", 190), ("dark", 60)):
         (folder / "images" / label).mkdir(parents=True)
-        for i in range(20):
+        for i in range(19):
             pixels = np.clip(rng.normal(level, 20, (20, 20)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "images" / label / f"{i}.png")
+            if i == 0:  # one image twice
+                Image.fromarray(pixels).save(folder / "images" / label / "again.png")
     module = loop_module()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "command", here)
@@ -69,11 +71,49 @@ def test_the_loop_ends_with_both_networks_side_by_side(ran):
 
 def test_both_networks_see_the_same_division_with_every_class_in_every_part(ran):
     _, out = ran
-    with (out / "images.csv").open(encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    counts = Counter((row["split"], row["label"]) for row in rows)
-    assert len(rows) == 40
-    assert set(counts) == {(p, c) for p in ("train", "validation", "test") for c in ("bright", "dark")}
+    tables = []
+    for name in ("plain", "shifted"):
+        with (out / name / "split.csv").open(encoding="utf-8") as handle:
+            rows = list(csv.DictReader(handle))
+        counts = Counter((row["split"], row["label"]) for row in rows)
+        assert len(rows) == 40
+        assert set(counts) == {(p, c) for p in ("train", "validation", "test") for c in ("bright", "dark")}
+        tables.append({(out / name / row["path"]).resolve(): row["split"] for row in rows})
+    assert tables[0] == tables[1]
+
+
+def test_both_trainings_keep_together_what_is_alike_and_are_equally_long(ran):
+    module, out = ran
+    results = [module.TrainResult.from_disk(out / name) for name in ("plain", "shifted")]
+    units = [result.arrays["split_units"].values.tolist() for result in results]
+    assert units[0] == units[1]
+    assert sum(units[0]) == 38
+    epochs = {load_train_config(ROOT / f"{name}.yaml", []).config.train.epochs for name in ("plain", "shifted")}
+    assert epochs == {12}
+
+
+def test_audits_are_of_test_images_alone(ran):
+    module, out = ran
+    for name in ("plain-audit", "shifted-audit"):
+        audit = module.AuditResult.from_disk(out / name)
+        assert audit.arrays.attrs["n_images"] == 10
+        assert "trained_on" not in {message.code for message in audit.messages}
+
+
+def test_a_second_run_goes_through_every_step_again_and_other_data_or_options_are_refused(ran):
+    module, out = ran
+    images = out.parent / "images"
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "command", lambda kind, config, folder, *settings: asked.append(folder.name))
+        patch.setattr(sys, "argv", ["run.py", str(images), str(out)])
+        module.main()
+        assert asked == ["plain", "plain-audit", "shifted", "shifted-audit"]
+        for other in ([str(images), str(out), "--quick"], [str(images / "dark"), str(out)]):
+            patch.setattr(sys, "argv", ["run.py", *other])
+            with pytest.raises(SystemExit, match="take another folder"):
+                module.main()
+    assert len(asked) == 4
 
 
 def test_shifts_matter_when_their_interval_reaches_a_twentieth(ran):

@@ -2,24 +2,24 @@
 
     python examples/loop/run.py DATA OUT [--quick]
 
-DATA is a folder with one folder of images for each class (X-SDD, unpacked). OUT receives images.csv with the split, the
-folders of two trainings (`plain`, `shifted`) and of their audits (`plain-audit`, `shifted-audit`), each with a page,
-and `before-and-after.md`. A shift matters when the upper end of the interval of its total index is above 0.05. Every
-step goes on where it was interrupted. About a quarter of an hour on two cores.
+DATA is a folder with one folder of images for each class (X-SDD, unpacked). OUT receives the folders of two trainings
+(`plain`, `shifted`) and of their audits (`plain-audit`, `shifted-audit`), each with a page, and `before-and-after.md`.
+The first training divides the images; its `split.csv` gives both audits their test images and the second training its
+parts. A shift matters when the upper end of the interval of its total index is above 0.05. Every step goes on where it
+was interrupted. OUT belongs to one DATA and one set of options; others are refused. About twenty minutes on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from shiftgauge.data.load import load_data
-from shiftgauge.data.splits import split_dataset
+from shiftgauge.files import write_atomic
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.train import TrainResult
 
@@ -41,12 +41,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small and short: whether everything runs")
     given = parser.parse_args()
     out = given.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    write_manifest(given.data.resolve(), out / "images.csv")
-    data = f"--set=data.manifest={out / 'images.csv'}"
+    claim(out, {"data": str(given.data.resolve()), "quick": given.quick})
+    data = f"--set=data.manifest={out / 'plain' / 'split.csv'}"
     less, fewer = (QUICK, QUICK_AUDIT) if given.quick else ([], [])
 
-    command("train", HERE / "plain.yaml", out / "plain", data, *less)
+    command("train", HERE / "plain.yaml", out / "plain", f"--set=data.folder={given.data.resolve()}", *less)
     command("audit", HERE / "audit.yaml", out / "plain-audit", data, model(out / "plain"), *fewer)
     before = AuditResult.from_disk(out / "plain-audit")
     matter, idle = shifts_that_matter(before)
@@ -56,28 +55,20 @@ def main() -> None:
     command("train", HERE / "shifted.yaml", out / "shifted", data, *without, *less)
     command("audit", HERE / "audit.yaml", out / "shifted-audit", data, model(out / "shifted"), *fewer)
     table = before_and_after(out)
-    (out / "before-and-after.md").write_text(table, encoding="utf-8")
+    write_atomic(out / "before-and-after.md", table)
     print(table)
 
 
-def write_manifest(folder: Path, path: Path) -> None:
-    """Divides once, 60/15/25, what is alike on one side, and writes path, label and part of every image."""
-    if path.exists():
-        return
-    dataset = load_data(folder)
-    split = split_dataset(dataset, parts={"train": 0.6, "validation": 0.15, "test": 0.25})
-    part = {int(row): name for name, rows in split.parts.items() for row in rows}
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        rows = csv.writer(handle)
-        rows.writerow(["path", "label", "split"])
-        for k, name in enumerate(dataset.names):
-            rows.writerow([str(folder / name), dataset.class_names[dataset.labels[k]], part[k]])
+def claim(out: Path, asked: dict[str, object]) -> None:
+    """Writes down what OUT is made from, and ends where it was made from something else."""
+    path = out / "loop.json"
+    if path.exists() and (found := json.loads(path.read_text(encoding="utf-8"))) != asked:
+        sys.exit(f"{out} was made from {found}, not from {asked}; take another folder, or remove it")
+    write_atomic(path, json.dumps(asked, indent=2) + "\n")
 
 
 def command(kind: str, config: Path, folder: Path, *settings: str) -> None:
-    """Runs `shiftgauge train` or `shiftgauge audit` into a folder, unless it is finished."""
-    if (folder / "run.json").exists():
-        return
+    """Runs `shiftgauge train` or `shiftgauge audit`, which go on where they ended and refuse a folder of others."""
     start = [sys.executable, "-c", "from shiftgauge.cli.main import run; run()"]
     done = subprocess.run([*start, kind, str(config), "--out", str(folder), *settings], check=False)
     if done.returncode:
