@@ -18,7 +18,8 @@ from shiftgauge.models.model_record import plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.report.train_figures import write_train_figures
 from shiftgauge.report.train_page import write_train_page
-from shiftgauge.results.train import MODEL_FOLDER, TrainResult
+from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
 from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
@@ -40,7 +41,7 @@ from shiftgauge.studies.train_verdict import (
     train_headline,
 )
 from shiftgauge.train.averaging import AveragingOptions
-from shiftgauge.train.fit import fit
+from shiftgauge.train.fit import check_options, fit
 from shiftgauge.train.images import MEMORY_GB, Part, read_part
 from shiftgauge.train.module import Perturb
 from shiftgauge.train.options import TrainOptions
@@ -93,13 +94,13 @@ def train(
             network run once, which is what verdict, model folder and audits are about.
         calibration: Fit a temperature on validation, by which logits are divided in the model folder.
         device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
-        n_devices: CUDA devices that share every batch.
+        n_devices: Devices that share every batch; the command is started once for each, and returns in the first.
         memory_gb: A part that needs less is held in memory, a larger one is read for every batch.
         resamples: Of the bootstrap.
         confidence_level: Of every interval.
         gates: Limits on the test part: `min_macro_f1`, `min_accuracy`, `min_recall`, `min_precision` (a number, or
             {class: number}).
-        progress: Show progress; default only on a terminal.
+        progress: Show progress; default on a terminal, and elsewhere a line for every epoch.
         perturb: Changes a training batch in the light of the network, after all other changes.
         perturb_record: Plain values that say what `perturb` does; they decide whether a checkpoint may be gone on with.
         title: Title of the page.
@@ -119,6 +120,7 @@ def train(
         arXiv:1706.04599
     """
     started, folder = datetime.now(UTC), Path(out)
+    require_own_folder(folder, KIND)
     choice, dividing = as_choice(model), as_splitting(split)
     dataset = training_data(data, classes)
     task = task_of(dataset)
@@ -138,6 +140,7 @@ def train(
     preprocessing = choice.preprocessing_for(dataset.n_channels)
     check_measuring(measuring, task, dataset.class_names, preprocessing)
     architecture = choice.network_options(len(dataset.class_names), preprocessing.channels, chosen.seed)
+    check_options(chosen, task, dataset.class_names, preprocessing.input_shape)
     divided = divide(dataset, dividing, chosen.seed)
     built = architecture.build()
     parts = _read_parts(divided, preprocessing, memory_gb, progress)
@@ -155,6 +158,7 @@ def train(
         n_devices=n_devices,
         progress=progress,
         perturb=perturb,
+        class_names=dataset.class_names,
     )
     groups = {name: divided.groups(name) for name in parts}
     measured = measure_network(

@@ -123,17 +123,13 @@ def fit(
     with quiet(), torch.random.fork_rng(devices=_forked(place)):
         torch.manual_seed(stream_key(chosen.seed, "train", "fit"))
         stated = _identity(network, train, validation, chosen, preprocessing, precision, identity)
-        module = ClassifierModule(
-            network,
-            train,
-            validation,
-            chosen,
-            preprocessing,
-            n_classes=n_classes,
-            heads=heads,
-            perturb=perturb,
-            class_names=class_names,
-        )
+        further: dict[str, Any] = {
+            "n_classes": n_classes,
+            "heads": heads,
+            "perturb": perturb,
+            "class_names": class_names,
+        }
+        module = ClassifierModule(network, train, validation, chosen, preprocessing, **further)
         _warn_of_absent(train, n_classes, class_names)
         keeper = Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress if first else False))
         resumed = claim(target, stated, write=first)
@@ -146,12 +142,11 @@ def fit(
         best = best_epoch(module.history, str(chosen.monitor))
         network.load_state_dict(read_best(target, best))
     network.to("cpu").to(memory_format=torch.contiguous_format).eval()  # pyright: ignore[reportCallIssue]
-    early = chosen.patience is not None and len(module.history) < chosen.epochs
     return FitResult(
         history=tuple(module.history),
         best_epoch=best,
         monitor=str(chosen.monitor),
-        stopped="patience" if early else "epochs",
+        stopped="patience" if len(module.history) < chosen.epochs else "epochs",
         seconds=time.perf_counter() - start,
         images_per_second=keeper.rate,
         device=str(place),
