@@ -146,7 +146,7 @@ class TrainSection(Section):
     )
     clip: Positive | None = Field(default=1.0, description="Largest norm of the gradient; null for none.")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
-    devices: Count = Field(default=1, description="CUDA devices that share every batch.")
+    devices: Count = Field(default=1, description="CUDA devices, or processes of a CPU, that share every batch.")
     validation_batch: Count = Field(default=128, description="Images of a batch in validation and test.")
     memory_gb: NotNegative = Field(
         default=4.0, description="A part that needs less is held in memory; a larger one is read for every batch."

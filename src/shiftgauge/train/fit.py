@@ -24,6 +24,7 @@ from shiftgauge.train.augment import Augmenter
 from shiftgauge.train.batches import batches_of, images_each
 from shiftgauge.train.checkpoints import CHECKPOINT, claim, ensure_best, read_best, read_checkpoint
 from shiftgauge.train.devices import check_devices, end_others, is_first, make_trainer, quiet, together
+from shiftgauge.train.grouped import grouped_in_float32
 from shiftgauge.train.images import Part, Task
 from shiftgauge.train.keeper import Keeper
 from shiftgauge.train.losses import LossOptions, make_loss
@@ -136,7 +137,8 @@ def fit(
         if resumed:
             module.history = _resume(target, str(chosen.monitor))
         if not _finished(module, chosen):
-            with together(n_devices):
+            grouped = grouped_in_float32(network, wanted=place.type == "cpu" and precision == "bfloat16")
+            with together(n_devices), grouped:
                 trainer = make_trainer(chosen, place, precision, n_devices, keeper, keeper.files, target)
                 _run(trainer, module, target / CHECKPOINT if resumed else None)
         best = best_epoch(module.history, str(chosen.monitor))

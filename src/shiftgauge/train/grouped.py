@@ -32,15 +32,14 @@ def grouped_in_float32(network: nn.Module, *, wanted: bool = True) -> Iterator[N
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1] if wanted else []
     before = [layer.__dict__.get("forward") for layer in layers]
     for layer in layers:
-        layer.forward = _in_float32(layer.forward)
+        layer.__dict__["forward"] = _in_float32(layer.forward)
     try:
         yield
     finally:
         for layer, forward in zip(layers, before, strict=True):
-            if forward is None:
-                del layer.forward
-            else:
-                layer.forward = forward
+            del layer.__dict__["forward"]
+            if forward is not None:
+                layer.__dict__["forward"] = forward
 
 
 def _in_float32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
