@@ -17,7 +17,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Files and labels as a reader found them, before any file is opened."""
+    """Files and labels as a reader found them in the folders `searched`, before any file is opened."""
 
     paths: tuple[Path, ...]
     names: tuple[str, ...]
@@ -26,6 +26,7 @@ class Listing:
     groups: tuple[str, ...] | None = None
     splits: tuple[str, ...] | None = None
     label_matrix: npt.NDArray[np.float64] | None = None
+    searched: tuple[Path, ...] = ()
 
     def rows(self, keep: Sequence[int] | npt.NDArray[np.int64]) -> "Listing":
         """Keeps some of the entries."""
@@ -38,6 +39,7 @@ class Listing:
             groups=None if self.groups is None else tuple(self.groups[i] for i in rows),
             splits=None if self.splits is None else tuple(self.splits[i] for i in rows),
             label_matrix=None if self.label_matrix is None else self.label_matrix[rows],
+            searched=self.searched,
         )
 
 
@@ -67,7 +69,7 @@ def assemble(
     good = [i for i, c in enumerate(checked) if not c.problem]
     kept, hashes = listing.rows(good), tuple(checked[i].content for i in good)
     return ImageDataset(
-        images=FileImages(paths=kept.paths, hashes=hashes, background=background),
+        images=FileImages(paths=kept.paths, hashes=hashes, background=background, searched=kept.searched),
         names=kept.names,
         labels=kept.labels,
         class_names=kept.class_names,

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from shiftgauge.checks import require_positive_int
-from shiftgauge.data.source import ImageCHW, ImageSource
+from shiftgauge.data.source import FileImages, ImageCHW, ImageSource
 from shiftgauge.errors import DataError
 from shiftgauge.files import hash_array, hash_json
 from shiftgauge.random import generator
@@ -88,6 +89,11 @@ class ImageDataset:
         """Channels of the images, or None when they differ from image to image."""
         kinds = set(self.channels)
         return kinds.pop() if len(kinds) == 1 else None
+
+    @property
+    def searched(self) -> tuple[Path, ...]:
+        """Folders whose content counts as data; none where a table or an array names the images."""
+        return self.images.searched if isinstance(self.images, FileImages) else ()
 
     @cached_property
     def fingerprint(self) -> str:

@@ -78,6 +78,7 @@ def read_folder(
         labels=np.repeat(np.arange(len(files), dtype=np.int64), [len(found) for found in files.values()]),
         class_names=tuple(files),
         groups=groups_by_pattern(names, group_pattern),
+        searched=(root,),
     )
     dataset = assemble(
         listing,

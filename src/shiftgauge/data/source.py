@@ -48,11 +48,13 @@ class FileImages:
         paths: One path per image.
         hashes: Content hash of each file when the data set was made; `load` compares.
         background: Grey level in [0, 1] behind transparent pixels.
+        searched: Folders whose content counts as data, so that nothing else may be written there.
     """
 
     paths: tuple[Path, ...]
     hashes: tuple[str, ...]
     background: float = 0.0
+    searched: tuple[Path, ...] = ()
 
     def load(self, index: int) -> ImageCHW:
         """Reads one image.
@@ -75,6 +77,7 @@ class FileImages:
             paths=tuple(self.paths[i] for i in indices),
             hashes=tuple(self.hashes[i] for i in indices),
             background=self.background,
+            searched=self.searched,
         )
 
 

@@ -76,6 +76,7 @@ def read_weld(
         class_names=tuple(classes),
         groups=_recordings(names),
         splits=tuple(splits),
+        searched=tuple(root / part for part in WELD_PARTS),
     )
     return assemble(
         listing,

@@ -81,7 +81,8 @@ def read_yolo(
         require_in("split", split, splits, DataError)
     root = Path(path)
     parts = [part for part in splits if split in (None, part)] if splits else [""]
-    pairs = [(part, *pair) for part in parts for pair in paired(*part_folders(root, part, images, labels))]
+    folders = [part_folders(root, part, images, labels) for part in parts]
+    pairs = [(part, *pair) for part, both in zip(parts, folders, strict=True) for pair in paired(*both)]
     derived = no_defect is not None and no_defect not in classes
     matrix = np.stack([_row(text, len(classes), derived, task) for _, _, text in pairs])
     image_names = tuple(image.relative_to(root).as_posix() for _, image, _ in pairs)
@@ -93,6 +94,7 @@ def read_yolo(
         groups=groups_by_pattern(image_names, group_pattern),
         splits=tuple(part for part, _, _ in pairs) if splits else None,
         label_matrix=None if task == "single" else matrix,
+        searched=tuple(folder for both in folders for folder in both),
     )
     dataset = assemble(
         listing,

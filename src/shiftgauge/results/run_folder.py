@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,10 @@ from shiftgauge.files import write_atomic
 
 STORE_FILE: Final = "evaluations.db"
 """Where an audit of images keeps its evaluations."""
+_MARKS: Final = ("run.json", "results.nc", "report.html", STORE_FILE)
+"""Files by which a run is known, finished or not."""
+_CHECKPOINTS: Final = ("training.json", "checkpoint.pt")
+"""Files by which the folder of a training's checkpoint is known."""
 SCHEMA_VERSION: Final = 1
 """Version of the run folder's layout; a newer one is refused with a sentence."""
 
@@ -78,7 +82,7 @@ def kind_of_run(folder: str | Path) -> str:
 
 
 def require_own_folder(folder: str | Path, kind: str, *, study: str | None = None) -> None:
-    """Refuses a folder that holds a run of another kind or study, before anything is computed for it.
+    """Refuses a folder that holds a run of another kind or study, or other files and no run, before anything is done.
 
     Args:
         folder: Run folder to be; it need not be there.
@@ -86,7 +90,8 @@ def require_own_folder(folder: str | Path, kind: str, *, study: str | None = Non
         study: Name of the study to be written, such as `weld`; None where the kind says all.
 
     Raises:
-        StoreError: A finished run of another kind or another study lies there, or the store of an audit of images.
+        StoreError: A finished run of another kind or another study lies there, the store of an audit of images, or
+            files that are of no run.
 
     Example:
         >>> require_own_folder("nowhere/at/all", "audit")
@@ -103,11 +108,65 @@ def require_own_folder(folder: str | Path, kind: str, *, study: str | None = Non
         )
     if study is not None and named is not None and named != study:
         raise StoreError(f"{source} holds the study `{named}`, which the study `{study}` would overwrite; {remedy}")
+    other = None if _is_run(source, ("", "*/", "*/*/") if kind == "study" else ("",)) else _first_file(source)
+    if other is not None:
+        raise StoreError(
+            f"{source} is not empty and holds no run (there is {other.relative_to(source)}); give a folder of its own, "
+            "such as a new one within it"
+        )
+
+
+def require_apart(folder: str | Path, searched: Iterable[Path]) -> None:
+    """Refuses a run folder whose files would be taken for data, or that would lie around the data.
+
+    Args:
+        folder: Run folder to be; it need not be there.
+        searched: Folders whose content counts as data, such as `ImageDataset.searched`.
+
+    Raises:
+        StoreError: The run folder is one of them, lies within one, or contains one.
+
+    Example:
+        >>> require_apart("runs/first", [Path("images")])
+        >>> require_apart("images/run", [Path("images")])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        shiftgauge.errors.StoreError: the run folder images/run lies within images, whose files are data; ...
+    """
+    target = Path(folder)
+    place = target.resolve()
+    for data in searched:
+        if place == data.resolve():
+            how = "is that of the data"
+        elif place.is_relative_to(data.resolve()):
+            how = f"lies within {data}"
+        elif data.resolve().is_relative_to(place):
+            how = f"contains {data}"
+        else:
+            continue
+        raise StoreError(f"the run folder {target} {how}, whose files are data; give an output folder outside of it")
 
 
 def unreadable(folder: Path, error: BaseException) -> StoreError:
     """The error for a run folder whose content is damaged."""
     return StoreError(f"{folder} cannot be read as a run folder: {' '.join(str(error).split())}")
+
+
+def _is_run(source: Path, levels: Iterable[str]) -> bool:
+    """Whether files of a run lie in a folder, or in those below it that patterns such as `*/` stand for."""
+    names = (*_MARKS, *_CHECKPOINTS, *(f"training/{name}" for name in _CHECKPOINTS))
+    return any(next(source.glob(f"{level}{name}"), None) is not None for level in levels for name in names)
+
+
+def _first_file(source: Path) -> Path | None:
+    """A file in a folder that is neither hidden nor a figure, which the page comes after; None where there is none."""
+    for place, folders, files in os.walk(source):
+        seen = sorted(name for name in files if not name.startswith("."))
+        if seen:
+            return Path(place) / seen[0]
+        skipped = "figures" if Path(place) == source else ""
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != skipped)
+    return None
 
 
 def _record(source: Path) -> Mapping[str, Any]:

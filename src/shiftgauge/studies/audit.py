@@ -25,7 +25,7 @@ from shiftgauge.random import check_seed
 from shiftgauge.report.figures import write_figures
 from shiftgauge.report.page import write_page
 from shiftgauge.results.audit import AuditResult
-from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.shifts.catalog import get_preset
 from shiftgauge.space import Space
 from shiftgauge.studies.convert import as_classifier, as_source
@@ -173,6 +173,8 @@ def audit(
     chosen = execution_with_blocks(execution or ExecutionOptions(), wanted, estimator)
     classifier = as_classifier(model, trust=trust)
     source = as_source(data, classifier)
+    if out is not None:
+        require_apart(out, source.searched)
     setup = prepare(
         classifier,
         source,

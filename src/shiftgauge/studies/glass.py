@@ -23,7 +23,7 @@ from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.glass_figures import write_study_figures
 from shiftgauge.report.glass_page import write_study_page
-from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.glass_findings import (
@@ -118,6 +118,7 @@ def glass(
     require_own_folder(folder, KIND, study="glass")
     try:
         dataset = glass_data(data, quick=quick, seed=seed)
+        require_apart(folder, dataset.searched)
         name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
         divided = divide(dataset, split_options(dataset), seed)
         plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)

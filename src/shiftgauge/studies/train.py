@@ -18,7 +18,7 @@ from shiftgauge.models.model_record import plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.report.train_figures import write_train_figures
 from shiftgauge.report.train_page import write_train_page
-from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
@@ -123,6 +123,7 @@ def train(
     require_own_folder(folder, KIND)
     choice, dividing = as_choice(model), as_splitting(split)
     dataset = training_data(data, classes)
+    require_apart(folder, dataset.searched)
     task = task_of(dataset)
     chosen = (options or TrainOptions()).resolved(task)
     limits = check_train_gates(gates, dataset.class_names)

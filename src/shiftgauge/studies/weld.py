@@ -31,7 +31,7 @@ from shiftgauge.random import check_seed
 from shiftgauge.report.weld_figures import write_study_figures
 from shiftgauge.report.weld_page import write_study_page
 from shiftgauge.results.audit import AuditResult
-from shiftgauge.results.run_folder import require_own_folder
+from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.audit import audit
@@ -109,6 +109,7 @@ def weld(
     recipe = WeldRecipe(weights=str(weights), size=size, epochs=epochs, quick=quick, seed=check_seed(seed))
     require_own_folder(out, KIND, study="weld")
     dataset, name = weld_data(data, quick=quick, seed=seed), "/".join(Path(data).resolve().parts[-2:])
+    require_apart(out, dataset.searched)
     asked = _Asked(
         folder=Path(out), name=name, recipe=recipe, n_base=n_base, points=points, watch=watch, progress=progress
     )
