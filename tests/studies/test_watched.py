@@ -90,7 +90,7 @@ def test_a_finished_training_is_read_back_without_training(divided, whole, monke
 
 
 def test_another_training_in_the_folder_is_refused(divided, whole):
-    with pytest.raises(ConfigError, match="other options"):
+    with pytest.raises(ConfigError, match=r"`options.epochs` is 3 there and 5 here"):
         watch(divided, whole[1], epochs=5)
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ConfigError, InterruptedRunError, StoreError
-from shiftgauge.train.checkpoints import read_best, read_checkpoint
+from shiftgauge.train.checkpoints import claim, differences, read_best, read_checkpoint
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions
 from train.toy import network, options, run, same
@@ -141,10 +142,32 @@ def test_a_checkpoint_of_nobody_knows_what_is_refused(tmp_path):
 
 def test_a_folder_of_another_training_is_refused(tmp_path):
     run(tmp_path, chosen=options(epochs=1))
-    with pytest.raises(ConfigError, match="holds a training with other options"):
+    with pytest.raises(ConfigError, match=r"another training: `options.epochs` is 1 there and 2 here, .*; take"):
         run(tmp_path, chosen=options(epochs=2))
-    with pytest.raises(ConfigError, match="holds a training with other initial weights"):
+    with pytest.raises(ConfigError, match="holds another training: the initial weights differ; take another folder"):
         run(tmp_path, network(seed=1), options(epochs=1))
+    with pytest.raises(ConfigError, match=r"`options.clip` is 1.0 there and not set here, `options.patience` is not"):
+        run(tmp_path, chosen=options(epochs=1, clip=None, patience=3))
+
+
+def test_what_differs_is_said_in_words_and_shortened(tmp_path):
+    hashes = {"images": {"train": "a", "validation": "b"}, "data": "c", "initial weights": "d"}
+    there = {**hashes, "options": {"epochs": 6, "seed": 0}, "network": {"arguments": {"x": "y" * 80}}}
+    here = {"images": {"train": "e", "validation": "b"}, "data": "f", "initial weights": "g", "precision": "bfloat16"}
+    here |= {"options": {"epochs": 8, "seed": 0}, "network": {"arguments": {}}}
+    (tmp_path / "training.json").write_text(json.dumps(there))
+    (tmp_path / "checkpoint.pt").touch()
+    assert differences(there, here) == [
+        f'`network.arguments.x` is "{"y" * 56}… there and not set here',
+        "`options.epochs` is 6 there and 8 here",
+        "the data differ",
+        '`precision` is not set there and "bfloat16" here',
+        "the training images or their classes differ",
+        "the initial weights differ",
+    ]
+    with pytest.raises(ConfigError, match=r"the data differ and 3 more; take another folder, or remove that one$"):
+        claim(tmp_path, here)
+    assert claim(tmp_path, there)
 
 
 def test_an_interruption_can_be_gone_on_from(tmp_path):

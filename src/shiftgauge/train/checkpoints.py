@@ -20,6 +20,18 @@ from shiftgauge.models.weights import one_line
 CHECKPOINT: Final = "checkpoint.pt"
 _IDENTITY: Final = "training.json"
 _NETWORK: Final = "network."
+_HASHES: Final[Mapping[str, str]] = {
+    "data": "the data",
+    "images": "the images or classes of training and validation",
+    "images.train": "the training images or their classes",
+    "images.validation": "the validation images or their classes",
+    "initial weights": "the initial weights",
+}
+"""What the hashes in an identity are of."""
+_FIRST: Final = ("network", "options")
+_LAST: Final = ("images", "initial weights")
+"""What follows from other differences, or might."""
+_SHOWN: Final = 3
 _SEAL: Final = b"sha256:"
 _SEAL_BYTES: Final = len(_SEAL) + 64
 _ZIP_END: Final = b"PK\x05\x06"  # of the record that ends a zip file, 22 bytes with an empty comment
@@ -59,10 +71,12 @@ def claim(folder: Path, identity: Mapping[str, Any], *, write: bool = True) -> b
                 f"{stated} cannot be read: {one_line(error)}; it says what the checkpoint beside it is of; remove "
                 f"{folder} to start again"
             ) from error
-        differ = sorted(k for k in {*before, *identity} if hash_json(before.get(k)) != _hash(identity.get(k)))
+        differ = differences(before, identity)
         if differ:
+            more = f" and {len(differ) - _SHOWN} more" if len(differ) > _SHOWN else ""
             raise ConfigError(
-                f"{folder} holds a training with other {', '.join(differ)}; take another folder, or remove that one"
+                f"{folder} holds another training: {', '.join(differ[:_SHOWN])}{more}; take another folder, or remove "
+                "that one"
             )
         return True
     if write:
@@ -72,6 +86,29 @@ def claim(folder: Path, identity: Mapping[str, Any], *, write: bool = True) -> b
             raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
         write_atomic(stated, json.dumps(identity, indent=2, sort_keys=True, default=str) + "\n")
     return False
+
+
+def differences(before: Any, now: Any, key: str = "") -> list[str]:
+    """Says in words where two identities of trainings differ, what a person can change first.
+
+    Args:
+        before: What was written down.
+        now: The same of the training at hand; plain values.
+        key: Where both stand; "" for the whole.
+
+    Example:
+        >>> differences({"options": {"epochs": 6}, "data": "a1"}, {"options": {"epochs": 8}, "data": "b2"})
+        ['`options.epochs` is 6 there and 8 here', 'the data differ']
+    """
+    if hash_json(before) == _hash(now):
+        return []
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        if key in _HASHES:
+            return [f"{_HASHES[key]} differ"]
+        return [f"`{key}` is {_shown(before)} there and {_shown(now)} here"]
+    names = sorted({*before, *now}, key=lambda name: (name in _LAST, name not in _FIRST, name))
+    inner = ((before.get(name), now.get(name), f"{key}.{name}" if key else str(name)) for name in names)
+    return [text for pair in inner for text in differences(*pair)]
 
 
 def save_whole(path: Path, content: Any) -> None:
@@ -211,6 +248,12 @@ def _digest(file: Any, end: int) -> bytes:
         found.update(piece)
         left -= len(piece)
     return found.hexdigest().encode()
+
+
+def _shown(value: Any) -> str:
+    """A plain value, shortened; of what is not stated, that."""
+    text = "not set" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _hash(value: Any) -> str:
