@@ -1,5 +1,7 @@
 """The public face: names that exist, an import that pulls in nothing heavy."""
 
+import inspect
+import pydoc
 import subprocess
 import sys
 
@@ -27,3 +29,12 @@ def test_importing_the_package_and_the_estimators_does_not_import_torch():
     )
     run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+def test_help_and_signature_of_a_training_are_those_of_the_function():
+    assert callable(shiftgauge.train)
+    assert list(inspect.signature(shiftgauge.train).parameters)[:3] == ["model", "data", "out"]
+    shown = pydoc.render_doc(shiftgauge.train, renderer=pydoc.plaintext)
+    assert "Trains a classifier and measures it on images" in shown
+    assert "        model,\n        data,\n        *,\n        out,\n        classes=None," in shown
+    assert "Everything about the training itself" in shown

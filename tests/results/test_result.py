@@ -1,6 +1,7 @@
 """What every kind of result holds, and how it is read back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from report.train_results import train_result
 from shiftgauge.errors import StoreError
-from shiftgauge.results.result import index_table, reading, shared_parts
+from shiftgauge.results.audit import AuditResult
+from shiftgauge.results.result import RunResult, index_table, reading, shared_parts
 from shiftgauge.results.status import Gate, Message
 from shiftgauge.results.study import Finding, StudyResult
+from shiftgauge.results.table import TableAuditResult
 
 
 def _arrays(attributes: dict[str, Any]) -> xr.Dataset:
@@ -51,6 +55,21 @@ def test_a_study_comes_back_as_it_was_written(tmp_path: Path) -> None:
         "y",
         0.9,
     )
+
+
+def test_a_result_is_shown_on_one_line() -> None:
+    gates = tuple(Gate(name=n, limit=0.5, value=v, passed=v < 0.5, text="") for n, v in (("a", 0.25), ("b", 0.75)))
+    study = _study(ATTRIBUTES | {"title": "Diabetes"})
+    assert repr(study) == "StudyResult(title='Diabetes', headline='As published.', gates='none')"
+    assert repr(replace(study, gates=gates)).endswith("gates='b missed')")
+    assert repr(replace(study, gates=gates[:1])).endswith("gates='all 1 kept')")
+    trained = repr(train_result())
+    assert trained.startswith("TrainResult(title=")
+    assert "folder='" in trained
+    assert "xarray" not in trained
+    assert len(trained) < 500
+    for kind in (AuditResult, TableAuditResult):
+        assert kind.__repr__ is RunResult.__repr__
 
 
 def test_a_study_without_its_output_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from report.train_results import train_result
-from shiftgauge.errors import StoreError
+from shiftgauge.errors import ConfigError, StoreError
 from shiftgauge.results.train import TrainResult
 
 
@@ -33,6 +33,22 @@ def test_history_metrics_and_thresholds_are_at_hand() -> None:
     assert result.thresholds is not None
     assert set(result.thresholds) == {f"defect {k}" for k in range(4)}
     assert train_result().thresholds is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": "recal", "of": "defect 1"}, "unknown figure of a class `recal`; did you mean `recall`"),
+        ({"name": "macro_f"}, "unknown figure `macro_f`; did you mean `macro_f1`"),
+        ({"name": "recall", "of": "defekt 1"}, "unknown class `defekt 1`; did you mean `defect 1`"),
+        ({"name": "macro_f1", "part": "tests"}, "unknown part `tests`; did you mean `test`"),
+        ({"name": "recall"}, r"`recall` is of a class; name it, such as `metric\('recall', of='defect 0'\)`"),
+        ({"name": "accuracy", "of": "defect 1"}, "`accuracy` is of the whole part; leave `of` out"),
+    ],
+)
+def test_an_unknown_figure_is_one_line_with_the_nearest_name(asked: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train_result(n_classes=3).metric(**asked)
 
 
 def test_the_table_holds_every_figure_with_its_prevalence() -> None:

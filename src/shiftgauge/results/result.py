@@ -17,7 +17,7 @@ from shiftgauge.results.schema import check_record
 from shiftgauge.results.status import Gate, Level, Message, worst_level
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunResult(ABC):
     """What a finished run found, whatever its kind.
 
@@ -38,6 +38,17 @@ class RunResult(ABC):
     arrays: xr.Dataset
     messages: tuple[Message, ...] = ()
     gates: tuple[Gate, ...] = ()
+
+    def __repr__(self) -> str:
+        """Title, verdict and gates on one line; the arrays are behind `arrays`."""
+        shown = {"title": self.arrays.attrs.get("title", ""), "headline": self.headline, "gates": self._gates_kept()}
+        if (folder := getattr(self, "folder", None)) is not None:
+            shown["folder"] = str(folder)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def _gates_kept(self) -> str:
+        missed = [gate.name for gate in self.gates if not gate.passed]
+        return f"{', '.join(missed)} missed" if missed else f"all {len(self.gates)} kept" if self.gates else "none"
 
     @property
     def level(self) -> Level:

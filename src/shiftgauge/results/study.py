@@ -39,7 +39,7 @@ class Finding:
     why: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class StudyResult(RunResult):
     """What a study found.
 

@@ -49,7 +49,7 @@ _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TableAuditResult(RunResult):
     """What the audit of a tabular model found.
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 import pandas as pd
 import xarray as xr
 
-from shiftgauge.errors import StoreError
+from shiftgauge.checks import require_in
+from shiftgauge.errors import ConfigError, StoreError
 from shiftgauge.results.result import RunResult, reading, shared_parts
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_variables
@@ -67,7 +68,7 @@ _ATTRIBUTES: Final = ("task", "quantity_of_interest", "confidence_level", "best_
 _AXES: Final = ("epoch", "class", "part", "measure", "summary", "split_part", "stage", "diagram", "bound")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TrainResult(RunResult):
     """What a training gave.
 
@@ -127,8 +128,9 @@ class TrainResult(RunResult):
             of: Name of a class.
 
         Raises:
-            KeyError: No such figure, part or class.
+            ConfigError: No such figure, part or class; the nearest name is suggested.
         """
+        _check_figure(self.arrays, name, part or self.part, of)
         where = {"part": part or self.part}
         kind = "overall" if of is None else "class_metric"
         where |= {"summary": name} if of is None else {"measure": name, "class": of}
@@ -198,6 +200,22 @@ def check_train_arrays(arrays: xr.Dataset) -> None:
         if name not in arrays.coords:
             raise StoreError(f"results.nc holds no training: the axis `{name}` is missing or unnamed")
     check_variables(arrays, _REQUIRED, _TOGETHER)
+
+
+def _check_figure(arrays: xr.Dataset, name: str, part: str, of: str | None) -> None:
+    """Refuses a figure, part or class that there is not."""
+    require_in("part", part, arrays["part"].values.tolist())
+    measures, summaries = arrays["measure"].values.tolist(), arrays["summary"].values.tolist()
+    if of is not None:
+        require_in("class", of, arrays["class"].values.tolist())
+        if name in summaries and name not in measures:
+            raise ConfigError(f"`{name}` is of the whole part; leave `of` out")
+        require_in("figure of a class", name, measures)
+    elif name in measures and name not in summaries:
+        first = arrays["class"].values.tolist()[0]
+        raise ConfigError(f"`{name}` is of a class; name it, such as `metric({name!r}, of={first!r})`")
+    else:
+        require_in("figure", name, [*summaries, *measures])
 
 
 def _row(

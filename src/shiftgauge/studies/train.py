@@ -21,6 +21,7 @@ from shiftgauge.report.train_page import write_train_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.record import write_with_page
+from shiftgauge.studies.train_arguments import as_options, as_train_options
 from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
 from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
@@ -56,10 +57,10 @@ def train(
     *,
     out: str | Path,
     classes: Sequence[str] | None = None,
-    split: SplitOptions | Split | None = None,
-    options: TrainOptions | None = None,
-    thresholds: ThresholdOptions | None = None,
-    averaging: AveragingOptions | None = None,
+    split: SplitOptions | Split | Mapping[str, Any] | None = None,
+    options: TrainOptions | Mapping[str, Any] | None = None,
+    thresholds: ThresholdOptions | Mapping[str, Any] | None = None,
+    averaging: AveragingOptions | Mapping[str, Any] | None = None,
     calibration: bool = True,
     device: str | None = None,
     n_devices: int = 1,
@@ -88,6 +89,7 @@ def train(
             folder `model`, and `training` with the checkpoint.
         classes: Classes to train on, in the order of the outputs; default those of the data.
         split: How images are divided; default 60/20/20, stratified. Or a ready `Split`, such as one of `k_folds`.
+            Like the next three it may be a mapping of its keys, such as those of a configuration file.
         options: Everything about the training itself.
         thresholds: Several labels: how thresholds are chosen; default for the largest F1.
         averaging: Views of an image over which probabilities are averaged; what that gains is reported beside the
@@ -121,11 +123,14 @@ def train(
     """
     started, folder = datetime.now(UTC), Path(out)
     require_own_folder(folder, KIND)
-    choice, dividing = as_choice(model), as_splitting(split)
+    thresholds = as_options("thresholds", thresholds, ThresholdOptions)
+    averaging = as_options("averaging", averaging, AveragingOptions)
+    divided_as = split if isinstance(split, Split) else as_options("split", split, SplitOptions)
+    choice, dividing = as_choice(model), as_splitting(divided_as)
     dataset = training_data(data, classes)
     require_apart(folder, dataset.searched)
     task = task_of(dataset)
-    chosen = (options or TrainOptions()).resolved(task)
+    chosen = as_train_options(options, task).resolved(task)
     limits = check_train_gates(gates, dataset.class_names)
     if thresholds is not None:
         refuse_thresholds(task)
