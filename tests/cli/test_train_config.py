@@ -13,8 +13,15 @@ from pydantic import BaseModel
 
 from shiftgauge.cli import train_config, train_section
 from shiftgauge.cli.reader import load_train_config
-from shiftgauge.cli.train_build import averaging_options, network_choice, split_options, train_options
+from shiftgauge.cli.train_build import (
+    averaging_options,
+    network_choice,
+    split_options,
+    threshold_options,
+    train_options,
+)
 from shiftgauge.cli.train_config import TrainConfig
+from shiftgauge.errors import ConfigError
 from shiftgauge.studies.train_options import SplitOptions, ThresholdOptions
 from shiftgauge.train.augment import AugmentOptions
 from shiftgauge.train.averaging import AveragingOptions
@@ -110,3 +117,20 @@ def test_every_key_says_what_it_means_and_unknown_ones_are_refused():
     assert len(found) > 14
     assert all(section.model_config["extra"] == "forbid" for section in found)
     assert [f"{s.__name__}.{n}" for s in found for n, f in s.model_fields.items() if not f.description] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"recall_floor": 0.9}, "add `aim: recall`"),
+        ({"aim": "f1", "cost_ratio": 20}, "add `aim: cost`"),
+        ({"aim": "cost"}, "needs `cost_ratio`"),
+    ],
+)
+def test_a_floor_or_a_ratio_that_would_do_nothing_is_an_error_at_its_line(tmp_path: Path, section, said):
+    path = tmp_path / "t.yaml"
+    values = {"model": {"architecture": "resnet18"}, "data": {"folder": "x"}, "thresholds": section}
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match=said) as caught:
+        threshold_options(load_train_config(path))
+    assert str(caught.value).startswith(f"{path}:")

@@ -92,11 +92,11 @@ class ThresholdsSection(Section):
     aim: Literal["f1", "recall", "cost"] = Field(
         default="f1", description="Largest F1; most precise with at least recall_floor; or cheapest."
     )
-    recall_floor: Annotated[float, Field(gt=0, le=1)] | list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        default=0.95, description="For recall: one number, or one for each label."
+    recall_floor: Annotated[float, Field(gt=0, le=1)] | list[Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        default=None, description="For recall: one number, or one for each label; left out, 0.95."
     )
-    cost_ratio: Positive | list[Positive] = Field(
-        default=1.0, description="For cost: what a missed label costs, a false alarm costing 1."
+    cost_ratio: Positive | list[Positive] | None = Field(
+        default=None, description="For cost, and needed there: what a missed label costs, a false alarm costing 1."
     )
     search: Literal["exact", "grid"] = Field(
         default="exact", description="exact: one threshold between every two scores; grid: those given."

@@ -119,7 +119,7 @@ def averaging_arrays(once: Mapping[str, Metrics], averaged: Mapping[str, Metrics
 
 
 def threshold_arrays(chosen: Thresholds) -> xr.Dataset:
-    """Thresholds, what they achieve on validation, how flat their choice is, and the curves over all thresholds."""
+    """Thresholds, what they achieve on validation, how flat their choice is, what was asked of it, and the curves."""
     rows, grid = chosen.classes, np.linspace(0, 1, _POINTS)
     single = {"threshold": "value", **{f"threshold_{n}": n for n in ("precision", "recall", "f1", "cost")}}
     values: dict[str, Any] = {
@@ -131,6 +131,9 @@ def threshold_arrays(chosen: Thresholds) -> xr.Dataset:
         curves = [getattr(row.curve, name)[np.searchsorted(row.curve.threshold, grid - 1e-9)] for row in rows]
         values[f"curve_{name}"] = (("class", "at"), np.stack(curves))
     values["curve_threshold"] = (("class", "at"), np.tile(grid, (len(rows), 1)))
+    asked = {"recall": "recall_floor", "cost": "cost_ratio"}.get(chosen.aim)
+    if asked is not None:
+        values[asked] = ("class", np.array(getattr(chosen, asked), float))
     return xr.Dataset(values, coords={"class": [row.name for row in rows]})
 
 

@@ -22,7 +22,7 @@ from shiftgauge.studies.train_arrays import (
     plain_figures,
     threshold_arrays,
 )
-from shiftgauge.studies.train_options import ThresholdOptions
+from shiftgauge.studies.train_options import RECALL_FLOOR, ThresholdOptions
 from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.calibration import Temperature, fit_temperature
 from shiftgauge.train.images import Part
@@ -194,8 +194,8 @@ def _choose(
         targets_nk,
         class_names=names,
         aim=options.aim,
-        recall_floor=options.recall_floor,
-        cost_ratio=options.cost_ratio,
+        recall_floor=RECALL_FLOOR if options.recall_floor is None else options.recall_floor,
+        cost_ratio=1.0 if options.cost_ratio is None else options.cost_ratio,
         search=options.search,
         grid=options.grid,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from shiftgauge.checks import require_in, require_range
 from shiftgauge.data.near_duplicates import CORRELATION, DISTANCE
@@ -17,6 +17,9 @@ from shiftgauge.models.architectures import Pretrained, default_preprocessing
 from shiftgauge.models.model_record import NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.thresholds import GRID, Aim, Search
+
+RECALL_FLOOR: Final = 0.95
+"""The recall that the aim `recall` holds where none is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,25 +162,38 @@ class ThresholdOptions:
 
     Args:
         aim: `f1` (largest F1), `recall` (most precise with at least a recall) or `cost` (cheapest).
-        recall_floor: For `recall`: in (0, 1], one for all labels or one for each.
-        cost_ratio: For `cost`: what a missed label costs, a false alarm costing 1; one for all or one for each.
+        recall_floor: For `recall` alone: in (0, 1], one for all labels or one for each; there 0.95 by default.
+        cost_ratio: For `cost` alone, and needed there: what a missed label costs, a false alarm costing 1; one for all
+            or one for each.
         search: `exact` tries one threshold between every two scores; `grid` tries those given.
         grid: For `grid`: thresholds in [0, 1].
 
+    Raises:
+        ConfigError: A floor or a ratio with another aim, or the aim `cost` without a ratio.
+
     Example:
-        >>> ThresholdOptions(aim="recall", recall_floor=0.98).search
-        'exact'
+        >>> ThresholdOptions(aim="recall").recall_floor
+        0.95
     """
 
     aim: Aim = "f1"
-    recall_floor: float | Sequence[float] = 0.95
-    cost_ratio: float | Sequence[float] = 1.0
+    recall_floor: float | Sequence[float] | None = None
+    cost_ratio: float | Sequence[float] | None = None
     search: Search = "exact"
     grid: Sequence[float] = GRID
 
     def __post_init__(self) -> None:
         require_in("aim", self.aim, ("f1", "recall", "cost"))
         require_in("search", self.search, ("exact", "grid"))
+        for name, aim in (("recall_floor", "recall"), ("cost_ratio", "cost")):
+            if getattr(self, name) is not None and self.aim != aim:
+                raise ConfigError(f"`{name}` counts with `aim: {aim}` alone; add `aim: {aim}`, or leave it out")
+        if self.aim == "cost" and self.cost_ratio is None:
+            raise ConfigError(
+                "`aim: cost` needs `cost_ratio`, what a missed label costs where a false alarm costs 1, such as 20"
+            )
+        if self.aim == "recall" and self.recall_floor is None:
+            object.__setattr__(self, "recall_floor", RECALL_FLOOR)
         for value in self.grid:
             require_range("grid", value, 0, 1)
 
