@@ -14,7 +14,19 @@ MEASURES = ("precision", "recall", "f1", "average_precision", "roc_auc")
 HOSTILE = ("<script>alert(1)</script>", "$x$ \x1b[31m", "a" * 60)
 
 
-def train_result(*, task="single", n_classes=4, epochs=6, averaging=False, hostile=False, undefined=False):
+def train_result(
+    *,
+    task="single",
+    n_classes=4,
+    epochs=6,
+    averaging=False,
+    hostile=False,
+    undefined=False,
+    aim="f1",
+    asked=None,
+    mistakes=3,
+    inconsistent=None,
+):
     """A training whose numbers are random but in range."""
     rng = np.random.default_rng(0)
     names = [f"defect {k}" for k in range(n_classes)]
@@ -28,6 +40,12 @@ def train_result(*, task="single", n_classes=4, epochs=6, averaging=False, hosti
     else:
         values["label_confusion"] = (("part", "class", "truth", "decision"), rng.integers(0, 90, (2, n_classes, 2, 2)))
         values |= _thresholds(rng, n_classes)
+        if asked is not None:
+            name = {"recall": "recall_floor", "cost": "cost_ratio"}[aim]
+            values[name] = ("class", np.broadcast_to(np.asarray(asked, float), n_classes))
+    if inconsistent is not None:
+        values |= {"inconsistent": (("part", "way_wrong"), [inconsistent] * 2), "n_unlabelled": ("part", [0, 0])}
+    values |= _mistakes(rng, names, mistakes)
     if averaging:
         values["averaging"] = (("part", "way", "summary"), rng.random((2, 2, 3)))
         values["averaging_interval"] = (("part", "way", "summary", "bound"), np.sort(rng.random((2, 2, 3, 2)), axis=-1))
@@ -35,6 +53,7 @@ def train_result(*, task="single", n_classes=4, epochs=6, averaging=False, hosti
     coords |= {"measure": list(MEASURES), "summary": list(SUMMARY), "bound": ["low", "high"]}
     coords["share"] = np.linspace(0, 1, 5)
     coords |= {"split_part": ["train", *PARTS], "stage": ["before", "after"], "way": ["run once", "averaged"]}
+    coords["way_wrong"] = ["both", "neither"]
     coords["diagram"] = ["decided class"] if task == "single" else names
     used = {axis for axes, _ in values.values() for axis in ((axes,) if isinstance(axes, str) else axes)}
     arrays = xr.Dataset(values, coords={k: v for k, v in coords.items() if k in used})
@@ -46,8 +65,8 @@ def train_result(*, task="single", n_classes=4, epochs=6, averaging=False, hosti
         **{"monitor": "macro_f1", "temperature": 1.31, "calibrated": 1, "stopped": "epochs", "epochs_wanted": epochs},
         **{"title": "Steel parts", "data_name": "steel", "model_name": "resnet18_small, 32 × 32, 1 channel"},
         **{"network_notes": "every weight starts at random", "averaging": "the image, flipped horizontal"},
-        **{"aim": "f1", "search": "exact", "split_by": "stratified", "seed": 0, "split_copies": 4, "split_units": 180},
-        **{"split_near_duplicates": 9, "split_torn_by_a_plain_split": 6},
+        **{"aim": aim, "search": "exact", "split_by": "stratified", "seed": 0, "split_copies": 4, "split_units": 180},
+        **{"split_near_duplicates": 9, "split_torn_by_a_plain_split": 6, "no_defect": names[0]},
     }
     return TrainResult(
         config={"resolved": {"optimizer": {"kind": "adamw"}, "augment": {"flips": ["vertical"]}}},
@@ -88,6 +107,23 @@ def _figures(rng, names, counts):
         "split_units": ("split_part", [int(2 * counts.sum()), int(counts.sum()), int(counts.sum())]),
         "split_count": (("split_part", "class"), np.stack([3 * counts, counts, counts])),
     }
+
+
+def _mistakes(rng, names, count):
+    found = {"n_wrong": ("part", [count, count])}
+    if not count:
+        return found
+    words = {
+        "name": [f"part {k}.png" for k in range(count)],
+        "truth": [names[k % len(names)] for k in range(count)],
+        "decision": [names[(k + 1) % len(names)] for k in range(count)],
+        "class": [names[(k + 1) % len(names)] for k in range(count)],
+    }
+    found |= {f"mistake_{key}": ("mistake", np.array(value, dtype=object)) for key, value in words.items()}
+    pixels = rng.integers(0, 256, (count, 24, 24, 3)).astype(np.uint8)
+    found["mistake_image"] = (("mistake", "mistake_row", "mistake_column", "rgb"), pixels)
+    found["mistake_probability"] = ("mistake", np.linspace(0.99, 0.5, count))
+    return found
 
 
 def _history(rng, epochs):

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shiftgauge.report.blocks.train import by_weakness, found
-from shiftgauge.report.blocks.train_choices import build_train_cost
+from shiftgauge.report.blocks.train_choices import aim_text, build_train_cost
 from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.format import clean, fixed, interval, percent, shorten
 from shiftgauge.report.read import pick
@@ -57,4 +57,5 @@ def _scores(result: TrainResult) -> list[RenderableType]:
         table.add_row(Text(shorten(name, _NAME)), *(Text(c) for c in cells))
     rest = len(order) - _MOST_ROWS
     more = [line((f"and {rest} stronger classes, see the page", "dim"))] if rest > 0 else []
+    more += [line((f"Thresholds: chosen on validation {aim_text(result)}", "dim"))] if thresholds else []
     return [line((f"Scores on {result.part}, the weakest class first", "bold")), table, *more]

@@ -24,6 +24,7 @@ from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_arguments import as_options, as_train_options
 from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
 from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
+from shiftgauge.studies.train_messages import find_train_messages
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
 from shiftgauge.studies.train_run import (
     TrainRun,
@@ -36,7 +37,6 @@ from shiftgauge.studies.train_run import (
 from shiftgauge.studies.train_split import write_split
 from shiftgauge.studies.train_verdict import (
     check_train_gates,
-    find_train_messages,
     judge_train_gates,
     refuse_thresholds,
     train_headline,

@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+import xarray as xr
+
 from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
-from shiftgauge.report.blocks.train import by_weakness, text, words
+from shiftgauge.report.blocks.train import by_weakness, found, text, words
 from shiftgauge.report.format import clean, duration, fixed, number
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.train import TrainResult
@@ -15,8 +18,8 @@ from shiftgauge.results.train import TrainResult
 _MOST_PANELS: Final = 24
 _AIMS: Final = {
     "f1": "for the largest F1",
-    "recall": "for the largest precision among those that hold the recall floor",
-    "cost": "for the least mean cost of an image",
+    "recall": "for the largest precision among those that hold {}",
+    "cost": "for the least mean cost of an image{}",
 }
 
 
@@ -25,26 +28,59 @@ def build_thresholds(result: TrainResult) -> dict[str, Any] | None:
     data = result.arrays
     if "threshold" not in data:
         return None
-    rows, panels = [], []
-    for name in by_weakness(result):
-        values = {k: float(pick(data, f"threshold{k}", **{"class": name})) for k in _THRESHOLD}
-        low, high = values["_low"], values["_high"]
-        rows.append(
-            {
-                "label": name,
-                "threshold": fixed(values[""]),
-                "flat": f"{fixed(low)} to {fixed(high)}",
-                **{k: fixed(values[f"_{k}"]) for k in ("precision", "recall", "f1", "cost")},
-            }
-        )
-        if len(panels) < _MOST_PANELS:
-            panels.append({"label": name, "svg": _threshold_drawing(result, name, values[""], (low, high))})
-    aim = _AIMS.get(str(data.attrs.get("aim")), "")
+    rows = [_threshold_row(result, name) for name in by_weakness(result)]
+    panels = []
+    for name in by_weakness(result)[:_MOST_PANELS]:
+        chosen, low, high = (float(pick(data, f"threshold{k}", **{"class": name})) for k in ("", "_low", "_high"))
+        panels.append({"label": name, "svg": _threshold_drawing(result, name, chosen, (low, high))})
     search = "every score" if data.attrs.get("search") == "exact" else "a grid"
-    return {"aim": aim, "search": search, "rows": rows, "panels": panels}
+    return {"aim": aim_text(result), "search": search, "rows": rows, "panels": panels}
 
 
-_THRESHOLD: Final = ("", "_low", "_high", "_precision", "_recall", "_f1", "_cost")
+def aim_text(result: TrainResult) -> str:
+    """What thresholds were chosen for, with the recall floor or the cost ratio in effect."""
+    data, aim = result.arrays, str(result.arrays.attrs.get("aim"))
+    if aim == "recall":
+        floors = _asked(data, "recall_floor")
+        return _AIMS[aim].format(f"a recall of at least {floors}" if floors else "the recall floor")
+    if aim == "cost":
+        ratios = _asked(data, "cost_ratio")
+        return _AIMS[aim].format(f", a missed label costing as much as {ratios} false alarms" if ratios else "")
+    return _AIMS.get(aim, "")
+
+
+def _asked(data: xr.Dataset, name: str) -> str:
+    """A number that was asked of every label, or the span of those that were."""
+    if name not in data:
+        return ""
+    low, high = (float(end(data[name].values)) for end in (np.min, np.max))
+    return f"{low:g}" if low == high else f"{low:g} to {high:g} (each label its own)"
+
+
+def _threshold_row(result: TrainResult, name: str) -> dict[str, Any]:
+    """The threshold of one label and what it achieves; with a recall floor also whether test holds it."""
+    data, where = result.arrays, {"class": name}
+    values = {k: float(pick(data, f"threshold_{k}", **where)) for k in ("low", "high", *_ACHIEVED)}
+    cells = [
+        ("Threshold", fixed(float(pick(data, "threshold", **where)))),
+        ("As good within 1 %", f"{fixed(values['low'])} to {fixed(values['high'])}"),
+        *((word, fixed(values[k])) for k, word in _ACHIEVED.items() if k != "cost" or data.attrs.get("aim") == "cost"),
+    ]
+    if "cost_ratio" in data:
+        cells.append(("Cost of a miss", number(float(pick(data, "cost_ratio", **where)))))
+    if "recall_floor" in data:
+        support = pick(data, "support", part="validation", **where)
+        cells += [
+            ("Floor", number(float(pick(data, "recall_floor", **where)))),
+            ("Positive", f"{int(support):,}"),
+        ]
+        if result.part != "validation":
+            recall = text(found(result, "recall", result.part, name))
+            cells.append((f"Recall on {result.part}", f"{recall['value']} {recall['interval']}".strip()))
+    return {"label": name, "cells": [{"label": label, "value": value} for label, value in cells]}
+
+
+_ACHIEVED: Final = {"precision": "Precision", "recall": "Recall", "f1": "F1", "cost": "Cost"}
 
 
 def _threshold_drawing(result: TrainResult, name: str, chosen: float, flat: tuple[float, float]) -> Any:
