@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,6 +21,10 @@ KINDS = {
     "undefined": {"undefined": True},
     "one epoch": {"epochs": 1},
     "many": {"n_classes": 40},
+    "floor": {"task": "multi", "aim": "recall", "asked": 0.98, "inconsistent": (3, 5)},
+    "floors": {"task": "multi", "aim": "recall", "asked": [0.9, 0.95, 0.98, 0.9]},
+    "cost": {"task": "multi", "aim": "cost", "asked": 20},
+    "no mistake": {"mistakes": 0},
 }
 
 
@@ -87,6 +92,50 @@ def test_sections_follow_what_was_measured(pages):
     assert "As good within 1 %" in multi
     assert "Averaging over changed images" in multi
     assert "False alarm" in multi
+
+
+def columns(page):
+    table = page[page.index('aria-label="Thresholds, table"') :]
+    return re.findall(r"<th scope=\"col\"[^>]*>([^<]+)</th>", table[: table.index("</thead>")])
+
+
+def test_thresholds_say_what_was_asked_of_them_and_show_a_cost_only_where_it_counts(pages):
+    text = {name: Text(pages[name]).text for name in ("multi", "floor", "floors", "cost")}
+    assert "hold a recall of at least 0.98, among" in text["floor"]
+    assert "hold a recall of at least 0.9 to 0.98 (each label its own), among" in text["floors"]
+    assert "a missed label costing as much as 20 false alarms" in text["cost"]
+    assert [("Cost" in columns(pages[name])) for name in text] == [False, False, False, True]
+    assert columns(pages["floor"])[-3:] == ["Floor", "Positive", "Recall on test"]
+
+
+@pytest.mark.parametrize("name", ["floor", "cost"])
+def test_the_terminal_says_what_was_asked_of_thresholds(name):
+    console = Console(width=200, no_color=True, record=True, file=io.StringIO())
+    console.print(train_summary(train_result(**KINDS[name])))
+    asked = {"floor": "a recall of at least 0.98", "cost": "as much as 20 false alarms"}
+    assert asked[name] in console.export_text()
+
+
+def test_contradictions_stand_beside_the_confusion(pages):
+    assert re.search(r"test images 3 \(.+?\) are decided both “defect 0” and another label", Text(pages["floor"]).text)
+    assert "another label" not in Text(pages["multi"]).text
+
+
+def test_the_worst_mistakes_are_shown_with_their_pictures(pages):
+    found = Text(pages["single"])
+    shown = [a for tag, a in found.tags if tag == "img" and a["src"].startswith("data:image/")]
+    assert shown[0]["alt"] == "part 0.png, truly defect 0, decided defect 1"
+    assert len(shown) == 3
+    assert "Probability 0.990" in found.text
+    assert "predictions.csv" in found.text
+    assert "Probability of “defect 1” 0.990" in Text(pages["multi"]).text
+    assert " 0 (0.0\xa0%) are decided wrongly." in Text(pages["no mistake"]).text.replace(" %", "\xa0%")
+
+
+def test_a_folder_without_pictures_of_mistakes_is_still_shown():
+    result = train_result()
+    kept = result.arrays.drop_vars([name for name in result.arrays if "mistake" in name or name == "n_wrong"])
+    assert "The worst mistakes" not in render_train_page(replace(result, arrays=kept))
 
 
 def test_every_drawing_says_what_it_shows(pages):

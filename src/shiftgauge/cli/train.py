@@ -95,5 +95,6 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
         progress=progress,
         title=config.title,
         data_name=data_name(loaded),
+        no_defect=config.data.no_defect if config.data.no_defect in dataset.class_names else None,
         record=config.model_dump(mode="json"),
     )

@@ -20,6 +20,8 @@ from shiftgauge.results.schema import check_variables
 KIND: Final = "train"
 MODEL_FOLDER: Final = "model"
 """Where the model folder lies within the run folder."""
+PREDICTIONS_FILE: Final = "predictions.csv"
+"""What the network says of each image of validation and test."""
 HISTORY: Final = (
     "train_loss",
     "loss",
@@ -61,6 +63,15 @@ _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
         **dict.fromkeys(
             ("curve_threshold", "curve_precision", "curve_recall", "curve_f1", "curve_cost"), ("class", "at")
         ),
+    },
+    {"recall_floor": ("class",)},
+    {"cost_ratio": ("class",)},
+    {"n_wrong": ("part",)},
+    {"inconsistent": ("part", "way_wrong"), "n_unlabelled": ("part",)},
+    {
+        "mistake_image": ("mistake", "*", "*", "rgb"),
+        **dict.fromkeys(("mistake_name", "mistake_truth", "mistake_decision", "mistake_class"), ("mistake",)),
+        "mistake_probability": ("mistake",),
     },
     {"averaging": ("part", "way", "summary"), "averaging_interval": ("part", "way", "summary", "bound")},
 )
@@ -118,6 +129,21 @@ class TrainResult(RunResult):
             return None
         values = self.arrays["threshold"].values.tolist()
         return dict(zip(self.arrays["class"].values.tolist(), values, strict=True))
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """`predictions.csv` of the run folder: what the network says of each image of validation and test.
+
+        Raises:
+            StoreError: There is no such file, or it cannot be read.
+        """
+        path = self.folder / PREDICTIONS_FILE
+        try:
+            return pd.read_csv(
+                path, dtype={"path": str, "name": str, "truth": str, "decision": str}, keep_default_na=False
+            )
+        except (OSError, ValueError) as error:
+            raise StoreError(f"cannot read {path}: {error}") from error
 
     def metric(self, name: str, *, part: str | None = None, of: str | None = None) -> tuple[float, float, float]:
         """A figure with its interval: (value, low, high); NaN where it is undefined.

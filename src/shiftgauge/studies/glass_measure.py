@@ -16,6 +16,7 @@ from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
 from shiftgauge.train.averaging import AveragingOptions
+from shiftgauge.train.consistency import consistency_arrays as consistency_arrays
 from shiftgauge.train.decisions import HALF
 from shiftgauge.train.group_bootstrap import GroupBootstrap
 from shiftgauge.train.images import Part, read_part
@@ -173,14 +174,6 @@ def micro_f1(decided_nk: Decisions, truth_nk: FloatArray) -> float:
     truth = np.asarray(truth_nk) > HALF
     both = float((decided_nk & truth).sum())
     return 2 * both / max(float(decided_nk.sum() + truth.sum()), 1.0)
-
-
-def consistency_arrays(decided_nk: Decisions, no_defect: int) -> xr.Dataset:
-    """How many images are said to have no defect and a defect, and how many are said to have neither."""
-    none = decided_nk[:, no_defect]
-    some = np.delete(decided_nk, no_defect, axis=1).any(axis=1)
-    counts = [int((none & some).sum()), int((~none & ~some).sum())]
-    return xr.Dataset({"inconsistent": ("way_wrong", counts)}, {"way_wrong": ["both", "neither"]})
 
 
 def _cells(decided_nk: Decisions, truth_nk: Decisions) -> npt.NDArray[np.float64]:

@@ -22,10 +22,11 @@ from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_arguments import as_options, as_train_options
-from shiftgauge.studies.train_data import Divided, divide, task_of, training_data
+from shiftgauge.studies.train_data import Divided, divide, no_defect_label, task_of, training_data
 from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
 from shiftgauge.studies.train_messages import find_train_messages
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
+from shiftgauge.studies.train_predictions import write_predictions
 from shiftgauge.studies.train_run import (
     TrainRun,
     model_record,
@@ -73,6 +74,7 @@ def train(
     perturb_record: Mapping[str, Any] | None = None,
     title: str = "",
     data_name: str = "the given images",
+    no_defect: str | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Trains a classifier and measures it on images that neither it nor any choice has seen.
@@ -85,8 +87,8 @@ def train(
     Args:
         model: Name of an architecture, or a `NetworkChoice` or its keywords.
         data: What `shiftgauge.load_data` takes: a path, a mapping, or an `ImageDataset`.
-        out: Run folder: run.json, results.nc, metrics.csv, history.csv, split.csv, figures/, report.html, the model
-            folder `model`, and `training` with the checkpoint.
+        out: Run folder: run.json, results.nc, metrics.csv, history.csv, split.csv, predictions.csv, figures/,
+            report.html, the model folder `model`, and `training` with the checkpoint.
         classes: Classes to train on, in the order of the outputs; default those of the data.
         split: How images are divided; default 60/20/20, stratified. Or a ready `Split`, such as one of `k_folds`.
             Like the next three it may be a mapping of its keys, such as those of a configuration file.
@@ -107,6 +109,8 @@ def train(
         perturb_record: Plain values that say what `perturb` does; they decide whether a checkpoint may be gone on with.
         title: Title of the page.
         data_name: What the page calls the images.
+        no_defect: Several labels: the one that says that an image has none of the others, against which decisions are
+            held; default what the data say, see `no_defect_label`.
         record: The configuration as it shall stand in `run.json`, where `resolved` is added: the options of the fit
             with all that the data decide; default: these arguments.
 
@@ -142,6 +146,7 @@ def train(
         confidence_level=confidence_level,
         seed=chosen.seed,
         batch_size=chosen.validation_batch,
+        no_defect=no_defect_label(dataset, no_defect, data),
     )
     preprocessing = choice.preprocessing_for(dataset.n_channels)
     check_measuring(measuring, task, dataset.class_names, preprocessing)
@@ -202,6 +207,7 @@ def train(
         folder=folder,
     )
     write_split(divided, folder)
+    write_predictions(measured.predicted, divided, folder)
     write_with_page(result, folder, write_train_figures, write_train_page)
     return result
 

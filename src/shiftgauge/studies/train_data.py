@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from shiftgauge.data.splits import PARTS, Split, check_leaks, split_dataset
 from shiftgauge.data.stratification import deal_units, label_matrix
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.studies.train_options import SplitOptions, as_splitting
+
+_NO_DEFECT: Final = "no defect"
+"""What the label is called where the data do not say."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,6 +100,42 @@ def training_data(data: Any, classes: Sequence[str] | None) -> ImageDataset:
 def task_of(dataset: ImageDataset) -> Literal["single", "multi"]:
     """`multi` where images have any number of labels, else `single`."""
     return "single" if dataset.label_matrix is None else "multi"
+
+
+def no_defect_label(dataset: ImageDataset, stated: str | None = None, data: Any = None) -> str | None:
+    """Which of several labels says that an image has none of the others; None where none does.
+
+    Without a word it is the label that images have exactly where they have no other. Where every image has one label
+    that holds for each of them, and only one named “no defect” is taken; of two labels either serves.
+
+    Args:
+        dataset: The images.
+        stated: Its name.
+        data: What was given for the images, whose key `no_defect` may name it.
+
+    Raises:
+        ConfigError: `stated` is no label of the data.
+
+    Example:
+        >>> from shiftgauge.data.arrays import from_arrays
+        >>> rows = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]])
+        >>> no_defect_label(from_arrays(np.zeros((3, 4, 4), np.uint8), rows, ["good", "chip", "stain"]))
+        'good'
+    """
+    if dataset.label_matrix is None:
+        return None
+    if stated is not None:
+        return require_in("label for `no_defect`", stated, dataset.class_names)
+    named = data.get("no_defect") if isinstance(data, Mapping) else None
+    if named in dataset.class_names:
+        return named
+    held = dataset.label_matrix == 1
+    alone = held == (held.sum(axis=1, keepdims=True) - held == 0)
+    fits = alone.all(axis=0) & held.any(axis=0)
+    found = [dataset.class_names[k] for k in np.flatnonzero(fits)]
+    if _NO_DEFECT in found:
+        return _NO_DEFECT
+    return found[0] if len(found) == 1 or len(found) == len(dataset.class_names) == 2 else None
 
 
 def divide(dataset: ImageDataset, options: SplitOptions | Split, seed: int) -> Divided:

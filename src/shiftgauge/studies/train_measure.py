@@ -23,6 +23,7 @@ from shiftgauge.studies.train_arrays import (
     threshold_arrays,
 )
 from shiftgauge.studies.train_options import RECALL_FLOOR, ThresholdOptions
+from shiftgauge.studies.train_predictions import Predicted, contradiction_arrays, mistake_arrays
 from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.calibration import Temperature, fit_temperature
 from shiftgauge.train.images import Part
@@ -48,6 +49,7 @@ class MeasureOptions:
         confidence_level: Of every interval.
         seed: Of the bootstrap.
         batch_size: Images at once.
+        no_defect: Label that says that an image has none of the others; how often decisions contradict it is counted.
     """
 
     thresholds: ThresholdOptions = field(default_factory=ThresholdOptions)
@@ -57,6 +59,7 @@ class MeasureOptions:
     confidence_level: float = 0.95
     seed: int = 0
     batch_size: int = 128
+    no_defect: str | None = None
 
     def __post_init__(self) -> None:
         require_positive_int("resamples", self.resamples, low=100)
@@ -83,6 +86,7 @@ class Measured:
         thresholds: One for each label, None with one class an image.
         metrics: The figures of every part as plain values, for the model folder.
         notes: What went otherwise than asked.
+        predicted: Part → what is said of each of its images.
     """
 
     arrays: xr.Dataset
@@ -90,6 +94,7 @@ class Measured:
     thresholds: tuple[float, ...] | None
     metrics: Mapping[str, Any]
     notes: tuple[str, ...]
+    predicted: Mapping[str, Predicted]
 
 
 def measure_network(
@@ -122,12 +127,16 @@ def measure_network(
         learned = fit_temperature(logits["validation"], targets["validation"], first.task)
     said = {name: probabilities(values, first.task, learned.value) for name, values in logits.items()}
     chosen = _thresholds(said["validation"], first, names, options.thresholds)
+    limits = None if chosen is None else chosen.values
+    predicted = {name: Predicted.of(said[name], part, limits) for name, part in measured.items()}
     found = {name: _metrics(said[name], part, names, chosen, groups[name], options) for name, part in measured.items()}
     pieces = [
         figure_arrays(found, names),
         curve_arrays(found, names),
         calibration_arrays(logits, targets, first.task, learned.value, names),
         *([] if chosen is None else [threshold_arrays(chosen)]),
+        mistake_arrays(predicted, list(measured.values())[-1], names),
+        *([] if options.no_defect is None else [contradiction_arrays(predicted, names, options.no_defect)]),
     ]
     if not options.averaging.is_plain:
         run |= {"temperature": learned.value, "averaging": options.averaging}
@@ -139,8 +148,9 @@ def measure_network(
     return Measured(
         arrays=xr.merge(pieces, join="outer"),
         temperature=learned.value,
-        thresholds=None if chosen is None else chosen.values,
+        thresholds=limits,
         metrics=plain_figures(found),
+        predicted=predicted,
         notes=(*([learned.note] if learned.note else []), *(() if chosen is None else chosen.notes)),
     )
 

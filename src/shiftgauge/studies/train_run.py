@@ -120,6 +120,7 @@ def run_arrays(run: TrainRun, *, title: str, data_name: str, notes: Sequence[str
         "averaging": views_text(run.measuring.averaging),
         "aim": run.measuring.thresholds.aim,
         "search": run.measuring.thresholds.search,
+        **({} if run.measuring.no_defect is None else {"no_defect": run.measuring.no_defect}),
         "split_by": run.divided.split.by,
         "seed": run.options.seed,
         **{f"split_{name}": value for name, value in run.divided.facts.items()},

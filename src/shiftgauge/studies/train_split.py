@@ -40,7 +40,7 @@ def write_split(divided: Divided, folder: Path) -> Path:
     Raises:
         StoreError: The file cannot be written.
     """
-    dataset, paths = divided.dataset, _paths(divided.dataset, folder)
+    dataset, paths = divided.dataset, image_paths(divided.dataset, folder)
     several = dataset.label_matrix is not None
     labels = list(dataset.class_names) if several else ["label"]
     taken = labels if several else []
@@ -94,17 +94,22 @@ def seen_in_training(classifier: Any, source: ImageDataset, chosen: Sequence[int
     return (Message(level="caution", code="trained_on", text=said),)
 
 
-def by_level(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Messages with the most serious first, otherwise as they come."""
-    return tuple(sorted(messages, key=lambda message: -LEVELS.index(message.level)))
+def image_paths(dataset: ImageDataset, folder: Path) -> list[str] | None:
+    """The files of the images as seen from the run folder; None where they are no files.
 
-
-def _paths(dataset: ImageDataset, folder: Path) -> list[str] | None:
-    """The files of the images as seen from the run folder; None where they are no files."""
+    Args:
+        dataset: The images.
+        folder: The run folder.
+    """
     if not isinstance(dataset.images, FileImages):
         return None
     start = folder.resolve()
     return [_relative(path.parent.resolve() / path.name, start) for path in dataset.images.paths]
+
+
+def by_level(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Messages with the most serious first, otherwise as they come."""
+    return tuple(sorted(messages, key=lambda message: -LEVELS.index(message.level)))
 
 
 def _relative(path: Path, start: Path) -> str:
