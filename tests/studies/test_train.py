@@ -146,7 +146,7 @@ def test_a_perturbation_acts_and_is_recorded(tmp_path):
     result = run(tmp_path, perturb=darker, perturb_record={"kind": "darker"})
     assert seen == [(16, 3), (16, 3), (4, 3)]
     assert read_model_record(result.model_folder).training["perturb"] == {"kind": "darker"}
-    with pytest.raises(ConfigError, match="`perturb.kind` is"):
+    with pytest.raises(ConfigError, match=r"`perturb\.kind` is"):
         run(tmp_path)
 
 

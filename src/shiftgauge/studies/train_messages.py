@@ -93,7 +93,7 @@ def _about_learning(arrays: xr.Dataset) -> list[Message]:
 
 def _blind_loss(arrays: xr.Dataset) -> float:
     """Cross-entropy, in nats, of always saying the shares of the classes in training."""
-    counts = arrays["split_count"].values[0].astype(float)
+    counts = arrays["split_count"].sel(split_part="train").values.astype(float)
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 
