@@ -1,0 +1,81 @@
+"""Where an ascent begins: noise, given images, class means; and the scale of the input."""
+
+import numpy as np
+import pytest
+import torch
+
+from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.explain.input_scale import InputScale, input_scale
+from shiftgauge.explain.starts import class_means, given_images, noise_image
+from small_networks import linear, wrap
+
+GREY = InputScale(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+
+
+def test_noise_has_the_stated_spread_about_the_middle_and_stays_in_the_image():
+    noise = noise_image((3, 64, 64), GREY, deviation=0.5, seed=0)
+    assert noise.dtype == torch.float32
+    assert float(noise.mean()) == pytest.approx(0.5, abs=0.01)
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.03)
+    strong = noise_image((3, 64, 64), GREY, deviation=50, seed=0)
+    assert (float(strong.min()), float(strong.max())) == (0, 1)
+    assert torch.equal(noise, noise_image((3, 64, 64), GREY, deviation=0.5, seed=0))
+    assert not torch.equal(noise, noise_image((3, 64, 64), GREY, deviation=0.5, seed=1))
+
+
+def test_class_means_are_those_of_each_class_however_the_images_come():
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((30, 3, 4, 5), np.float32), rng.permutation(np.arange(30) % 4)
+    expected = np.stack([images[labels == k].mean(axis=0) for k in range(4)])
+    for cut in (30, 7, 1):
+        pairs = [(torch.from_numpy(images[s : s + cut]), labels[s : s + cut]) for s in range(0, 30, cut)]
+        found = class_means(pairs, 4)
+        assert found.dtype == np.float32
+        assert np.allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([], "empty"),
+        ([(np.zeros((0, 1, 2, 2)), np.zeros(0, int))], "empty"),
+        ([(np.zeros((2, 1, 2, 2)), [0, 2])], "from 0 to 1"),
+        ([(np.zeros((2, 1, 2, 2)), [0, -1])], "from 0 to 1"),
+        ([(np.zeros((2, 1, 2, 2)), [0.0, 1.0])], "whole numbers"),
+        ([(np.zeros((2, 1, 2, 2)), [0])], "n labels"),
+        ([(np.zeros((2, 1, 2, 2)), [0, 0])], "class 1 has no images"),
+        ([(np.zeros((1, 1, 2, 2)), [0]), (np.zeros((1, 1, 2, 3)), [1])], "of one size"),
+    ],
+)
+def test_class_means_of_nothing_are_refused(batches, message):
+    with pytest.raises(DataError, match=message):
+        class_means(batches, 2)
+
+
+def test_given_images_are_copied():
+    one = torch.rand(1, 2, 2, dtype=torch.float64)
+    rows = given_images(one, (1, 2, 2), 3)
+    assert (rows.shape, rows.dtype) == ((3, 1, 2, 2), torch.float32)
+    rows[0] = 0
+    assert float(rows[1].abs().sum()) > 0
+    assert float(one.abs().sum()) > 0
+
+
+def test_scale_of_a_classifier_is_that_of_its_preprocessing():
+    classifier = wrap(linear(), mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+    images = torch.rand(2, 3, 8, 8)
+    scale = input_scale(classifier)
+    assert torch.allclose(scale.of_pixels(images), classifier.preprocessing.normalise(images))
+    assert np.allclose(scale.bounds, [(-2, -2, -2), (3, 2, 4 / 3)])
+    assert input_scale(classifier, "pixel").bounds == ((0.0,) * 3, (1.0,) * 3)
+    with pytest.raises(ConfigError, match="did you mean `pixel`"):
+        input_scale(classifier, "pixels")
+
+
+def test_classifier_that_does_not_say_its_scale_is_named():
+    class Silent:
+        input_shape = (1, 2, 2)
+
+    with pytest.raises(ModelError, match="Silent does not say"):
+        input_scale(Silent())
+    assert input_scale(Silent(), "pixel").std == (1.0,)

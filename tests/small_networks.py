@@ -1,0 +1,48 @@
+"""Networks small enough to be checked by hand, as classifiers."""
+
+import torch
+from torch import nn
+
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.models.torch_model import TorchClassifier
+
+CPU = torch.device("cpu")
+
+
+def wrap(net, shape=(3, 8, 8), mean=0.5, std=0.5, classes=None):
+    """A network as a classifier of images of a shape (C, H, W)."""
+    means, stds = (values if isinstance(values, tuple) else (values,) for values in (mean, std))
+    preprocessing = Preprocessing(channels=shape[0], height=shape[1], width=shape[2], mean=means, std=stds)
+    return TorchClassifier(net, preprocessing=preprocessing, device=CPU, classes=classes, output_kind="logits")
+
+
+def linear(shape=(3, 8, 8), n_classes=3, seed=0):
+    """z = W x + b, weights of order 0.1."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], n_classes))
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        net[1].weight.copy_(0.1 * torch.randn(net[1].weight.shape, generator=rng))
+        net[1].bias.copy_(torch.randn(n_classes, generator=rng))
+    return net
+
+
+class ConvNet(nn.Module):
+    """Two convolutions with batch statistics, ReLUs that write in place, dropout, a linear head."""
+
+    def __init__(self, channels=3, n_classes=4):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            self.stem = nn.Conv2d(channels, 6, 3, padding=1)
+            self.norm = nn.BatchNorm2d(6)
+            self.relu = nn.ReLU(inplace=True)
+            self.block = nn.Sequential(nn.Conv2d(6, 5, 3, stride=2, padding=1), nn.ReLU(inplace=True))
+            self.dropout = nn.Dropout(0.5)
+            self.head = nn.Linear(5, n_classes)
+            nn.init.uniform_(self.norm.running_mean, -0.3, 0.3)
+            nn.init.uniform_(self.norm.running_var, 0.3, 2.0)
+            nn.init.normal_(self.head.weight, std=2.0)
+
+    def forward(self, x):
+        x = self.block(self.relu(self.norm(self.stem(x))))
+        return self.head(self.dropout(x.mean(dim=(2, 3))))
