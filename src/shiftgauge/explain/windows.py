@@ -1,0 +1,242 @@
+r"""What a push of few pixels changes inside a network, computed only where it can reach.
+
+A push $\delta$ of the input changes the value $v$ of every part of the network by
+
+$$ \Delta v = v(x + \delta) - v(x), $$
+
+which is zero outside a window: 3×3 after a first convolution of 3×3, 5×5 after the second, and so on until the window
+fills the map. Pushes of neighbouring pixels (a tile of the image) share one window. $v(x)$ is computed once for an
+image; a linear part then needs $\Delta v$ alone (a convolution: $W * \Delta v$, no bias), a part that works point by
+point or on small cells needs $v(x)$ in the window besides. What is no such part (attention, say) is run on whole
+values, $\Delta = f(v + \Delta v) - f(v)$; so the result is that of a full run, up to rounding, for any network that
+torch.fx can trace. It is in fact closer to the truth than the difference of two full runs in float32, because small
+changes are never taken as a difference of large numbers where the mathematics does not ask for it.
+
+With the derivative in place of the difference the same walk gives columns of the Jacobian (forward mode).
+
+What is saved, VGG-16 at 32×32 with tiles of 4×4 pixels, multiplications of all convolutions: 6 % of the full number in
+block 1, 17 % in block 2, 69 % in block 3, all of blocks 4 and 5, whose maps a pixel reaches entirely.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import fx, nn
+from torch.autograd import forward_ad
+
+from shiftgauge.explain.window_change import Change, Raw, Way, dual, whole
+from shiftgauge.explain.window_rules import find_rule, run_node
+from shiftgauge.models.capture import Recorder, Tap, as_features, repeated_text, require_all
+from shiftgauge.models.conversion import TRACE_ERRORS, fold_batch_norm
+
+Sink = Callable[[str, Change, torch.Tensor], None]
+"""Takes the name of a block, what changed of it and what it gives for the image at rest (1, ...)."""
+
+_TOLERANCE = 1e-4
+"""Largest difference from a full run, relative to the largest value, at which the walk is trusted."""
+
+
+class Pushed(Protocol):
+    """A network that tells what pushes of an image change in its blocks."""
+
+    local: bool
+
+    def at_rest(self, image_1chw: torch.Tensor) -> Mapping[Any, Any]:
+        """Runs the unchanged image and keeps what `respond` needs of it."""
+        ...
+
+    def respond(self, rest: Mapping[Any, Any], push: Change, way: Way, sink: Sink) -> None:
+        """Tells the sink what a batch of pushes (n, C, h, w) of the image changes in each block."""
+        ...
+
+
+class LocalNetwork:
+    """A traced network, walked with the window that a push can reach.
+
+    Args:
+        traced: The network's graph, with a `Tap` after each block; in evaluation mode.
+    """
+
+    local = True
+
+    def __init__(self, traced: fx.GraphModule) -> None:
+        self._modules = dict(traced.named_modules(remove_duplicate=False))
+        self._nodes = _needed(traced, self._modules)
+        self._traced = traced
+        self._rules = {node: find_rule(node, self._modules) for node in self._nodes}
+        self._done = _last_uses(self._nodes)
+
+    def at_rest(self, image_1chw: torch.Tensor) -> Mapping[Any, Any]:
+        """Runs the unchanged image (1, C, H, W) and keeps what every part gives."""
+        rest: dict[fx.Node, Any] = {}
+        image = image_1chw.contiguous(memory_format=torch.channels_last)
+        for node in self._nodes:
+            if node.op == "placeholder":
+                rest[node] = image
+            elif node.op != "output":
+                # copies, because a part may write into what it was given
+                rest[node] = run_node(node, self._traced, lambda n: _copied(rest[n]))
+        return rest
+
+    def respond(self, rest: Mapping[Any, Any], push: Change, way: Way, sink: Sink) -> None:
+        """Walks the graph with a batch of pushes, and tells the sink at each tap."""
+        found: dict[fx.Node, Change | Raw] = {}
+        for node in self._nodes:
+            if node.op == "placeholder":
+                found[node] = push
+            elif any(n in found for n in node.all_input_nodes):
+                found[node] = self._rules[node](self._traced, rest, found, way)
+                change, part = found[node], self._modules.get(str(node.target))
+                if isinstance(part, Tap) and isinstance(change, Change):
+                    sink(part.name, change, rest[node])
+            for other in self._done[node]:
+                found.pop(other, None)
+
+
+class PlainNetwork:
+    """A network that cannot be traced: whole images are run, and every block compared with the image at rest.
+
+    Args:
+        module: The network, in evaluation mode.
+        names: Module paths of the blocks.
+    """
+
+    local = False
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        self._module, self._names = module, tuple(names)
+        self._recorder = Recorder(module, self._names)
+
+    def at_rest(self, image_1chw: torch.Tensor) -> Mapping[Any, Any]:
+        """Runs the unchanged image (1, C, H, W) and keeps what the blocks give."""
+        return {"": image_1chw, **self._run(image_1chw)}
+
+    def respond(self, rest: Mapping[Any, Any], push: Change, way: Way, sink: Sink) -> None:
+        """Runs the pushed images."""
+        delta, image = whole(push, rest[""]), rest[""]
+        if way.is_derivative:
+            with forward_ad.dual_level():
+                found = self._run(dual(image, delta))
+                parts = {name: forward_ad.unpack_dual(value).tangent for name, value in found.items()}
+            changes = {n: torch.zeros_like(found[n]) if p is None else p for n, p in parts.items()}
+        else:
+            changes = {name: value - rest[name] for name, value in self._run(image + delta).items()}
+        for name in self._names:
+            sink(name, Change(changes[name]), rest[name])
+
+    def _run(self, images_nchw: torch.Tensor) -> dict[str, torch.Tensor]:
+        found: dict[str, torch.Tensor] = {}
+
+        def keep(name: str, output: Any) -> None:
+            if name in found:
+                raise ValueError(repeated_text(name))
+            found[name] = as_features(name, output, len(images_nchw)).clone()
+
+        with self._recorder.into(keep):
+            self._module(images_nchw)
+        require_all(found, self._names)
+        return found
+
+
+def pushed_network(module: nn.Module, names: Sequence[str], samples_nchw: torch.Tensor) -> Pushed:
+    """Returns the network in the form that answers pushes fastest.
+
+    Batch normalisation is folded into the convolution before it. The walk is used only if it gives what a full run
+    gives for two pushes of a sample, to 1e-4 of the largest value of every block; otherwise whole images are run.
+
+    Args:
+        module: The network, in evaluation mode; it is not changed.
+        names: Module paths of the blocks, in the order of the network.
+        samples_nchw: Normalised images (N, C, H, W), N ≥ 1.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)).eval()
+        >>> pushed_network(net, ["1", "3"], torch.rand(1, 1, 6, 6)).local
+        True
+    """
+    plain = PlainNetwork(module, names)
+    samples = samples_nchw[:2] if len(samples_nchw) > 1 else samples_nchw.expand(2, -1, -1, -1).contiguous()
+    try:
+        traced = fold_batch_norm(module, samples, names) or _traced(module, names)
+        if not isinstance(traced, fx.GraphModule):
+            return plain
+        traced = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore
+        local = LocalNetwork(traced)
+        return local if _agree(local, plain, samples[:1], names) else plain
+    except TRACE_ERRORS:
+        return plain
+
+
+class _Tracer(fx.Tracer):
+    """Keeps convolutions and batch normalisations whole, timm's own kinds among them; puts taps after named parts."""
+
+    def __init__(self, taps: Mapping[str, str]) -> None:
+        super().__init__()
+        self._taps = taps
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        found = super().call_module(m, forward, args, kwargs)
+        tap = self._taps.get(self.path_of_module(m))
+        return found if tap is None else self.create_proxy("call_module", tap, (found,), {})
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
+    copied = copy.deepcopy(module).eval()
+    places = {name: f"tap_{i}_of_explain" for i, name in enumerate(names)}
+    for name, place in places.items():
+        copied.add_module(place, Tap(name))
+    graph = _Tracer(places).trace(copied)
+    once = sum(node.target in places.values() for node in graph.nodes) == len(places)
+    return fx.GraphModule(copied, graph) if once else None
+
+
+def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, names: Sequence[str]) -> bool:
+    """Compares both forms on two pushes of pixels near the middle and at a corner."""
+    height, width = image.shape[-2:]
+    for top, left in {(height // 2, width // 2), (0, width - 1)}:
+        values = torch.zeros(2, image.shape[1], 1, 1, device=image.device, dtype=image.dtype)
+        values[0], values[1, -1] = 0.5, -1.0
+        push = Change(values, (top, left))
+        seen: list[dict[str, torch.Tensor]] = [{}, {}]
+        for network, kept in zip((local, plain), seen, strict=True):
+            with torch.no_grad():
+                rest = network.at_rest(image)
+                network.respond(rest, push, Way(), lambda n, c, b, kept=kept: kept.update({n: b + whole(c, b)}))
+        for name in names:
+            a, b = (kept[name] for kept in seen)
+            if a.shape != b.shape or not float((a - b).abs().max()) <= _TOLERANCE * max(float(b.abs().max()), 1e-12):
+                return False
+    return True
+
+
+def _needed(traced: fx.GraphModule, modules: Mapping[str, nn.Module]) -> list[fx.Node]:
+    """The nodes that the taps depend on, in order: what comes after the last block is not run."""
+    nodes = list(traced.graph.nodes)
+    wanted: set[fx.Node] = set()
+    for node in reversed(nodes):
+        tap = node.op == "call_module" and isinstance(modules[str(node.target)], Tap)
+        if tap or node in wanted or node.op == "placeholder":
+            wanted.update([node, *node.all_input_nodes])
+    return [node for node in nodes if node in wanted]
+
+
+def _last_uses(nodes: Sequence[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
+    """For each node those that nothing later reads."""
+    last = {source: node for node in nodes for source in (node, *node.all_input_nodes)}
+    done: dict[fx.Node, list[fx.Node]] = {node: [] for node in nodes}
+    for source, node in last.items():
+        done[node].append(source)
+    return done
+
+
+def _copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, torch.Tensor) else value
