@@ -145,6 +145,13 @@ def test_weights_that_cannot_be_had_are_told_in_one_line(monkeypatch, tmp_path):
     [
         ("resnet181", {}, "did you mean `resnet18`"),
         ("vgg16_smal", {}, "did you mean `vgg16_small`"),
+        (
+            "resnet99",
+            {},
+            r"no model `resnet99`; did you mean `resnet\w+` or one of `resnet\w+`, `resnet\w+`, `resnet\w+`\?",
+        ),
+        ("resnet18_smal", {}, r"did you mean `resnet18_small` or one of .*`resnet18"),
+        ("q", {}, r"no model `q`; shiftgauge's own are `resnet18`, .*; `timm.list_models\(\)` lists timm's"),
         ("resnet18", {"n_classes": 1}, "n_classes"),
         ("resnet18", {"channels": 0}, "channels"),
         ("resnet18", {"dropout": 1.0}, "dropout"),

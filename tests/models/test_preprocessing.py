@@ -95,7 +95,8 @@ def test_colour_becomes_grey_only_when_stated():
 
 @pytest.mark.parametrize("channels", [2, 4, 5])
 def test_other_channel_counts_are_refused(channels):
-    with pytest.raises(ModelError, match=rf"3 channel\(s\), got {channels}"):
+    said = rf"3 channel\(s\), got {channels}; give it such images, or train a .* `model.channels: {channels}`"
+    with pytest.raises(ModelError, match=said):
         Preprocessing(height=4, width=4).prepare(torch.rand(1, channels, 4, 4))
 
 

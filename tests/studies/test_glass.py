@@ -197,6 +197,16 @@ def test_a_table_of_labels_is_read(tmp_path):
     assert split_options(dataset).by == "stratified"
 
 
+def test_a_label_without_an_image_is_refused_with_what_to_do(tmp_path):
+    for i in range(4):
+        _picture(tmp_path / f"{i}.png", i)
+    rows = {"path": [f"{i}.png" for i in range(4)], "chip": [0, 1, 0, 1], "hole": [0] * 4, "dent": [0] * 4}
+    pd.DataFrame(rows).to_csv(tmp_path / "manifest.csv", index=False)
+    with pytest.raises(DataError, match=r"no image has the label `hole`, `dent`; .* manifest.csv without its column"):
+        study.glass(tmp_path, out=tmp_path / "run", quick=True, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_cannot_serve_is_refused(tmp_path):
     with pytest.raises(DataError, match="neither `img` and `txt`"):
         glass_data(tmp_path, quick=False, seed=0)

@@ -20,6 +20,8 @@ from shiftgauge.random import check_seed
 PARTS: Mapping[str, float] = MappingProxyType({"train": 0.6, "validation": 0.2, "test": 0.2})
 """Default shares of the parts."""
 
+_LEAVE_OUT = ": a training by `keep` under `data`, in Python `classes`; a study by data without it"
+
 PART_NAMES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("train", "training", "trainval"), "train"),
@@ -280,7 +282,7 @@ def _checked(dataset: ImageDataset, split: Split, units: Units, shares: Mapping[
             together = len(np.unique(units.joint[labels[:, k] > 0]))
             text += f", in {together} unit(s) that may be separated" if together < labels[:, k].sum() else ""
             if name == "train":
-                raise DataError(f"{text}; add images of it or leave the class out")
+                raise DataError(f"{text}; add images of it, or leave the class out{_LEAVE_OUT}")
             notes.append(text)
     notes += [
         *contradictory_labels(dataset, units.kinds.get("likeness")),

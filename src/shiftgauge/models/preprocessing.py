@@ -179,6 +179,8 @@ class Preprocessing:
         hint = ""
         if {given, wanted} == {1, 3}:
             hint = "; set `preprocessing.channel_conversion` to " + ("grey_to_rgb" if given == 1 else "either")
+        else:
+            hint = f"; give it such images, or train a network with `model.channels: {given}`"
         raise ModelError(f"the model takes images of {wanted} channel(s), got {given}{hint}")
 
     def _resize(self, images: torch.Tensor) -> torch.Tensor:

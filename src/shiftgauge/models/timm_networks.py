@@ -1,11 +1,11 @@
 """The architectures of timm: their names, how they are made, and what they say of themselves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Final
 
 from torch import nn
 
-from shiftgauge.checks import nearest
 from shiftgauge.errors import ConfigError, ModelError, ShiftgaugeError
 from shiftgauge.models.compat import prepare_torchvision
 from shiftgauge.models.preprocessing import Preprocessing
@@ -13,6 +13,7 @@ from shiftgauge.models.weights import one_line
 
 TIMM_ERRORS: Final = (RuntimeError, OSError, ValueError, TypeError, KeyError, AssertionError)
 """What timm raises when it cannot make a network or fetch its weights."""
+_SUGGESTED: Final = 4
 _TAKEN: Final = {
     "num_classes": "n_classes",
     "in_chans": "channels",
@@ -30,15 +31,24 @@ def require_timm_name(name: str, error: type[ShiftgaugeError] = ModelError, othe
         others: Further names that would have been right.
 
     Raises:
-        ShiftgaugeError: timm has no such architecture; the nearest name is suggested.
+        ShiftgaugeError: timm has no such architecture; the nearest names of all are suggested.
     """
     prepare_torchvision()
     import timm
 
     if not timm.is_model(name.removeprefix("hf-hub:").split(".")[0]) and "/" not in name:
-        guess = nearest(name, [*timm.list_models(), *others])
-        raise error(f"timm has no model `{name}`" + (f"; did you mean `{guess}`?" if guess else ""))
+        raise error(f"timm has no model `{name}`{_advice(name, timm.list_models(), list(others))}")
     return name
+
+
+def _advice(name: str, of_timm: Iterable[str], others: Sequence[str]) -> str:
+    """The nearest names of all, or, where none is near, where names are to be found."""
+    near = get_close_matches(name, sorted({*of_timm, *others}), n=_SUGGESTED, cutoff=0.5)
+    if near:
+        also = f" or one of {', '.join(f'`{other}`' for other in near[1:])}" if near[1:] else ""
+        return f"; did you mean `{near[0]}`{also}?"
+    own = f"; shiftgauge's own are {', '.join(f'`{other}`' for other in others)}" if others else ""
+    return f"{own}; `timm.list_models()` lists timm's"
 
 
 def timm_network(

@@ -51,6 +51,7 @@ from shiftgauge.studies.glass_recipe import (
     glass_data,
     is_glass,
     native_size,
+    require_every_label,
     split_options,
 )
 from shiftgauge.studies.glass_trainings import FOLDERS, Plan, say_all, train_all
@@ -119,6 +120,7 @@ def glass(
     try:
         dataset = glass_data(data, quick=quick, seed=seed)
         require_apart(folder, dataset.searched)
+        require_every_label(dataset)
         name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
         divided = divide(dataset, split_options(dataset), seed)
         plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.checks import require_in, require_positive_int, shortened
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.frame import read_frame
 from shiftgauge.data.load import load_data
@@ -215,6 +215,23 @@ def glass_data(data: str | Path | Mapping[str, Any] | ImageDataset, *, quick: bo
         raise DataError("the glass study, task 2, needs images with several labels, and these have one class each")
     dataset = with_no_defect(dataset, NO_DEFECT)
     return dataset.limit(_QUICK_IMAGES, seed=seed) if quick else dataset
+
+
+def require_every_label(dataset: ImageDataset) -> None:
+    """Refuses labels that no image has: nothing could learn them, and the study has no option to leave one out.
+
+    Args:
+        dataset: What `glass_data` gives.
+
+    Raises:
+        DataError: There are some.
+    """
+    absent = [name for name, count in dataset.class_counts.items() if not count]
+    if absent:
+        raise DataError(
+            f"no image has the label {shortened(absent)}; the glass study takes all labels of its data: add images of "
+            "it, or give the data as a manifest.csv without its column"
+        )
 
 
 def _spec(path: Path) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def class_weights(
         place = int((~(counts >= 1)).argmax())
         raise DataError(
             f"class {_name(class_names, place)} has {counts[place]:g} training images, and balanced weights divide by "
-            "that number; split the data so that every class is in the training part, or leave the class out"
+            "that number; split the data so that every class is in the training part, or leave the class "
+            "out (`keep` under `data`, in Python `classes`)"
         )
     total = counts.sum() if n_images is None else float(require_positive_int("n_images", n_images))
     return total / (len(counts) * counts)
