@@ -117,9 +117,12 @@ def test_a_class_that_the_model_does_not_know_can_be_left_out_of_an_audit(root: 
         with pytest.raises(ShiftgaugeError, match=r'leave the class out, `labels: \{"unheard of": ""\}`'):
             build_parts(load_config(file, ()), trust=False)
         values = yaml.safe_load(file.read_text())
-        values["data"]["labels"] = {"unheard of": ""}
-        file.write_text(yaml.safe_dump(values))
-        assert len(build_parts(load_config(file, ()), trust=False).data) == 6
+        for nothing in ("", None):
+            values["data"]["labels"] = {"unheard of": nothing}
+            file.write_text(yaml.safe_dump(values))
+            data = build_parts(load_config(file, ()), trust=False).data
+            assert len(data) == 6
+            assert "class `unheard of` of the data left out as stated, 1 image(s)" in data.notes
     finally:
         place.unlink()
         place.parent.rmdir()

@@ -59,10 +59,10 @@ class DataSection(Section):
         description="Names of the arrays in an npz file where they are not images, labels, classes, names; also "
         "groups, splits, layout (nhw, nhwc, nchw).",
     )
-    labels: dict[str, str | int] | None = Field(
+    labels: dict[str, str | int | None] | None = Field(
         default=None,
-        description="Label in the data → class of the model (or number of its output). Default: matched by name, "
-        "never by order.",
+        description="Label in the data → class of the model (or number of its output); null leaves the label out. "
+        "Default: matched by name, never by order.",
     )
     group_pattern: str | None = Field(
         default=None,
