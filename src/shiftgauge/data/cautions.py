@@ -1,6 +1,7 @@
 """What a reader should know about labels and parts: contradictory labels, classes that are unevenly spread."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,9 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.near_duplicates import exact_groups
 from shiftgauge.data.stratification import label_matrix
 
-_SHOWN = 5
+CONTRADICTORY: Final = "have contradictory labels"
+"""What the note on images of one content with different classes says of them."""
+_SHOWN: Final = 5
 
 
 def contradictory_labels(dataset: ImageDataset, likeness: npt.NDArray[np.int64] | None = None) -> tuple[str, ...]:
@@ -33,7 +36,7 @@ def contradictory_labels(dataset: ImageDataset, likeness: npt.NDArray[np.int64] 
     same = _disagreeing(exact, dataset.labels)
     if len(same):
         notes.append(
-            f"{len(same)} images of the same content have contradictory labels, in {len(np.unique(exact[same]))} "
+            f"{len(same)} images of the same content {CONTRADICTORY}, in {len(np.unique(exact[same]))} "
             f"group(s): {_labelled(dataset, same)}"
         )
     if likeness is not None:

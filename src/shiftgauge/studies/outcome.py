@@ -17,12 +17,14 @@ from shiftgauge.evaluate.store import Store
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.studies import arrays as tables
 from shiftgauge.studies import effects
+from shiftgauge.studies.data_messages import data_messages
 from shiftgauge.studies.depth import block_arrays
 from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
 from shiftgauge.studies.growth import Evaluated, curve_arrays
 from shiftgauge.studies.pictures import affected, strips, thumbs
 from shiftgauge.studies.record import provenance
 from shiftgauge.studies.setup import Setup, device_of, model_name
+from shiftgauge.studies.train_split import by_level
 from shiftgauge.studies.verdict import find_messages, headline, withhold_gauge
 from shiftgauge.studies.verdict_gates import judge_gates
 
@@ -151,16 +153,18 @@ def audit_result(
         cost: What `kept_cost` gives.
     """
     setup = found.setup
-    skipped = [list(item) for item in setup.source.skipped]
+    told = {"skipped": [list(item) for item in setup.source.skipped], "notes": list(setup.source.notes)}
     classifier = setup.evaluator.classifier
     hashes = {name: item.hash for name, item in setup.origins.items()}
     made_from = provenance(hashes, setup.seed, started, device=device_of(classifier))
     return AuditResult(
         config=config,
-        provenance=made_from | {"model": dict(classifier.description), "skipped": skipped},
+        provenance=made_from | {"model": dict(classifier.description), **told},
         cost=cost,
         headline=headline(arrays),
         arrays=arrays,
-        messages=find_messages(arrays, len(skipped), disagreement(found.plan)),
+        messages=by_level(
+            (*find_messages(arrays, len(told["skipped"]), disagreement(found.plan)), *data_messages(setup.source.notes))
+        ),
         gates=judge_gates(limits, arrays),
     )
