@@ -74,8 +74,8 @@ def as_options(name: str, given: T | Mapping[str, Any] | None, kind: type[T]) ->
 
     Example:
         >>> from shiftgauge.studies.train_options import ThresholdOptions
-        >>> as_options("thresholds", {"aim": "cost"}, ThresholdOptions).aim
-        'cost'
+        >>> as_options("thresholds", {"search": "grid"}, ThresholdOptions).search
+        'grid'
     """
     if given is None or isinstance(given, kind):
         return given
