@@ -90,6 +90,8 @@ def test_linear_network_has_its_closed_form(scale):
         rise = 0.3 * float((slope**2).sum())
         first = float((((start - mean) / std) * weight).sum() + net[1].bias[k].detach())
         assert np.allclose(found.activation[row], first + rise * np.arange(21), rtol=1e-5, atol=1e-4)
+        assert np.allclose(found.slope[row, :-1], float((slope**2).sum()) ** 0.5, rtol=1e-5)
+        assert np.isnan(found.slope[row, -1])
 
 
 @pytest.mark.parametrize("options", [climb(), climb(gradient="normalised"), climb(views=(Jitter(), Scale()), steps=60)])
@@ -113,8 +115,18 @@ def test_where_nothing_has_a_slope_nothing_moves():
         def forward(self, x):
             return torch.stack([x.mean(dim=(1, 2, 3)), torch.zeros(len(x))], dim=1)
 
-    found = maximize(wrap(Flat()), [1], start=picture(), options=bare(gradient="normalised"))
+    found = maximize(wrap(Flat()), [1, 0], start=picture(), options=bare(gradient="normalised"))
     assert np.array_equal(found.images[0], picture().numpy())
+    assert found.without_slope == (found.targets[0],)
+
+
+def test_unit_that_is_off_is_told():
+    net, dead = ConvNet(), ChannelMean(block="block", channel=1)
+    with torch.no_grad():
+        net.block[0].bias[1] = -100
+    found = maximize(wrap(net), [0, dead], start=picture(), options=climb(steps=3))
+    assert found.without_slope == ("block, channel 1",)
+    assert maximize(wrap(ConvNet()), [0], options=climb(steps=3, step_size=0)).without_slope == ()
 
 
 def test_squared_length_alone_shrinks_by_its_closed_form():

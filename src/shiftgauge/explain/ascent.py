@@ -35,11 +35,19 @@ class Ascent:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What is measured of the images of an ascent: activation (n,), penalty (n,), predicted class (n,)."""
+    """What is measured of the images of an ascent.
+
+    Args:
+        activation: (n,).
+        penalty: (n,), the weighted sum of the regularisers.
+        predicted: (n,), number of the class with the largest logit.
+        slope: (n,), length ‖∇a‖₂ in the units of the steps, through the views of the step; NaN where none was taken.
+    """
 
     activation: torch.Tensor
     penalty: torch.Tensor
     predicted: torch.Tensor
+    slope: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +123,10 @@ class ActivationMaximization:
         images = state.images_nchw.clone().requires_grad_()
         with torch.enable_grad():
             activation, logits = activate(self._seen(images, state.step))
-            uphill = self._uphill(activation, images, state.scale) if self.step_size else None
+            uphill, slope = self._uphill(activation, images, state.scale)
             penalty, downhill = self._penalty(state)
         reading = _reading(activation, penalty, logits) if not self.views else self.read(state, activate)
+        reading = replace(reading, slope=slope)
         moved = kept = self._operated(state)
         width = state.scale.width(images)
         if uphill is not None:
@@ -152,18 +161,22 @@ class ActivationMaximization:
             images = operator.apply(images, state.step)
         return images
 
-    def _uphill(self, activation: torch.Tensor, images: torch.Tensor, scale: InputScale) -> torch.Tensor:
-        """∇a in the units of the steps: dp = σ dx, so the slope along x is σ times that along p."""
-        if not activation.requires_grad:
-            return torch.zeros_like(images)
-        (slope,) = torch.autograd.grad(activation.sum(), images, allow_unused=True)
+    def _uphill(
+        self, activation: torch.Tensor, images: torch.Tensor, scale: InputScale
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """∇a in the units of the steps, and its length: dp = σ dx, so the slope along x is σ times that along p."""
+        if not self.step_size:
+            return None, images.new_full((len(images),), torch.nan)
+        slope = None
+        if activation.requires_grad:
+            (slope,) = torch.autograd.grad(activation.sum(), images, allow_unused=True)
         if slope is None:
-            return torch.zeros_like(images)
+            return None, images.new_zeros(len(images))
         slope = slope * scale.width(images)
-        if self.gradient == "plain":
-            return slope
-        length = torch.linalg.vector_norm(slope, dim=(1, 2, 3), keepdim=True)
-        return slope / length.masked_fill(length == 0, 1.0)
+        length = torch.linalg.vector_norm(slope, dim=(1, 2, 3))
+        if self.gradient == "normalised":
+            slope = slope / length.masked_fill(length == 0, 1.0).view(-1, 1, 1, 1)
+        return slope, length
 
     def _penalty(self, state: Ascent) -> tuple[torch.Tensor, torch.Tensor | None]:
         inputs = state.scale.of_pixels(state.images_nchw)
@@ -180,4 +193,9 @@ class ActivationMaximization:
 
 
 def _reading(activation: torch.Tensor, penalty: torch.Tensor, logits: torch.Tensor) -> Reading:
-    return Reading(activation=activation.detach(), penalty=penalty.detach(), predicted=logits.detach().argmax(dim=1))
+    return Reading(
+        activation=activation.detach(),
+        penalty=penalty.detach(),
+        predicted=logits.detach().argmax(dim=1),
+        slope=torch.full_like(penalty.detach(), torch.nan),
+    )

@@ -140,6 +140,7 @@ def _row(reading: Reading, gone: torch.Tensor) -> dict[str, npt.NDArray[Any]]:
         "activation": reading.activation.double().numpy(),
         "penalty": reading.penalty.double().numpy(),
         "predicted": reading.predicted.numpy(),
+        "slope": reading.slope.double().numpy(),
         "distance_l2": flat.double().norm(dim=1).numpy(),
         "distance_max": flat.abs().amax(dim=1).double().numpy(),
     }

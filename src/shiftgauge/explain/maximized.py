@@ -30,6 +30,8 @@ class Maximization:
         activation: (target, step), what the target measured.
         penalty: (target, step), the weighted sum of the regularisers.
         predicted: (target, step), number of the class with the largest logit.
+        slope: (target, step), length ‖∇a‖₂ of the activation's gradient in the units of the steps, by which a step size
+            can be chosen; NaN at T and where no gradient was asked for.
         distance_l2: (target, step), length of the way from the start, ‖p − p₀‖₂ in pixel units.
         distance_max: (target, step), its largest entry.
         options: How it was climbed.
@@ -48,6 +50,7 @@ class Maximization:
     activation: FloatArray
     penalty: FloatArray
     predicted: npt.NDArray[np.int64]
+    slope: FloatArray
     distance_l2: FloatArray
     distance_max: FloatArray
     options: Mapping[str, Any]
@@ -55,6 +58,12 @@ class Maximization:
     evaluations: int
     gradients: int
     seconds: float
+
+    @property
+    def without_slope(self) -> tuple[str, ...]:
+        """Targets that no step could raise, because they had no slope at any image on the way (a unit that is off)."""
+        flat = (self.slope[:, :-1] == 0).all(axis=1)
+        return tuple(name for name, still in zip(self.targets, flat, strict=True) if still)
 
     @property
     def distance_rms(self) -> FloatArray:
@@ -69,7 +78,15 @@ class Maximization:
             "start": (picture, self.start),
             **{
                 name: (path, getattr(self, name))
-                for name in ("activation", "penalty", "predicted", "distance_l2", "distance_max", "distance_rms")
+                for name in (
+                    "activation",
+                    "penalty",
+                    "predicted",
+                    "slope",
+                    "distance_l2",
+                    "distance_max",
+                    "distance_rms",
+                )
             },
         }
         attrs = {
