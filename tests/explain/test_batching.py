@@ -1,0 +1,63 @@
+"""The trial takes what is fastest and what fits."""
+
+import pytest
+
+from shiftgauge.errors import ConfigError
+from shiftgauge.explain import batching
+from shiftgauge.explain.batching import tuned_batch
+
+
+class Clock:
+    """Time that passes as the work says."""
+
+    def __init__(self, seconds_of):
+        self.now, self.seconds_of, self.tried = 0.0, seconds_of, []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def run(self, size: int) -> None:
+        self.tried.append(size)
+        self.now += self.seconds_of(size)
+
+
+@pytest.fixture
+def trial(monkeypatch):
+    def make(seconds_of, candidates=(8, 16, 32, 64, 128, 256), **settings):
+        clock = Clock(seconds_of)
+        monkeypatch.setattr(batching, "time", clock)
+        return tuned_batch(clock.run, candidates, **settings), sorted(set(clock.tried))
+
+    return make
+
+
+def test_fixed_costs_ask_for_large_batches(trial):
+    assert trial(lambda n: 0.1 + 0.001 * n)[0] == 256
+
+
+def test_noise_does_not_buy_memory(trial):
+    assert trial(lambda n: 0.001 * n * (0.99 if n > 8 else 1)) == (8, [8, 16, 32])
+
+
+def test_time_is_bounded(trial):
+    assert trial(lambda n: 1.0, seconds=5.0)[1] == [8, 16]
+
+
+def test_what_does_not_fit_is_not_taken(trial):
+    def seconds_of(n):
+        if n > 32:
+            raise RuntimeError("CUDA out of memory. Tried to allocate")
+        return 0.1
+
+    assert trial(seconds_of)[0] == 32
+
+
+def test_other_errors_are_not_hidden(trial):
+    def fail(n):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        trial(fail)
+    with pytest.raises(ConfigError, match="at least one"):
+        trial(lambda n: 0.1, ())
+    assert trial(fail, (4,))[0] == 4

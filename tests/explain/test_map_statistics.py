@@ -1,0 +1,80 @@
+"""Streaming statistics equal those of all maps at once, and go on where they stopped."""
+
+import numpy as np
+import pytest
+import torch
+
+from pushed_networks import two_layers, wrapped
+from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.explain.map_statistics import MapStatistics, map_statistics
+from shiftgauge.explain.perturbation import perturbation_maps
+
+IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+LABELS = [0, 1, 0, 0, 1, 2]
+
+
+def test_of_all_maps_at_once():
+    classifier = wrapped(two_layers())
+    found = map_statistics(classifier, IMAGES, LABELS, blocks=["0", "2"], batch_size=48)
+    maps = perturbation_maps(classifier, IMAGES, blocks=["0", "2"], batch_size=48).norm_of_difference.astype(float)
+    assert found.count.tolist() == [3, 2, 1]
+    for k in (0, 1):
+        own = maps[np.array(LABELS) == k]
+        np.testing.assert_allclose(found.mean[k], own.mean(axis=0))
+        np.testing.assert_allclose(found.standard_deviation[k], own.std(axis=0, ddof=1), atol=1e-12)
+        np.testing.assert_allclose(found.mean_square[k], (own**2).mean(axis=0))
+        np.testing.assert_array_equal(found.minimum[k], own.min(axis=0))
+        np.testing.assert_array_equal(found.maximum[k], own.max(axis=0))
+    assert np.isnan(found.standard_deviation[2]).all()
+
+
+def test_a_stopped_run_goes_on():
+    classifier, names = wrapped(two_layers()), wrapped(two_layers()).class_names
+    labels = [names[k] for k in LABELS]
+    whole = map_statistics(classifier, IMAGES, labels, blocks=["2"], batch_size=48)
+    half = map_statistics(classifier, IMAGES[:4], labels[:4], blocks=["2"], batch_size=48)
+    again = MapStatistics.from_dataset(half.dataset())
+    rest = map_statistics(classifier, IMAGES[4:], labels[4:], state=again, batch_size=48)
+    assert rest.dataset().identical(whole.dataset())
+
+
+def test_some_classes():
+    classifier = wrapped(two_layers())
+    seen = []
+    found = map_statistics(
+        classifier,
+        IMAGES,
+        LABELS,
+        classes=classifier.class_names[1:2],
+        blocks=["2"],
+        measure="difference_of_norms",
+        batch_size=48,
+        progress=lambda *a: seen.append(a),
+    )
+    assert found.count.tolist() == [2]
+    assert seen == [(1, 2), (2, 2)]
+    assert float(found.minimum.min()) < 0
+
+
+def test_a_constant_far_from_zero_has_no_variance():
+    start = MapStatistics.start(["a"], ["b"], (1, 1, 1))
+    found = start.updated(np.full((1000, 1, 1, 1, 1), 1e8 + 0.1), [0] * 1000)
+    assert found.standard_deviation.item() == 0
+    assert start.count.item() == 0
+
+
+def test_clear_errors():
+    classifier = wrapped(two_layers())
+    with pytest.raises(ConfigError, match="unknown class"):
+        map_statistics(classifier, IMAGES, LABELS, classes=["zebra"])
+    with pytest.raises(ConfigError, match="class index"):
+        map_statistics(classifier, IMAGES, [9] * 6)
+    with pytest.raises(DataError, match="one label"):
+        map_statistics(classifier, IMAGES, LABELS[:2])
+    with pytest.raises(DataError, match="none of the"):
+        map_statistics(classifier, IMAGES[:1], [0], classes=classifier.class_names[2:])
+    state = MapStatistics.start(["other"], ["2"], (3, 8, 8))
+    with pytest.raises(ConfigError, match="state"):
+        map_statistics(classifier, IMAGES, LABELS, state=state)
+    with pytest.raises(DataError, match="missing"):
+        MapStatistics.from_dataset(state.dataset().drop_vars("mean"))

@@ -1,0 +1,169 @@
+"""Maps equal a slow loop and, on a linear block, their closed form."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pushed_networks import slow_maps, two_layers, wrapped
+from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
+
+IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    return (images - 0.5) / 0.25
+
+
+@pytest.mark.parametrize("channels", ["each", "together"])
+@pytest.mark.parametrize("batch_size", [1, 7, 48, None])
+def test_two_convolutions_equal_a_slow_loop(channels, batch_size):
+    net, names = two_layers(), ["0", "2", "4"]
+    chosen = PerturbationOptions(epsilon=0.3, channels=channels)
+    found = perturbation_maps(wrapped(net), IMAGES, blocks=names, options=chosen, batch_size=batch_size)
+    for i, image in enumerate(IMAGES):
+        slow = slow_maps(two_layers(), names, normalised(image), torch.full((3, 8, 8), 0.3), channels == "together")
+        np.testing.assert_allclose(found.norm_of_difference[i], slow[0], atol=1e-5)
+        np.testing.assert_allclose(found.difference_of_norms[i], slow[1], atol=1e-5)
+
+
+def test_a_linear_block_has_a_closed_form():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
+    found = perturbation_maps(wrapped(net), IMAGES[:1], blocks=["1"], options=PerturbationOptions(epsilon=0.2))
+    weight = net[1].weight.detach().double()
+    before = net(normalised(IMAGES[:1])).detach().double()
+    np.testing.assert_allclose(found.norm_of_difference.ravel(), 0.2 * weight.norm(dim=0), rtol=1e-5)
+    after = (before.T + 0.2 * weight).norm(dim=0) - before.norm()
+    np.testing.assert_allclose(found.difference_of_norms.ravel(), after, atol=1e-6)
+    assert found.block_norm.item() == pytest.approx(float(before.norm()), rel=1e-6)
+
+
+def test_two_sides_give_the_mean_of_both_absolute_answers():
+    net = two_layers()
+    plus, minus = (slow_maps(two_layers(), ["2"], normalised(IMAGES[0]), torch.full((3, 8, 8), e)) for e in (0.5, -0.5))
+    found = perturbation_maps(wrapped(net), IMAGES[:1], blocks=["2"], options=PerturbationOptions(epsilon=0.5, sides=2))
+    np.testing.assert_allclose(found.norm_of_difference[0], (plus[0] + minus[0]) / 2, atol=1e-5)
+    np.testing.assert_allclose(found.difference_of_norms[0], (abs(plus[1]) + abs(minus[1])) / 2, atol=1e-5)
+
+
+def test_the_published_random_push():
+    chosen = PerturbationOptions(law="normal", epsilon=0.1, offset=-0.05, seed=3)
+    fields = push_fields(torch.rand(3, 100, 100), torch.ones(3, 1, 1), chosen)
+    assert float(fields[0].mean()) == pytest.approx(-0.05, abs=2e-3)
+    assert float(fields[0].std()) == pytest.approx(0.1, rel=0.02)
+    assert float(fields[0].abs().mean()) == pytest.approx(0.0896, rel=0.02)
+    images = torch.cat([IMAGES, IMAGES[:1]])
+    found = perturbation_maps(wrapped(two_layers()), images, blocks=["2"], options=chosen, batch_size=48)
+    alone = perturbation_maps(wrapped(two_layers()), images[1:2], blocks=["2"], options=chosen, batch_size=12)
+    np.testing.assert_allclose(found.norm_of_difference[1:2], alone.norm_of_difference, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found.norm_of_difference[0], found.norm_of_difference[2])
+    amounts = push_fields(IMAGES[0], torch.full((3, 1, 1), 4.0), chosen)[0]
+    slow = slow_maps(two_layers(), ["2"], normalised(IMAGES[0]), amounts)
+    np.testing.assert_allclose(found.norm_of_difference[0], slow[0], atol=1e-5)
+
+
+def test_pixel_scale_and_clamping():
+    image = torch.tensor([[[0.0, 0.95, 0.5]]])
+    scale = torch.full((1, 1, 1), 4.0)
+    chosen = PerturbationOptions(epsilon=0.1, scale="pixel", clamp=True, sides=2)
+    up, down = push_fields(image, scale, chosen)
+    torch.testing.assert_close(up, torch.tensor([[[0.4, 0.2, 0.4]]]))
+    torch.testing.assert_close(down, torch.tensor([[[0.0, -0.4, -0.4]]]))
+
+
+def test_uniform_pushes_stay_within_epsilon():
+    field = push_fields(torch.rand(1, 64, 64), torch.ones(1, 1, 1), PerturbationOptions(law="uniform", epsilon=0.2))[0]
+    assert float(field.abs().max()) <= 0.2
+    assert float(field.std()) == pytest.approx(0.2 / 3**0.5, rel=0.05)
+
+
+def test_cells_are_painted_with_their_mean():
+    maps = np.random.default_rng(0).random((2, 7, 10))
+    found = pixelised(maps, 4)
+    for rows in (slice(0, 4), slice(4, 7)):
+        for columns in (slice(0, 4), slice(4, 8), slice(8, 10)):
+            mean = maps[:, rows, columns].mean(axis=(1, 2), keepdims=True)
+            np.testing.assert_allclose(found[:, rows, columns], np.broadcast_to(mean, found[:, rows, columns].shape))
+    np.testing.assert_allclose(pixelised(maps, 100), np.broadcast_to(maps.mean(axis=(1, 2), keepdims=True), maps.shape))
+
+
+def test_maps_are_pixelised_on_demand():
+    plain = perturbation_maps(wrapped(two_layers()), IMAGES[:1], blocks=["2"], batch_size=48)
+    cells = perturbation_maps(
+        wrapped(two_layers()), IMAGES[:1], blocks=["2"], batch_size=48, options=PerturbationOptions(pixelise=3)
+    )
+    np.testing.assert_array_equal(cells.norm_of_difference, pixelised(plain.norm_of_difference, 3))
+
+
+def test_one_channel_and_default_blocks():
+    found = perturbation_maps(wrapped(two_layers(1), channels=1), torch.rand(1, 1, 8, 8))
+    assert found.blocks == ("0", "2", "4")
+    assert found.norm_of_difference.shape == (1, 3, 1, 8, 8)
+    arrays = found.dataset()
+    assert arrays["norm_of_difference"].dims == ("image", "block", "channel", "y", "x")
+    assert arrays.attrs["evaluations"] == 64
+
+
+def test_networks_that_cannot_be_traced_give_the_same_maps():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = two_layers()
+
+        def forward(self, x):
+            return self.inner(x) if float(x.mean()) > -1e9 else self.inner(-x)
+
+    local = perturbation_maps(wrapped(two_layers()), IMAGES, blocks=["0", "2"], batch_size=48)
+    whole = perturbation_maps(wrapped(Branching()), IMAGES, blocks=["inner.0", "inner.2"], batch_size=48)
+    assert local.cost["local"] is True
+    assert whole.cost["local"] is False
+    np.testing.assert_allclose(local.norm_of_difference, whole.norm_of_difference, atol=1e-5)
+    np.testing.assert_allclose(local.difference_of_norms, whole.difference_of_norms, atol=1e-5)
+
+
+def test_progress_and_the_network_as_before():
+    net, seen = two_layers().train(), []
+    classifier = wrapped(net)
+    perturbation_maps(classifier, IMAGES, blocks=["2"], batch_size=48, progress=lambda *a: seen.append(a))
+    assert seen[-1] == (384, 384)
+    assert len(seen) == 8
+    assert net.training
+    assert all(p.grad is None for p in classifier.module.parameters())
+    assert not any(m._forward_hooks for m in classifier.module.modules())
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"epsilon": 0}, "epsilon"),
+        ({"epsilon": -1.0}, "epsilon"),
+        ({"law": "gauss"}, "law"),
+        ({"offset": 0.1}, "offset"),
+        ({"sides": 3}, "sides"),
+        ({"pixelise": 0}, "pixelise"),
+        ({"scale": "pixels"}, "pixel"),
+    ],
+)
+def test_options_outside_their_range(changes, text):
+    with pytest.raises(ConfigError, match=text):
+        PerturbationOptions(**changes)
+
+
+def test_clear_errors():
+    class Other:
+        class_names, input_shape = ("a", "b"), (3, 8, 8)
+
+    classifier = wrapped(two_layers())
+    with pytest.raises(ModelError, match="unknown block `conv0`"):
+        perturbation_maps(classifier, IMAGES, blocks=["conv0"])
+    with pytest.raises(DataError, match=r"\(N, 3, 8, 8\), got \(2, 3, 9, 8\)"):
+        perturbation_maps(classifier, torch.rand(2, 3, 9, 8))
+    with pytest.raises(DataError, match="no image"):
+        perturbation_maps(classifier, IMAGES[:0])
+    with pytest.raises(DataError, match="NaN"):
+        perturbation_maps(classifier, IMAGES * torch.nan)
+    with pytest.raises(ModelError, match="torch network"):
+        perturbation_maps(Other(), IMAGES)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="batch_size"):
+        perturbation_maps(classifier, IMAGES, batch_size=0)
