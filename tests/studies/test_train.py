@@ -15,7 +15,8 @@ from shiftgauge.data.arrays import from_arrays
 from shiftgauge.data.table import read_table
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.models.model_folder import load_model_folder, read_model_record
-from shiftgauge.studies.train import as_choice, train
+from shiftgauge.studies.train import train
+from shiftgauge.studies.train_arguments import as_choice
 from shiftgauge.studies.train_data import divide, training_data
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions
 from shiftgauge.studies.train_verdict import check_train_gates

@@ -11,6 +11,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from shiftgauge.explain.window_change import Change, Raw, Way, boxed, joined, part_of, reached, read, whole
+from shiftgauge.explain.window_products import Matrices, changed_channels, is_smaller_as_matrix
 from shiftgauge.models.capture import Tap
 
 Rest: TypeAlias = Mapping[fx.Node, Any]
@@ -84,7 +85,7 @@ def _module_rule(node: fx.Node, module: nn.Module, modules: Mapping[str, nn.Modu
 
 def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
     kernel, stride, dilation = _pair(module.kernel_size), _pair(module.stride), _pair(module.dilation)
-    padding = _pair(module.padding)
+    padding, matrices = _pair(module.padding), Matrices(module)
 
     def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
         change = found[_source(node)]
@@ -92,11 +93,19 @@ def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
             return _generic(node)(traced, rest, found, way)
         boxes, reads = reached(change, rest[node], kernel, stride, padding, dilation)
         edges = [(s - r[0], r[1] - e) for r, (s, e) in zip(reads, (change.span(0), change.span(1)), strict=True)]
-        values, around = change.values, (edges[0][0], edges[1][0])
+        corner = (boxes[0][0], boxes[1][0])
+        size = (boxes[0][1] - corner[0], boxes[1][1] - corner[1])
+        before = (edges[0][0], edges[1][0])
+        if is_smaller_as_matrix(module, tuple(change.values.shape[2:]), size):
+            return Change(matrices.multiplied(change.values, before, size), corner)
+        values, around = change.values, before
         if any(low != high or low < 0 for low, high in edges):
             values, around = functional.pad(values, (*edges[1], *edges[0])), (0, 0)
-        out = functional.conv2d(values, module.weight, None, stride, around, dilation, module.groups)
-        return Change(out, (boxes[0][0], boxes[1][0]))
+        if module.groups > 1:
+            out = functional.conv2d(values, module.weight, None, stride, around, dilation, module.groups)
+        else:
+            out = functional.conv2d(*changed_channels(values, module.weight), None, stride, around, dilation)
+        return Change(out, corner)
 
     return rule
 

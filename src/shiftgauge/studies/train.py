@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from shiftgauge.checks import shortened
+import xarray as xr
+
+from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
-from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import write_model_folder
-from shiftgauge.models.model_record import plain
+from shiftgauge.models.model_record import NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.report.train_figures import write_train_figures
 from shiftgauge.report.train_page import write_train_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.record import write_with_page
-from shiftgauge.studies.train_arguments import as_options, as_train_options
+from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
 from shiftgauge.studies.train_data import Divided, divide, no_defect_label, task_of, training_data
 from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
 from shiftgauge.studies.train_messages import find_train_messages
@@ -128,19 +128,16 @@ def train(
     started, folder = datetime.now(UTC), Path(out)
     require_own_folder(folder, KIND)
     thresholds = as_options("thresholds", thresholds, ThresholdOptions)
-    averaging = as_options("averaging", averaging, AveragingOptions)
-    divided_as = split if isinstance(split, Split) else as_options("split", split, SplitOptions)
-    choice, dividing = as_choice(model), as_splitting(divided_as)
-    dataset = training_data(data, classes)
+    splitting = as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
+    choice, dataset = as_choice(model), training_data(data, classes)
     require_apart(folder, dataset.searched)
-    task = task_of(dataset)
-    chosen = as_train_options(options, task).resolved(task)
+    chosen = as_train_options(options, task_of(dataset)).resolved(task_of(dataset))
     limits = check_train_gates(gates, dataset.class_names)
     if thresholds is not None:
-        refuse_thresholds(task)
+        refuse_thresholds(task_of(dataset))
     measuring = MeasureOptions(
         thresholds=thresholds or ThresholdOptions(),
-        averaging=averaging or AveragingOptions(),
+        averaging=as_options("averaging", averaging, AveragingOptions) or AveragingOptions(),
         calibration=calibration,
         resamples=resamples,
         confidence_level=confidence_level,
@@ -148,11 +145,8 @@ def train(
         batch_size=chosen.validation_batch,
         no_defect=no_defect_label(dataset, no_defect, data),
     )
-    preprocessing = choice.preprocessing_for(dataset.n_channels)
-    check_measuring(measuring, task, dataset.class_names, preprocessing)
-    architecture = choice.network_options(len(dataset.class_names), preprocessing.channels, chosen.seed)
-    check_options(chosen, task, dataset.class_names, preprocessing.input_shape)
-    divided = divide(dataset, dividing, chosen.seed)
+    preprocessing, architecture = _fitting(choice, dataset, chosen, measuring)
+    divided = divide(dataset, splitting, chosen.seed)
     built = architecture.build()
     parts = _read_parts(divided, preprocessing, memory_gb, progress)
     found = fit(
@@ -171,24 +165,46 @@ def train(
         perturb=perturb,
         class_names=dataset.class_names,
     )
-    groups = {name: divided.groups(name) for name in parts}
-    measured = measure_network(
-        built.network, preprocessing, parts, groups, dataset.class_names, measuring, choose_device(device)
-    )
+    groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     run = TrainRun(
         choice=choice,
         architecture=architecture,
         preprocessing=preprocessing,
         divided=divided,
         options=chosen,
-        splitting=dividing,
+        splitting=splitting,
         measuring=measuring,
         found=found,
-        measured=measured,
+        measured=measure_network(built.network, preprocessing, parts, groups, dataset.class_names, measuring, place),
         perturb=dict(perturb_record or {}),
     )
     write_model_folder(folder / MODEL_FOLDER, built.network, model_record(run))
     arrays = run_arrays(run, title=title, data_name=data_name, notes=built.notes)
+    return _written(run, arrays, limits, folder, started, record)
+
+
+def _fitting(
+    choice: NetworkChoice, dataset: ImageDataset, options: TrainOptions, measuring: MeasureOptions
+) -> tuple[Preprocessing, NetworkOptions]:
+    """Preprocessing and network for the data, once everything asked for is known to go with them."""
+    task, names = task_of(dataset), dataset.class_names
+    preprocessing = choice.preprocessing_for(dataset.n_channels)
+    check_measuring(measuring, task, names, preprocessing)
+    architecture = choice.network_options(len(names), preprocessing.channels, options.seed)
+    check_options(options, task, names, preprocessing.input_shape)
+    return preprocessing, architecture
+
+
+def _written(
+    run: TrainRun,
+    arrays: xr.Dataset,
+    limits: Mapping[str, float],
+    folder: Path,
+    started: datetime,
+    record: Mapping[str, Any] | None,
+) -> TrainResult:
+    """The result, after it is written with its page."""
+    divided, measured = run.divided, run.measured
     result = TrainResult(
         config={**(record or run_config(run, limits)), "resolved": plain(run.options.to_dict())},
         provenance=run_provenance(run, folder, started),
@@ -200,8 +216,8 @@ def train(
             notes=(*divided.warnings, *measured.notes),
             kept=divided.kept,
             facts=divided.facts,
-            stopped=found.stopped,
-            skipped=len(dataset.skipped),
+            stopped=run.found.stopped,
+            skipped=len(divided.dataset.skipped),
         ),
         gates=judge_train_gates(limits, arrays),
         folder=folder,
@@ -210,28 +226,6 @@ def train(
     write_predictions(measured.predicted, divided, folder)
     write_with_page(result, folder, write_train_figures, write_train_page)
     return result
-
-
-def as_choice(model: str | Mapping[str, Any] | NetworkChoice) -> NetworkChoice:
-    """The network as an option value.
-
-    Raises:
-        ConfigError: Neither a name nor keywords of `NetworkChoice`.
-
-    Example:
-        >>> as_choice("resnet18").architecture
-        'resnet18'
-    """
-    if isinstance(model, NetworkChoice):
-        return model
-    if isinstance(model, str):
-        return NetworkChoice(architecture=model)
-    allowed = [f.name for f in fields(NetworkChoice)]
-    if not isinstance(model, Mapping) or "architecture" not in model or set(model) - set(allowed):
-        raise ConfigError(
-            f"`model` must be the name of an architecture or a mapping with `architecture` and of {shortened(allowed)}"
-        )
-    return NetworkChoice(**model)
 
 
 def _read_parts(

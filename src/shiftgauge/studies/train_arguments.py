@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from typing import Any, Final, TypeVar
 
-from shiftgauge.checks import unknown_name
+from shiftgauge.checks import shortened, unknown_name
 from shiftgauge.errors import ConfigError
 from shiftgauge.shifts.catalog import get_preset
 from shiftgauge.studies.setup import as_space
 from shiftgauge.studies.shift_space import preset_order, shift_space
+from shiftgauge.studies.train_options import NetworkChoice
 from shiftgauge.train.augment import AugmentOptions, PipelineOptions
 from shiftgauge.train.kornia_transforms import KorniaTransform
 from shiftgauge.train.losses import LossOptions
@@ -140,3 +141,25 @@ def _shifts(given: Mapping[str, Any]) -> dict[str, Any]:
         order = preset_order(preset, found["space"].names)
         values = {"fill": preset.fill, "fill_value": preset.fill_value, "order": order, **values}
     return found | {"shifts": _made("options.augment.shifts", values, PipelineOptions)}
+
+
+def as_choice(model: str | Mapping[str, Any] | NetworkChoice) -> NetworkChoice:
+    """The network as an option value.
+
+    Raises:
+        ConfigError: Neither a name nor keywords of `NetworkChoice`.
+
+    Example:
+        >>> as_choice("resnet18").architecture
+        'resnet18'
+    """
+    if isinstance(model, NetworkChoice):
+        return model
+    if isinstance(model, str):
+        return NetworkChoice(architecture=model)
+    allowed = [f.name for f in fields(NetworkChoice)]
+    if not isinstance(model, Mapping) or "architecture" not in model or set(model) - set(allowed):
+        raise ConfigError(
+            f"`model` must be the name of an architecture or a mapping with `architecture` and of {shortened(allowed)}"
+        )
+    return NetworkChoice(**model)
