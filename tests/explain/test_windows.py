@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from shiftgauge.explain.window_change import Change, Way, whole
+from shiftgauge.explain.window_products import Matrices, changed_channels
 from shiftgauge.explain.windows import LocalNetwork, PlainNetwork, pushed_network
 from shiftgauge.models.blocks import find_blocks
 from shiftgauge.models.resnet import SmallResNet
@@ -119,6 +120,25 @@ def test_parts_that_write_into_what_they_are_given():
     ours, full = changes(pushed, image, push), changes(plain, image, push)
     for name in ("a", "b"):
         torch.testing.assert_close(ours[name], full[name], rtol=1e-5, atol=1e-5)
+
+
+def test_channels_at_rest_are_left_out_without_a_trace():
+    torch.manual_seed(0)
+    net = settled(nn.Sequential(nn.Conv2d(2, 40, 3, padding=1), nn.ReLU(), nn.Conv2d(40, 6, 3, padding=1)))
+    with torch.no_grad():
+        net[0].bias[::2] = -100.0
+    compare(net, torch.randn(1, 2, 18, 18), ("0", "2"), tiles(2, 18, 2))
+    values, weight = changed_channels(torch.ones(3, 40, 2, 2) * (torch.arange(40) % 2)[:, None, None], net[2].weight)
+    assert values.shape == (3, 20, 2, 2)
+    torch.testing.assert_close(weight, net[2].weight[:, 1::2])
+
+
+@pytest.mark.parametrize("window", [(1, 1), (2, 1), (2, 2)])
+def test_a_tiny_map_as_a_matrix(window):
+    conv = nn.Conv2d(3, 5, 3, padding=1, dilation=1)
+    values = torch.randn(4, 3, *window)
+    found = Matrices(conv).multiplied(values, (1, 1), window)
+    torch.testing.assert_close(found, functional.conv2d(values, conv.weight, None, 1, 1), rtol=1e-5, atol=1e-5)
 
 
 def test_a_small_change_is_not_lost_in_rounding():

@@ -32,7 +32,12 @@ Fields = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 _SIDES: Final = (1, 2, 4, 8, 16)
 """Sides of the tiles of pixels that are pushed in one batch."""
-_MOST: Final = 1024
+_USUAL_SIDE: Final = 4
+_MOST_PIXELS: Final = 2**22
+"""Of the images that one batch stands for: some parts of a network may need them whole."""
+_TRIAL_RUNS: Final = 3
+_TRIAL_SHARE: Final = 0.1
+"""Of all pushes that the trial may cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,8 @@ def answers(
         blocks: Module paths; default the classifier's main blocks.
         together: Push all channels of a pixel at once instead of one after another.
         way: Differences (default) or derivatives.
-        batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a trial on the first image.
+        batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a trial on the first image, or
+            takes tiles of 4×4 pixels where a trial would cost more than a tenth of the run.
         progress: Called after every batch.
 
     Raises:
@@ -217,9 +223,17 @@ class _Run:
             top, left = max(0, height // 2 // side * side - side), max(0, width // 2 // side * side - side)
             self._tile(rest, norms, amounts[:, top : top + side, left : left + side], (top, left))
 
-        fitting = [side for side in _SIDES if side <= min(height, width)]
-        sizes = [self.rows * side * side for side in fitting if side == 1 or self.rows * side * side <= _MOST]
-        return tuned_batch(run, sizes)
+        sizes, usual = self._sizes(height, width)
+        return tuned_batch(run, sizes, rounds=_TRIAL_RUNS - 1) if len(sizes) > 1 else usual
+
+    def _sizes(self, height: int, width: int) -> tuple[list[int], int]:
+        """Batches that the trial may try, and the one that is taken without a trial."""
+        most = max(self.rows, _MOST_PIXELS // (height * width))
+        sizes = [self.rows * s * s for s in _SIDES if s <= max(height, width) and self.rows * s * s <= most]
+        usual = [size for size in sizes if size <= self.rows * _USUAL_SIDE**2][-1]
+        while sizes and _TRIAL_RUNS * sum(sizes) > _TRIAL_SHARE * self.total:
+            sizes.pop()
+        return (sizes, usual) if sizes and sizes[-1] >= usual else ([], usual)
 
     def _tile(
         self, rest: object, norms: dict[str, torch.Tensor], amounts: torch.Tensor, corner: tuple[int, int]

@@ -98,13 +98,12 @@ def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
         before = (edges[0][0], edges[1][0])
         if is_smaller_as_matrix(module, tuple(change.values.shape[2:]), size):
             return Change(matrices.multiplied(change.values, before, size), corner)
-        values, around = change.values, before
+        values, weight, around = change.values, module.weight, before
+        if module.groups == 1:
+            values, weight = changed_channels(values, weight)
         if any(low != high or low < 0 for low, high in edges):
             values, around = functional.pad(values, (*edges[1], *edges[0])), (0, 0)
-        if module.groups > 1:
-            out = functional.conv2d(values, module.weight, None, stride, around, dilation, module.groups)
-        else:
-            out = functional.conv2d(*changed_channels(values, module.weight), None, stride, around, dilation)
+        out = functional.conv2d(values, weight, None, stride, around, dilation, module.groups)
         return Change(out, corner)
 
     return rule
