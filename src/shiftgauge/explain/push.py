@@ -231,9 +231,10 @@ class _Run:
         most = max(self.rows, _MOST_PIXELS // (height * width))
         sizes = [self.rows * s * s for s in _SIDES if s <= max(height, width) and self.rows * s * s <= most]
         usual = [size for size in sizes if size <= self.rows * _USUAL_SIDE**2][-1]
+        sizes = [size for size in sizes if size > self.rows] or sizes  # single pixels are never fastest
         while sizes and _TRIAL_RUNS * sum(sizes) > _TRIAL_SHARE * self.total:
             sizes.pop()
-        return (sizes, usual) if sizes and sizes[-1] >= usual else ([], usual)
+        return (sizes, usual) if sizes and sizes[-1] > usual else ([], usual)
 
     def _tile(
         self, rest: object, norms: dict[str, torch.Tensor], amounts: torch.Tensor, corner: tuple[int, int]

@@ -14,8 +14,10 @@ changes are never taken as a difference of large numbers where the mathematics d
 
 With the derivative in place of the difference the same walk gives columns of the Jacobian (forward mode).
 
-What is saved, VGG-16 at 32×32 with tiles of 4×4 pixels, multiplications of all convolutions: 6 % of the full number in
-block 1, 17 % in block 2, 69 % in block 3, all of blocks 4 and 5, whose maps a pixel reaches entirely.
+What is saved: with tiles of 4×4 pixels of a 32×32 image VGG-16 needs of the multiplications of its convolutions 5 % in
+block 1, 17 % in block 2, 69 % in block 3, all in block 4, whose maps a pixel reaches entirely, and 44 % in block 5
+(see `window_products`): 59 % in all, and 52 % where channels that no push changes are left out; the small ResNet-18
+3, 10, 35, 81 and 100 %: 55 % in all. What comes after the last block asked for is not run.
 """
 
 from __future__ import annotations

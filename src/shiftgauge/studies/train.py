@@ -166,6 +166,7 @@ def train(
         class_names=dataset.class_names,
     )
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
+    names = dataset.class_names
     run = TrainRun(
         choice=choice,
         architecture=architecture,
@@ -175,7 +176,7 @@ def train(
         splitting=splitting,
         measuring=measuring,
         found=found,
-        measured=measure_network(built.network, preprocessing, parts, groups, dataset.class_names, measuring, place),
+        measured=measure_network(built.network, preprocessing, parts, groups, names, measuring, place, progress),
         perturb=dict(perturb_record or {}),
     )
     write_model_folder(folder / MODEL_FOLDER, built.network, model_record(run))

@@ -13,6 +13,7 @@ import xarray as xr
 from torch import nn
 
 from shiftgauge.checks import require_positive_int, require_range
+from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.studies.train_arrays import (
     averaging_arrays,
@@ -105,6 +106,7 @@ def measure_network(
     names: Sequence[str],
     options: MeasureOptions,
     device: torch.device,
+    progress: bool | None = None,
 ) -> Measured:
     """Learns temperature and thresholds on validation, and measures validation and test at their own prevalence.
 
@@ -116,12 +118,16 @@ def measure_network(
         names: Names of the classes.
         options: How.
         device: Where the network runs.
+        progress: Show a bar for every part; None only on a terminal.
     """
     measured = {name: parts[name] for name in MEASURED if name in parts}
     first = measured["validation"]
     targets = {name: part.targets.numpy() for name, part in measured.items()}
     run: dict[str, Any] = {"batch_size": options.batch_size, "device": device}
-    logits = {name: predict_logits(network, part, preprocessing, **run) for name, part in measured.items()}
+    logits = {}
+    for name, part in measured.items():
+        with progress_bar(f"{name} images, predicted", wanted=progress) as advance:
+            logits[name] = predict_logits(network, part, preprocessing, **run, progress=advance)
     learned = Temperature(value=1.0)
     if options.calibration:
         learned = fit_temperature(logits["validation"], targets["validation"], first.task)
@@ -140,7 +146,10 @@ def measure_network(
     ]
     if not options.averaging.is_plain:
         run |= {"temperature": learned.value, "averaging": options.averaging}
-        views = {name: predict_probabilities(network, p, preprocessing, **run) for name, p in measured.items()}
+        views = {}
+        for name, part in measured.items():
+            with progress_bar(f"{name} images, averaged over views", wanted=progress) as advance:
+                views[name] = predict_probabilities(network, part, preprocessing, **run, progress=advance)
         own = _thresholds(views["validation"], first, names, options.thresholds)
         other = {name: _metrics(views[name], p, names, own, groups[name], options) for name, p in measured.items()}
         pieces.append(averaging_arrays(found, other))

@@ -141,7 +141,7 @@ def predict_probabilities(
 
 
 def _logits(network: nn.Module, preprocessing: Preprocessing, images_nchw: Tensor) -> Tensor:
-    found = network(preprocessing.normalise(images_nchw))
+    found = network(preprocessing.normalise(images_nchw).contiguous(memory_format=torch.channels_last))
     logits = getattr(found, "logits", found)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images_nchw):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -166,11 +166,12 @@ def _over(
 
 @contextmanager
 def _resting(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, with what each module was before put back afterwards."""
+    """Evaluation mode and the layout that is fastest, with what each module was before put back afterwards."""
     before = [(module, module.training) for module in network.modules()]
     try:
-        network.eval()
+        network.eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         yield
     finally:
+        network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         for module, training in before:
             module.training = training
