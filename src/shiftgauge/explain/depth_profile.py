@@ -92,7 +92,9 @@ class DepthProfile:
         )
 
 
-def depth_profile(maps: PerturbationMaps | DerivativeMaps | Sequence[PerturbationMaps]) -> DepthProfile:
+def depth_profile(
+    maps: PerturbationMaps | DerivativeMaps | Sequence[PerturbationMaps | DerivativeMaps],
+) -> DepthProfile:
     """Reduces the maps of one network to its profile over depth.
 
     Of perturbation maps the norm of the difference is taken, of derivative maps the norm of the derivative.
