@@ -20,8 +20,9 @@ def settled(net: nn.Module, seed: int = 0) -> nn.Module:
         if isinstance(part, nn.BatchNorm2d):
             part.running_mean.uniform_(-0.3, 0.3, generator=draw)
             part.running_var.uniform_(0.5, 2.0, generator=draw)
-            part.weight.data.uniform_(0.5, 1.5, generator=draw)
-            part.bias.data.uniform_(-0.5, 0.5, generator=draw)
+            if part.affine:
+                part.weight.data.uniform_(0.5, 1.5, generator=draw)
+                part.bias.data.uniform_(-0.5, 0.5, generator=draw)
     return net.eval().requires_grad_(False)
 
 
@@ -98,6 +99,20 @@ def test_parts_of_every_kind(side):
     net = settled(Wild())
     names = ("first", "wide", "norm", "pool", "mean", "gate", "side", "sparse", "head")
     compare(net, torch.randn(1, 2, 23, 19), names, tiles(2, 18, side))
+
+
+def test_normalisation_before_the_activation():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(2, 5, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(5),
+        nn.ReLU(),
+        nn.Conv2d(5, 4, 3, padding=1),
+        nn.BatchNorm2d(4, affine=False),
+        nn.AvgPool2d(3, padding=1),
+    )
+    compare(settled(net), torch.randn(1, 2, 18, 18), ("2", "3", "5", "6"), tiles(2, 18, 2))
 
 
 def test_parts_that_write_into_what_they_are_given():

@@ -19,7 +19,7 @@ Found: TypeAlias = Mapping[fx.Node, "Change | Raw"]
 Rule: TypeAlias = Callable[[fx.GraphModule, Rest, Found, Way], "Change | Raw"]
 
 _POINTWISE_MODULES: Final = (
-    *(nn.BatchNorm2d, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.Sigmoid, nn.Tanh, nn.Hardswish, nn.Hardsigmoid, nn.Softplus, nn.Softsign, nn.PReLU),
 )
 _POINTWISE_NAMES: Final = ("BatchNormAct2d",)
@@ -70,6 +70,8 @@ def _module_rule(node: fx.Node, module: nn.Module, modules: Mapping[str, nn.Modu
         return lambda traced, rest, found, way: found[_source(node)]
     if type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str):
         return _convolution(node, module)
+    if type(module) is nn.BatchNorm2d and module.running_var is not None:
+        return _normalisation(node, module)
     if type(module) is nn.ReLU:
         return _relu(node, _fresh(node, modules))
     if type(module) in _POINTWISE_MODULES or type(module).__name__ in _POINTWISE_NAMES:
@@ -105,6 +107,20 @@ def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
             values, around = functional.pad(values, (*edges[1], *edges[0])), (0, 0)
         out = functional.conv2d(values, weight, None, stride, around, dilation, module.groups)
         return Change(out, corner)
+
+    return rule
+
+
+def _normalisation(node: fx.Node, module: nn.BatchNorm2d) -> Rule:
+    """Batch normalisation at rest scales each channel."""
+
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+        change = found[_source(node)]
+        if not isinstance(change, Change) or module.running_var is None:
+            return _generic(node)(traced, rest, found, way)
+        scale = (module.running_var + module.eps).rsqrt()
+        scale = scale if module.weight is None else scale * module.weight
+        return Change(change.values * scale[:, None, None], change.corner)
 
     return rule
 
@@ -225,7 +241,7 @@ def _fresh(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     source = _source(node)
     while len(source.users) == 1 and source.op == "call_module":
         part = modules[str(source.target)]
-        if type(part) in (nn.Conv2d, nn.Linear):
+        if type(part) in (nn.Conv2d, nn.Linear, nn.BatchNorm2d):
             return True
         if type(part) not in _IDENTITIES:
             return False
