@@ -7,6 +7,7 @@ from torch import nn
 
 from pushed_networks import slow_maps, two_layers, wrapped
 from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.explain import push
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
 
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -120,6 +121,17 @@ def test_networks_that_cannot_be_traced_give_the_same_maps():
     assert whole.cost["local"] is False
     np.testing.assert_allclose(local.norm_of_difference, whole.norm_of_difference, atol=1e-5)
     np.testing.assert_allclose(local.difference_of_norms, whole.difference_of_norms, atol=1e-5)
+
+
+def test_a_trial_is_made_only_where_it_pays(monkeypatch):
+    tried = []
+    monkeypatch.setattr(push, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
+    classifier = wrapped(two_layers())
+    assert perturbation_maps(classifier, IMAGES, blocks=["2"]).cost["batch_size"] == 48
+    assert tried == []
+    many = perturbation_maps(classifier, IMAGES[:1].expand(48, -1, -1, -1), blocks=["0"])
+    assert tried == [[12, 48, 192]]
+    assert many.cost["batch_size"] == 192
 
 
 def test_progress_and_the_network_as_before():

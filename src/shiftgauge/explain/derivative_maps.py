@@ -21,8 +21,9 @@ import torch
 import xarray as xr
 
 from shiftgauge.checks import require_in
+from shiftgauge.explain.inputs import require_network, scale_of
 from shiftgauge.explain.perturbation import Maps, cost_of, maps_dataset
-from shiftgauge.explain.push import Progress, answers, require_network, scale_of
+from shiftgauge.explain.push import Progress, answers
 from shiftgauge.explain.window_change import Way
 from shiftgauge.types import Classifier
 

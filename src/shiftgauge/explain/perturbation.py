@@ -22,7 +22,8 @@ import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
-from shiftgauge.explain.push import Answers, Progress, answers, require_network, scale_of
+from shiftgauge.explain.inputs import require_network, scale_of
+from shiftgauge.explain.push import Answers, Progress, answers
 from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed, generator
 from shiftgauge.types import Classifier

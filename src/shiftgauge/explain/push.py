@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import nn
 
 from shiftgauge.checks import require_positive_int
-from shiftgauge.errors import DataError, ModelError, ShiftgaugeError
+from shiftgauge.errors import ModelError, ShiftgaugeError
 from shiftgauge.explain.batching import tuned_batch
+from shiftgauge.explain.inputs import require_images, require_network
 from shiftgauge.explain.window_change import Change, Way, part_of
 from shiftgauge.explain.windows import Pushed, pushed_network
 from shiftgauge.models.capture import block_outputs
@@ -114,47 +114,6 @@ def answers(
         evaluations=run.total,
         seconds=time.perf_counter() - started,
     )
-
-
-def require_network(classifier: Classifier) -> TorchClassifier:
-    """Returns the classifier when it is a torch network, whose blocks can be looked at and differentiated.
-
-    Raises:
-        ModelError: It is of another kind (ONNX, scikit-learn, a callable): what is missing.
-    """
-    if isinstance(classifier, TorchClassifier):
-        return classifier
-    kind = "an nn.Module" if isinstance(classifier, nn.Module) else f"a {type(classifier).__name__}"
-    raise ModelError(
-        f"looking inside needs a torch network as a classifier, got {kind}, which names no blocks and gives no "
-        "gradients; load the trained network itself (`load_model`), or wrap an nn.Module in `TorchClassifier`"
-    )
-
-
-def require_images(classifier: Classifier, images_nchw: torch.Tensor) -> torch.Tensor:
-    """Returns the images as float32 when they fit the classifier.
-
-    Raises:
-        DataError: Another shape, no image, or values that are not finite.
-    """
-    expected, shape = classifier.input_shape, tuple(images_nchw.shape)
-    if len(shape) != 4 or shape[1:] != expected:
-        raise DataError(
-            f"images must have the shape (N, {', '.join(map(str, expected))}), got {shape}; "
-            "pass them through `classifier.prepare` first"
-        )
-    if not shape[0]:
-        raise DataError("no image was given; give at least one")
-    if not bool(torch.isfinite(images_nchw).all()):
-        raise DataError("images hold values that are NaN or infinite")
-    return images_nchw.detach().to(torch.float32)
-
-
-def scale_of(network: TorchClassifier) -> torch.Tensor:
-    """How much one unit of [0, 1] is in input scale, (C, 1, 1): 1 / std."""
-    ends = torch.stack([torch.zeros(network.input_shape), torch.ones(network.input_shape)])[:, :, :1, :1]
-    low, high = network.preprocessing.normalise(ends)
-    return high - low
 
 
 @dataclass(kw_only=True)
