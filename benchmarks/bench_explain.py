@@ -114,6 +114,7 @@ def captum_maps(run: Hooked, x: torch.Tensor, pushes: int, batch: int) -> torch.
 def maps(bench: Bench) -> None:
     chosen = classifier(SmallVgg())
     names, image = find_blocks(chosen.module), images(1, seed=2)
+    names = names[:2] if bench.smoke else names
     x = chosen.preprocessing.normalise(image)
     hooked = Hooked(copy.deepcopy(chosen.module), names)
     pushes, total = 4 if bench.smoke else 200, 3 * SIDE * SIDE

@@ -142,6 +142,8 @@ class MapStatistics:
 
 
 _STATE = ("mean", "squares", "minimum", "maximum")
+_AT_ONCE = 16
+"""Images whose maps are held at a time."""
 
 
 def map_statistics(
@@ -168,8 +170,8 @@ def map_statistics(
         blocks: Module paths; default the classifier's main blocks.
         options: How the pixels are pushed.
         state: Statistics to go on from; of the same classes, blocks and size.
-        batch_size: Pushes in one batch; None finds the fastest by a short trial on the first image.
-        progress: Called with (images done, images in all) after every image.
+        batch_size: Pushes in one batch; None finds the fastest by a short trial.
+        progress: Called with (images done, images in all) after every 16 images.
 
     Raises:
         ConfigError: An unknown class or measure, or a state of other classes.
@@ -188,17 +190,18 @@ def map_statistics(
     if state is not None and state.classes != wanted:
         raise ConfigError(f"the state is of the classes {', '.join(state.classes)}, not of {', '.join(wanted)}")
     names = state.blocks if state is not None and blocks is None else blocks
-    for done, i in enumerate(chosen, start=1):
-        one = perturbation_maps(classifier, images[i : i + 1], blocks=names, options=options, batch_size=batch_size)
-        batch_size, names = int(one.cost["batch_size"]), one.blocks
-        maps = getattr(one, measure)
+    for start in range(0, len(chosen), _AT_ONCE):
+        part = chosen[start : start + _AT_ONCE]
+        found = perturbation_maps(classifier, images[part], blocks=names, options=options, batch_size=batch_size)
+        batch_size, names = int(found.cost["batch_size"]), found.blocks
+        maps = getattr(found, measure)
         if state is None:
-            state = MapStatistics.start(wanted, one.blocks, maps.shape[2:])
-        if state.blocks != one.blocks:
-            raise ConfigError(f"the state is of the blocks {', '.join(state.blocks)}, not of {', '.join(one.blocks)}")
-        state = state.updated(maps, [wanted.index(named[i])])
+            state = MapStatistics.start(wanted, found.blocks, maps.shape[2:])
+        if state.blocks != found.blocks:
+            raise ConfigError(f"the state is of the blocks {', '.join(state.blocks)}, not of {', '.join(found.blocks)}")
+        state = state.updated(maps, [wanted.index(named[i]) for i in part])
         if progress is not None:
-            progress(done, len(chosen))
+            progress(start + len(part), len(chosen))
     if state is None:
         raise DataError("no image was given; give at least one")
     return state
