@@ -16,6 +16,7 @@ from torch import nn
 from shiftgauge.checks import shortened
 from shiftgauge.errors import ConfigError, DataError, InterruptedRunError, ModelError
 from shiftgauge.files import hash_bytes
+from shiftgauge.models.allocation import kept_memory
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.weights import one_line
@@ -138,7 +139,7 @@ def fit(
             module.history = _resume(target, str(chosen.monitor))
         if not _finished(module, chosen):
             grouped = grouped_in_float32(network, wanted=place.type == "cpu" and precision == "bfloat16")
-            with together(n_devices), grouped:
+            with together(n_devices), grouped, kept_memory(wanted=place.type == "cpu"):
                 trainer = make_trainer(chosen, place, precision, n_devices, keeper, keeper.files, target)
                 _run(trainer, module, target / CHECKPOINT if resumed else None)
         best = best_epoch(module.history, str(chosen.monitor))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ModelError, NumericalError
+from shiftgauge.models.allocation import kept_memory
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.averaging import AveragingOptions, average_probabilities
@@ -83,7 +84,7 @@ def predict_logits(
     def outputs(images: Tensor) -> Tensor:
         return _logits(network, preprocessing, images)
 
-    with _resting(network.to(place)):
+    with _resting(network.to(place)), kept_memory(wanted=place.type == "cpu"):
         found = _over(part, outputs, batch_size, place, progress)
     strange = ~np.isfinite(found).all(axis=1)
     if strange.any():
@@ -134,7 +135,7 @@ def predict_probabilities(
             raise NumericalError("the network gives NaN or infinity for some images; it cannot be averaged")
         return torch.from_numpy(probabilities(logits, part.task, temperature))
 
-    with _resting(network.to(place)):
+    with _resting(network.to(place)), kept_memory(wanted=place.type == "cpu"):
         return _over(
             part, lambda images: average_probabilities(predict, images, averaging), batch_size, place, progress
         )
