@@ -16,6 +16,7 @@ from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.progress import Advance, nothing
 from shiftgauge.evaluate.store import Store
 from shiftgauge.evaluate.trial import Trial, choose_execution
+from shiftgauge.models.allocation import kept_memory
 from shiftgauge.types import Execution, OutputsNQ
 
 
@@ -152,11 +153,12 @@ def evaluate(
     counter = _Counter(advance, total - sum(map(len, tasks)), total)
     runner = executor or LocalExecutor()
     try:
-        for task, new in runner.run(evaluator, design.points, plan.execution, tasks, counter.add):
-            values[task.start : task.stop] = new
-            store.put(section, task.number, values[task.number * plan.chunk_rows : task.stop])
-            if on_chunk is not None:
-                on_chunk(len(new))
+        with kept_memory():
+            for task, new in runner.run(evaluator, design.points, plan.execution, tasks, counter.add):
+                values[task.start : task.stop] = new
+                store.put(section, task.number, values[task.number * plan.chunk_rows : task.stop])
+                if on_chunk is not None:
+                    on_chunk(len(new))
     except KeyboardInterrupt as error:
         done = store.count(section) * plan.chunk_rows
         raise InterruptedRunError(

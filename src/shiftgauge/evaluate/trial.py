@@ -20,6 +20,7 @@ from shiftgauge.evaluate.evaluator import Evaluator, Points
 from shiftgauge.evaluate.options import ExecutionOptions
 from shiftgauge.evaluate.quantities import finite_rows
 from shiftgauge.evaluate.streams import map_streams
+from shiftgauge.models.allocation import kept_memory
 from shiftgauge.types import Execution
 
 BATCH_SIZES: Final = (32, 8, 16, 4, 64)
@@ -72,10 +73,11 @@ def choose_execution(
         plain = [c for c in candidates if c.precision == "float32" and not c.compiled]
         return Trial(execution=(plain or candidates)[0], table=())
     run = _Runs(evaluator, sample, options.tolerance, time.perf_counter() + seconds, quantity, fixed_images)
-    best = run.fastest(candidates, None)
-    if fixed_batch is None:
-        others = [replace(best, batch_size=size) for size in BATCH_SIZES[1:]]
-        best = run.fastest(others, best)
+    with kept_memory():
+        best = run.fastest(candidates, None)
+        if fixed_batch is None:
+            others = [replace(best, batch_size=size) for size in BATCH_SIZES[1:]]
+            best = run.fastest(others, best)
     return Trial(execution=best, table=tuple(run.table))
 
 
