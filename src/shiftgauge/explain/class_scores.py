@@ -1,0 +1,76 @@
+"""The number of a class that is measured: its log-odds, its logit or its probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+import torch
+
+from shiftgauge.checks import require_in
+from shiftgauge.errors import ConfigError
+from shiftgauge.explain.objectives import class_place
+from shiftgauge.types import Classifier, MultiLabelClassifier
+
+ScoreName: TypeAlias = Literal["log_odds", "logit", "probability"]
+SCORES: Final = ("log_odds", "logit", "probability")
+
+
+class ClassScore:
+    r"""Turns a classifier's outputs into one number per image, inside the autograd graph where there is one.
+
+    log_odds is $\log \frac{p_k}{1 - p_k} = z_k - \log \sum_{j \ne k} e^{z_j}$: like the logit it does not saturate
+    where the classifier is sure, and unlike it, it does not change when all logits move together.
+
+    Args:
+        classifier: Any classifier; of one whose labels are independent, logit and log-odds are the same.
+        name: `log_odds`, `logit` or `probability`.
+
+    Raises:
+        ConfigError: Another name.
+    """
+
+    def __init__(self, classifier: Classifier, name: ScoreName) -> None:
+        self.name = require_in("score", name, SCORES)
+        self._classifier = classifier
+        self._several = isinstance(classifier, MultiLabelClassifier)
+
+    def of_logits(self, logits_nk: torch.Tensor, place_n: torch.Tensor) -> torch.Tensor:
+        """Logits (n, K), classes (n,) → (n,)."""
+        chosen = logits_nk.gather(1, place_n[:, None])[:, 0]
+        if self.name == "logit" or (self._several and self.name == "log_odds"):
+            return chosen
+        if self._several:
+            return chosen.sigmoid()
+        if self.name == "probability":
+            return (chosen - logits_nk.logsumexp(dim=1)).exp()
+        return chosen - logits_nk.scatter(1, place_n[:, None], -torch.inf).logsumexp(dim=1)
+
+    def of_images(self, images_nchw: torch.Tensor, place_n: torch.Tensor) -> torch.Tensor:
+        """Images (n, C, H, W), classes (n,) → (n,), without gradients, by any classifier."""
+        outputs = self._classifier.outputs(images_nchw)
+        if self._classifier.output_kind == "logits":
+            return self.of_logits(outputs, place_n)
+        tiny = torch.finfo(torch.float32).tiny
+        return self.of_logits(outputs.logit(1e-7) if self._several else outputs.clamp_min(tiny).log(), place_n)
+
+
+def places_of(
+    classifier: Classifier, images_nchw: torch.Tensor, targets: Sequence[str | int] | str | int | None
+) -> torch.Tensor:
+    """Places of the classes that are looked at, int64 (n,).
+
+    Args:
+        classifier: The classifier.
+        images_nchw: The images.
+        targets: A class for each image (name or place), one for all, or None for the class that is predicted.
+
+    Raises:
+        ConfigError: An unknown class, or not one for each image.
+    """
+    if targets is None:
+        return torch.cat([classifier.outputs(part).argmax(dim=1) for part in images_nchw.split(32)]).cpu()
+    chosen = [targets] * len(images_nchw) if isinstance(targets, (str, int)) else list(targets)
+    if len(chosen) != len(images_nchw):
+        raise ConfigError(f"`targets` must name one class for each image, got {len(chosen)} for {len(images_nchw)}")
+    return torch.tensor([class_place(classifier, t if isinstance(t, str) else int(t)) for t in chosen])
