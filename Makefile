@@ -53,9 +53,9 @@ clean: ## remove what the targets above made, the environment included
 
 # One stamp for each set of extras, so that a second call does not ask pip again.
 $(VENV)/.installed-demo: EXTRAS := demo
-$(VENV)/.installed-dev: EXTRAS := demo,onnx,train,dev
+$(VENV)/.installed-dev: EXTRAS := demo,onnx,train,explain,dev
 $(VENV)/.installed-docs: EXTRAS := demo,docs
-$(VENV)/.installed-bench: EXTRAS := demo,onnx,train,dev,bench
+$(VENV)/.installed-bench: EXTRAS := demo,onnx,train,explain,dev,bench
 
 $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; run: make PYTHON=/path/to/python3.11"; exit 2; }
