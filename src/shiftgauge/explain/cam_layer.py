@@ -1,0 +1,78 @@
+"""The layer that Grad-CAM looks at, chosen by a rule that is stated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from shiftgauge.errors import ModelError
+from shiftgauge.models.capture import Recorder
+from shiftgauge.models.torch_model import TorchClassifier
+
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+
+
+def cam_layer(network: TorchClassifier, images_nchw: torch.Tensor) -> str:
+    """Finds the last convolutional layer, together with what directly follows it.
+
+    The rule: of the convolutions that are run, the last one whose output has more than one position; then the last
+    part of the network behind it that gives a map of the same height and width and is no pooling. That is the
+    convolution after its normalisation, residual addition and activation: the rectified map of the publication in a
+    VGG (the layer before the last pooling), the whole last stage in a ResNet, where a bare convolution would leave out
+    the residual path.
+
+    Args:
+        network: A torch network as a classifier.
+        images_nchw: At least one image of its input shape.
+
+    Returns:
+        Its module path.
+
+    Raises:
+        ModelError: No convolution of the network gives a map.
+
+    Example:
+        >>> from shiftgauge.models.preprocessing import Preprocessing
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 2))
+        >>> p = Preprocessing(height=8, width=8, channels=1)
+        >>> cam_layer(TorchClassifier(net, preprocessing=p, device=torch.device("cpu")), torch.rand(1, 1, 8, 8))
+        '1'
+    """
+    modules = {name: part for name, part in network.module.named_modules() if name}
+    runs: list[tuple[str, tuple[int, ...]]] = []
+
+    def keep(name: str, output: Any) -> None:
+        runs.append((name, tuple(output.shape) if isinstance(output, torch.Tensor) else ()))
+
+    with torch.no_grad(), Recorder(network.module, list(modules)).into(keep):
+        network.logits_with_grad(images_nchw[:1])
+    times = Counter(name for name, _ in runs)
+    maps = [(name, shape[2:]) for name, shape in runs if len(shape) == 4 and times[name] == 1 and prod(shape[2:]) > 1]
+    places = [i for i, (name, _) in enumerate(maps) if isinstance(modules[name], nn.Conv2d)]
+    if not places:
+        raise ModelError(
+            "no convolution of the network gives a map of more than one position, so Grad-CAM has no layer of its own; "
+            "name one by `layer`"
+        )
+    size = maps[places[-1]][1]
+    behind = [name for name, shape in maps[places[-1] :] if shape == size and not isinstance(modules[name], _POOLS)]
+    return behind[-1]
+
+
+def require_cam_layer(network: TorchClassifier, layer: str) -> str:
+    """Returns the name of a layer when it gives one map for each image, channels first.
+
+    Raises:
+        ModelError: An unknown layer, with the nearest name, or one that gives something else.
+    """
+    shape = network.block_shapes([layer])[layer]
+    if len(shape) != 3 or network.block_channel_axes([layer])[layer] != 0:
+        raise ModelError(
+            f"Grad-CAM needs a layer that gives a map (channels, height, width), but `{layer}` gives {shape}; "
+            "name a convolutional layer"
+        )
+    return layer
