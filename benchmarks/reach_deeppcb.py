@@ -78,7 +78,8 @@ def main() -> None:
         each = ", ".join(f"{name} {result.metric('f1', of=name)[0]:.3f}" for name in dataset.class_names)
         print(
             f"seed {seed}: macro F1 {value:.4f} [{low:.4f}, {high:.4f}], averaged {views:.4f}, "
-            f"on validation {chosen_on:.4f}; {int(result.arrays['n_images'][-1])} tiles; {each}; epoch {result.best_epoch}, "
+            f"on validation {chosen_on:.4f}; {int(result.arrays['n_images'][-1])} tiles; {each}; "
+            f"epoch {result.best_epoch}, "
             f"{result.cost['fit_seconds']:.0f} s training, {time.perf_counter() - start:.0f} s in all",
             flush=True,
         )
