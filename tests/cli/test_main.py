@@ -7,7 +7,7 @@ import pytest
 
 from shiftgauge import __version__
 
-COMMANDS = ("audit", "train", "demo", "report", "shifts", "init", "schema", "study")
+COMMANDS = ("audit", "train", "demo", "report", "shifts", "blocks", "init", "schema", "study")
 
 
 def test_the_version_is_printed(cli) -> None:

@@ -172,11 +172,20 @@ def build_parts(loaded: LoadedConfig, *, trust: bool) -> Parts:
     """
     space = build_space(loaded)
     data = _load_data(loaded)
-    model = _load_model(loaded, trust=trust)
+    model = build_model(loaded, trust=trust)
     return Parts(model=model, data=_relabelled(loaded, data, model), space=space)
 
 
-def _load_model(loaded: LoadedConfig, *, trust: bool) -> Classifier:
+def build_model(loaded: LoadedConfig, *, trust: bool) -> Classifier:
+    """Loads the model of the `model` section.
+
+    Args:
+        loaded: The checked configuration.
+        trust: Open model files that run code when opened.
+
+    Raises:
+        ShiftgaugeError: Whatever is wrong with it, as one line.
+    """
     from shiftgauge.models.load import load_model
 
     section = loaded.config.model

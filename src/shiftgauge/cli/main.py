@@ -13,6 +13,7 @@ import typer
 
 from shiftgauge import __version__
 from shiftgauge.cli.audit import audit_command
+from shiftgauge.cli.blocks import blocks_command
 from shiftgauge.cli.demo import demo_command
 from shiftgauge.cli.init import init_command
 from shiftgauge.cli.report import report_command
@@ -53,6 +54,7 @@ app.command("train")(train_command)
 app.command("demo")(demo_command)
 app.command("report")(report_command)
 app.command("shifts")(shifts_command)
+app.command("blocks")(blocks_command)
 app.command("init")(init_command)
 app.command("schema")(schema_command)
 app.add_typer(study_app, name="study")

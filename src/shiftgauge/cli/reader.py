@@ -108,7 +108,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | Loa
         ConfigError: One line that names file, line, key and what is allowed.
     """
     text, values = _opened(path, overrides, "`model:`, `data:` and `shifts:`")
-    if _is_training(values):
+    if is_training(values):
         raise ConfigError(f"{path} is the configuration of a training; run: shiftgauge train {path}")
     if isinstance(values.get("data"), Mapping) and "table" in values["data"]:
         return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text, values=values)
@@ -142,7 +142,8 @@ def _opened(path: Path, overrides: Sequence[str], sections: str) -> tuple[YamlTe
     return text, values
 
 
-def _is_training(values: Mapping[str, Any]) -> bool:
+def is_training(values: Mapping[str, Any]) -> bool:
+    """Whether these are the values of a training's configuration."""
     model = values.get("model")
     return "train" in values or (isinstance(model, Mapping) and "architecture" in model)
 
