@@ -164,7 +164,7 @@ def attribute(
     captum_attributions()
     places = target_classes(network, pixels, targets)
     if method == "grad_cam":
-        layer = require_cam_layer(network, layer if layer is not None else cam_layer(network, pixels))
+        layer = cam_layer(network, pixels) if layer is None else require_cam_layer(network, layer, pixels)
     start = time.perf_counter()
     logits = Logits(network, input_scale(network, chosen.scale), layer)
     passes = passes_of(method, chosen, *pixels.shape[2:])

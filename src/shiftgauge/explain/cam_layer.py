@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ModelError
+from shiftgauge.models.blocks import list_blocks
 from shiftgauge.models.capture import Recorder
 from shiftgauge.models.torch_model import TorchClassifier
 
@@ -63,16 +64,22 @@ def cam_layer(network: TorchClassifier, images_nchw: torch.Tensor) -> str:
     return behind[-1]
 
 
-def require_cam_layer(network: TorchClassifier, layer: str) -> str:
+def require_cam_layer(network: TorchClassifier, layer: str, images_nchw: torch.Tensor) -> str:
     """Returns the name of a layer when it gives one map for each image, channels first.
+
+    Args:
+        network: A torch network as a classifier.
+        layer: Module path.
+        images_nchw: At least one image of its input shape.
 
     Raises:
         ModelError: An unknown layer, with the nearest name, or one that gives something else.
     """
-    shape = network.block_shapes([layer])[layer]
-    if len(shape) != 3 or network.block_channel_axes([layer])[layer] != 0:
+    device = next((p.device for p in network.module.parameters()), images_nchw.device)
+    (block,) = list_blocks(network.module, network.preprocessing.normalise(images_nchw[:1].to(device)), [layer])
+    if len(block.shape) != 3 or block.channel_axis != 0:
         raise ModelError(
-            f"Grad-CAM needs a layer that gives a map (channels, height, width), but `{layer}` gives {shape}; "
+            f"Grad-CAM needs a layer that gives a map (channels, height, width), but `{layer}` gives {block.shape}; "
             "name a convolutional layer"
         )
     return layer
