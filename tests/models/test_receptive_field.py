@@ -160,3 +160,20 @@ def test_mode_and_flags_are_as_before_and_unknown_blocks_are_named():
         receptive_fields(network, torch.rand(1, 3, 16, 16), ["layer11"])
     assert network.training
     assert all(p.requires_grad for p in network.parameters())
+
+
+class Split(nn.Module):
+    """A gate of its own channels, split and put together again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.inner = nn.Conv2d(1, 6, 3), nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        gate, kept, mixed = torch.split(self.first(x), 2, dim=1)
+        return torch.cat([kept, self.inner(mixed)], dim=1) * torch.cat([gate, gate], dim=1).sigmoid()
+
+
+def test_parts_that_are_split_and_put_together_again():
+    found = receptive_fields(nn.Sequential(Split()).eval(), torch.rand(1, 1, 12, 12), ["0.first", "0"])
+    assert [str(f) for f in found.values()] == ["3×3", "5×5"]

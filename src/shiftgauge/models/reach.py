@@ -174,7 +174,9 @@ def through_points(reaches: Sequence[Reach], values: Sequence[torch.Tensor], run
             return WHOLE
     place = (sizes[0] // 2, sizes[1] // 2)
     out = run([_with_nan(value, reach.axes, place) for reach, value in zip(reaches, values, strict=True)])
-    axes = _only_at(out, sizes, place) if isinstance(out, torch.Tensor) else None
+    parts = out if isinstance(out, (tuple, list)) else [out]  # split into several, as gates are
+    found = {_only_at(part, sizes, place) for part in parts}
+    axes = found.pop() if len(found) == 1 else None
     if axes is None:
         return WHOLE
     low = (min(r.low[0] for r in reaches), min(r.low[1] for r in reaches))
@@ -192,9 +194,9 @@ def _with_nan(value: torch.Tensor, axes: Pair, place: Pair) -> torch.Tensor:
     return marked
 
 
-def _only_at(out: torch.Tensor, sizes: Pair, place: Pair) -> Pair | None:
+def _only_at(out: Any, sizes: Pair, place: Pair) -> Pair | None:
     """The two neighbouring axes on which NaN stands at one place alone; None where it stands elsewhere too."""
-    if out.ndim != 4 or not out.is_floating_point():
+    if not isinstance(out, torch.Tensor) or out.ndim != 4 or not out.is_floating_point():
         return None
     spread = torch.isnan(out)
     for axes in ((2, 3), (1, 2)):

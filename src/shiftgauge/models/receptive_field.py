@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -167,6 +168,8 @@ class _Walk(fx.Interpreter):
             return None
         reaches = [r for m in sources if isinstance(r := self.found[m], Reach)]
         tensors = [before[m] for m in sources]
+        if n.target is operator.getitem and isinstance(tensors[0], (tuple, list)):
+            return self.found[sources[0]]
         if len(reaches) < len(sources) or not all(isinstance(v, torch.Tensor) and v.ndim == 4 for v in tensors):
             return WHOLE
         target = self._parts[str(n.target)] if n.op == "call_module" else n.target
@@ -211,6 +214,7 @@ def _measured(module: nn.Module, image_1chw: torch.Tensor, names: Sequence[str])
     """Fields of the middle value of each block, by bisection over rows and columns that are NaN."""
     axes = channel_axes(module, image_1chw, names)
     shapes = {name: tuple(value.shape) for name, value in block_outputs(module, image_1chw, names).items()}
+    maps = {name: _map_axes(shape, axes[name], image_1chw.shape[-2:]) for name, shape in shapes.items()}
     seen: dict[tuple[int, int, int], dict[str, torch.Tensor]] = {}
 
     def reached(name: str, axis: int, start: int, stop: int) -> bool:
@@ -219,22 +223,30 @@ def _measured(module: nn.Module, image_1chw: torch.Tensor, names: Sequence[str])
             image = image_1chw.clone()
             image.narrow(axis, start, stop - start).fill_(torch.nan)
             spread = block_outputs(module, image, names)
-            seen[axis, start, stop] = {k: _middle(v, axes[k]) for k, v in spread.items() if v.ndim == 4}
+            seen[axis, start, stop] = {k: _middle(v, maps[k]) for k, v in spread.items() if v.ndim == 4}
         return bool(seen[axis, start, stop][name].isnan().any())
 
     fields: dict[str, ReceptiveField | None] = {}
     for name in names:
-        maps = [a for a in (1, 2, 3) if a != axes[name]]
-        if len(shapes[name]) != 4 or any(shapes[name][a] == 1 for a in maps):
+        if len(shapes[name]) != 4 or any(shapes[name][a] == 1 for a in maps[name]):
             fields[name] = ReceptiveField(measured=True)
             continue
         ends = [_ends(partial(reached, name, axis), image_1chw.shape[axis]) for axis in (2, 3)]
-        fields[name] = _from_ends(ends, image_1chw.shape[-2:], [shapes[name][a] for a in maps])
+        fields[name] = _from_ends(ends, image_1chw.shape[-2:], [shapes[name][a] for a in maps[name]])
     return fields
 
 
-def _middle(value: torch.Tensor, channel_axis: int) -> torch.Tensor:
-    for axis in [a for a in (3, 2, 1) if a != channel_axis]:
+def _map_axes(shape: Sequence[int], channel_axis: int, image: Sequence[int]) -> tuple[int, int]:
+    """Axes of rows and columns; where the form of the image speaks for one pair alone, that one."""
+    if len(shape) != 4:
+        return 2, 3
+    fitting = [(a, a + 1) for a in (1, 2) if shape[a] * image[1] == shape[a + 1] * image[0]]
+    usual = (1, 2) if channel_axis == 3 else (2, 3)
+    return fitting[0] if len(fitting) == 1 else usual
+
+
+def _middle(value: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
+    for axis in reversed(axes):
         value = value.select(axis, value.shape[axis] // 2)
     return value
 
