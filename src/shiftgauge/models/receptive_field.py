@@ -102,7 +102,8 @@ def receptive_fields(
                 return _walked(module, image, chosen, with_childless=known)
             except _WALK_ERRORS:
                 continue
-        return _measured(module, image, chosen)
+        with torch.backends.cudnn.flags(enabled=False):  # its fast convolutions would spread NaN over their tiles
+            return _measured(module, image, chosen)
 
 
 class _Tracer(fx.Tracer):
