@@ -133,10 +133,10 @@ class TrainSection(Section):
     loss: LossSection = Field(default_factory=LossSection, description="The loss.")
     sampling: SamplingSection = Field(default_factory=SamplingSection, description="The batches.")
     augment: AugmentSection = Field(default_factory=AugmentSection, description="Changes of training images.")
-    monitor: Literal["auto", "macro_f1", "micro_f1", "accuracy", "average_precision", "loss"] = Field(
+    monitor: Literal["auto", "macro_f1", "micro_f1", "accuracy", "average_precision", "loss", "last"] = Field(
         default="auto",
         description="What is watched on validation to keep the best epoch and to stop; auto: macro_f1, with several "
-        "labels average_precision.",
+        "labels average_precision. last watches nothing and keeps the last epoch.",
     )
     patience: Count | None = Field(
         default=None, description="Stop after so many epochs without improvement; left out, never."

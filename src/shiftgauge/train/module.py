@@ -119,7 +119,7 @@ class ClassifierModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Sets the rate that schedule and history give the epoch."""
         epoch, options = self.current_epoch, self.options
-        watched = [values[str(options.monitor)] for values in self.history]
+        watched = [values[str(options.monitor)] for values in self.history if options.monitor != "last"]
         factor = multiplier(options.schedule, epoch, options.epochs, watched)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["base_lr"] * factor

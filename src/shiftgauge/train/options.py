@@ -18,7 +18,7 @@ from shiftgauge.train.sampling import SamplingOptions
 from shiftgauge.train.schedules import ScheduleOptions
 
 OptimizerKind: TypeAlias = Literal["adamw", "adam", "sgd"]
-Monitor: TypeAlias = Literal["macro_f1", "micro_f1", "accuracy", "average_precision", "loss"]
+Monitor: TypeAlias = Literal["macro_f1", "micro_f1", "accuracy", "average_precision", "loss", "last"]
 MixedPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 MONITORS: Final[tuple[str, ...]] = get_args(Monitor)
 
@@ -118,7 +118,9 @@ class TrainOptions:
         augment: Random changes of training images.
         monitor: What is watched on the validation images to keep the best epoch, to stop early and to lower the rate
             on a plateau: `macro_f1` (default with one class an image), `average_precision` (its mean over the labels;
-            default with several), `micro_f1`, `accuracy`, or `loss`, of which less is better.
+            default with several), `micro_f1`, `accuracy`, or `loss`, of which less is better. `last` watches nothing
+            and keeps the last epoch: right for a schedule that ends near rate 0, where validation is too small to tell
+            epochs apart.
         patience: Stop after so many epochs in a row without improvement; None never stops early.
         precision: `float32`; `bfloat16` or `float16` (CUDA alone, with scaled gradients) for mixed precision; `auto`
             takes bfloat16 on a CUDA device that has it, else float32.
@@ -160,6 +162,9 @@ class TrainOptions:
             require_in("monitor", self.monitor, MONITORS)
         if self.patience is not None:
             require_positive_int("patience", self.patience)
+        if self.monitor == "last" and (self.patience is not None or self.schedule.kind == "plateau"):
+            waits = "`patience`" if self.patience is not None else "the schedule `plateau`"
+            raise ConfigError(f"{waits} waits for `monitor` to improve, but `last` watches nothing; watch macro_f1")
         if self.clip is not None and require_range("clip", self.clip, 0) == 0:
             raise ConfigError("`clip` must be above 0, got 0; leave it out for no clipping")
         if self.ema_decay is not None and require_range("ema_decay", self.ema_decay, 0, 1) in (0, 1):
