@@ -182,11 +182,8 @@ def k_folds(
     fold_n = deal_units(label_matrix(dataset), units, [1 / k] * k, seed=seed)
     splits = []
     for fold in range(k):
-        parts, cut, notes = (
-            {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)},
-            fold_n[:0],
-            (),
-        )
+        parts = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}
+        cut, notes = units[:0], ()
         if validation > 0:
             carved, cut, notes = carve_validation(dataset, parts["train"], found, validation, seed)
             parts |= carved
