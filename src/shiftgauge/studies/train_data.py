@@ -35,6 +35,7 @@ class Divided:
             that was cut (`Split.cut`) have numbers of their own.
         facts: How many images are alike, what a plain split would have torn apart, and how many images are the end of
             a group that was cut; plain numbers. What was not looked for has no entry.
+        options: How they were divided.
         kept: Sentences on what was kept together.
     """
 
@@ -42,6 +43,7 @@ class Divided:
     split: Split
     units: npt.NDArray[np.int64]
     facts: Mapping[str, int]
+    options: SplitOptions
     kept: tuple[str, ...] = ()
 
     @property
@@ -176,7 +178,8 @@ def divide(dataset: ImageDataset, options: SplitOptions | Split, seed: int) -> D
     if not isinstance(alike, bool):
         facts["near_duplicates"] = _in_company(alike)
         facts["cut_near_duplicates"] = whole.alike(split.cut, split.parts["train"]) or 0
-    return Divided(dataset=dataset, split=split, units=found.joint, facts=facts, kept=describe_units(dataset, found))
+    kept = describe_units(dataset, found)
+    return Divided(dataset=dataset, split=split, units=found.joint, facts=facts, options=options, kept=kept)
 
 
 def _checked(dataset: ImageDataset, split: Split, alike: bool | npt.NDArray[np.int64]) -> Split:
