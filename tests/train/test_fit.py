@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from shiftgauge.data.arrays import from_arrays
+from shiftgauge.train.images import read_part
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions
 from shiftgauge.train.sampling import SamplingOptions
 from shiftgauge.train.schedules import ScheduleOptions
-from train.toy import network, options, run, same, stripes
+from train.toy import PREPROCESSING, network, options, run, same, stripes
 
 
 def test_a_training_learns_and_keeps_its_best_epoch(tmp_path):
@@ -21,6 +23,14 @@ def test_a_training_learns_and_keeps_its_best_epoch(tmp_path):
         logits = net((validation.pixels.batch(range(40)) - 0.5) / 0.5)
     accuracy = (logits.argmax(1) == validation.targets).float().mean()
     assert accuracy == pytest.approx(found.history[found.best_epoch]["accuracy"])
+
+
+def test_images_that_are_read_for_every_batch_give_the_weights_of_images_in_memory(tmp_path):
+    held, names = stripes(90), [f"class {k}" for k in range(3)]
+    data = from_arrays(held.pixels.bytes_nchw[:, 0].numpy(), [names[k] for k in held.targets.tolist()])
+    read = read_part(data, PREPROCESSING, memory_gb=0)
+    nets = [run(tmp_path / str(k), chosen=options(epochs=2), train=part)[0] for k, part in enumerate((held, read))]
+    assert same(*nets)
 
 
 def test_another_seed_gives_other_weights_and_seed_0_is_a_seed(tmp_path):
