@@ -8,8 +8,8 @@ from the start of one to the start of the next, so that on our side fetching the
 Lightning and bookkeeping count; validation and checkpoints, once an epoch, are given apart. Steps that were disturbed
 are slow on either side, so each side counts by the middle of its steps; the first two of every epoch are left out.
 
-Data loading: seconds within the call that fetches a batch, over all seconds of the steps, for images held in memory
-and for the same images as PNG files that are decoded anew for every batch.
+Data loading: seconds for which a step waits for its batch, over all seconds of the steps, for images held in memory
+and for the same images as PNG files that are decoded anew for every batch, the next two batches ahead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from shiftgauge.data.load import load_data
 from shiftgauge.models.architectures import build, default_preprocessing
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.fit import fit
-from shiftgauge.train.images import Part, Pixels, read_part
+from shiftgauge.train.images import Part, Pixels, Rows, read_part
 from shiftgauge.train.options import OptimizerOptions, TrainOptions
 from shiftgauge.train.sampling import SamplingOptions, epoch_batches
 from shiftgauge.train.schedules import ScheduleOptions
@@ -42,7 +42,7 @@ SKIPPED = 2
 
 
 class TimedPixels:
-    """Pixels that add up the seconds within `batch`."""
+    """Pixels that add up the seconds for which a step waits for its batch."""
 
     def __init__(self, pixels: Pixels, clock: Callable[[], float]) -> None:
         self.pixels, self.clock, self.seconds = pixels, clock, 0.0
@@ -50,11 +50,21 @@ class TimedPixels:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def batch(self, rows: np.ndarray) -> torch.Tensor:
+    def batch(self, rows: Rows) -> torch.Tensor:
         start = self.clock()
         found = self.pixels.batch(rows)
         self.seconds += self.clock() - start
         return found
+
+    def batches(self, rows_of: Iterable[Rows]) -> Iterator[torch.Tensor]:
+        found = self.pixels.batches(rows_of)
+        while True:
+            start = self.clock()
+            images = next(found, None)
+            self.seconds += self.clock() - start
+            if images is None:
+                return
+            yield images
 
 
 class Setting:

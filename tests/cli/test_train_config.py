@@ -28,11 +28,11 @@ from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions, TrainOptions
 from shiftgauge.train.sampling import SamplingOptions
-from shiftgauge.train.schedules import ScheduleOptions
+from shiftgauge.train.schedules import ScheduleOptions, multiplier
 
 PAIRS = [
     (train_section.OptimizerSection, OptimizerOptions, {}),
-    (train_section.ScheduleSection, ScheduleOptions, {"kind": "cosine", "warmup_epochs": 1}),
+    (train_section.ScheduleSection, ScheduleOptions, {"kind": "cosine"}),
     (train_section.LossSection, LossOptions, {"kind": "auto"}),
     (train_section.SamplingSection, SamplingOptions, {}),
     (train_config.SplitSection, SplitOptions, {}),
@@ -74,6 +74,16 @@ def test_an_empty_section_gives_the_options_of_the_program(tmp_path: Path):
     path.write_text(yaml.safe_dump({"model": {"architecture": "resnet18"}, "data": {"folder": "x"}}))
     found = train_options(load_train_config(path))
     assert found.resolved("single").to_dict() == TrainOptions().resolved("single").to_dict()
+
+
+def test_the_weld_schedule_of_a_file_has_the_published_multipliers(tmp_path: Path):
+    path = tmp_path / "t.yaml"
+    train = {"epochs": 13, "schedule": {"kind": "weld"}}
+    path.write_text(yaml.safe_dump({"model": {"architecture": "resnet18"}, "data": {"folder": "x"}, "train": train}))
+    schedule = train_options(load_train_config(path)).schedule
+    rates = [multiplier(schedule, epoch, 13) for epoch in range(13)]
+    published = [1, 1, 1, 1, 0.9554, 0.8306, 0.6501, 0.4499, 0.2694, 0.1446, 0.1, 0.1, 0.1]
+    assert rates == pytest.approx(published, abs=1e-4)
 
 
 def test_the_shifts_of_an_audit_can_be_trained_on(tmp_path: Path):

@@ -23,10 +23,17 @@ def test_near_duplicates_with_two_classes_are_counted_apart_from_equal_contents(
     assert notes[1].startswith("2 near-duplicates have different labels, in 1 group(s), which may be right: `2 (b)`")
 
 
-def test_labels_that_agree_or_are_several_are_no_contradiction():
+def test_labels_that_agree_are_no_contradiction():
     pixels = np.zeros((2, 8, 8))
     assert contradictory_labels(data_of(["a", "a"], pixels)) == ()
-    assert contradictory_labels(data_of(np.array([[0, 1], [1, 1]]), pixels)) == ()
+    assert contradictory_labels(data_of(np.array([[0, 1], [0, 1]]), pixels)) == ()
+
+
+def test_contents_with_other_labels_of_several_are_named_with_all_of_them():
+    pixels = np.random.default_rng(0).random((4, 8, 8))[[0, 1, 0, 0]]
+    labels = np.array([[1, 1], [0, 1], [0, 0], [1, 1]])
+    (note,) = contradictory_labels(data_of(labels, pixels, names=list("pqrs"), class_names=["chip", "scratch"]))
+    assert note.endswith("in 1 group(s): `p (chip, scratch)`, `r (nothing)`, `s (chip, scratch)`")
 
 
 def test_rounding_alone_makes_no_class_uneven_and_long_lists_are_cut():

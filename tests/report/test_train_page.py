@@ -72,6 +72,41 @@ def test_links_of_the_contents_lead_to_sections(pages, name):
     assert {attrs["href"][1:] for tag, attrs in found.tags if tag == "a"} <= ids
 
 
+def _split_section(**attributes):
+    result = train_result()
+    for name in [name for name, value in attributes.items() if value is None]:
+        result.arrays.attrs.pop(name, None)
+        attributes.pop(name)
+    result.arrays.attrs |= attributes
+    text = Text(render_train_page(result)).text
+    return text[text.index("The split") :]
+
+
+def test_the_page_says_what_the_split_kept_together():
+    assert "No group, no content and no near-duplicate is in two parts. A unit is" in _split_section()
+    text = _split_section(split_near_duplicates=None)
+    assert "No group and no content is in two parts. Near-duplicates were not looked for." in text
+    assert "Images with a near-duplicate or copy not looked for" in text
+    assert "Images with an exact copy 4" in text
+
+
+def test_the_page_says_when_a_group_was_cut():
+    text = _split_section(split_cut=7, split_cut_near_duplicates=2)
+    assert "is in two parts, but for 7 validation images whose group begins in training" in text
+    assert "2 of these have a near-duplicate in training." in text
+    text = _split_section(split_cut=7, split_near_duplicates=None)
+    assert "but for 7 validation images" in text
+    assert "of these have" not in text
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [("given", "as the data state"), ("fold 1 of 5", "fold 1 of 5"), ("own", "by parts that were handed over")],
+)
+def test_the_page_says_how_the_images_were_divided(by, said):
+    assert f"Divided {said} " in _split_section(split_by=by)
+
+
 def test_prevalence_stands_beside_every_f1(pages):
     text = Text(pages["single"]).text
     assert "at prevalences from" in text

@@ -103,7 +103,7 @@ def test_a_second_call_trains_nothing_again(run):
     before = {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in study.FOLDERS.values()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shiftgauge.studies.train.write_with_page", lambda *given: None)
-        patch.setattr("shiftgauge.studies.glass_epochs.predict_logits", None)
+        patch.setattr("shiftgauge.studies.watched.predict_logits", None)
         patch.setattr("shiftgauge.train.fit._run", None)
         patch.setattr(study, "write_study_figures", lambda result, place: [])
         again = study.glass(data, out=folder, recipe="small", quick=True, device="cpu", progress=False)

@@ -14,7 +14,7 @@ from shiftgauge.train.kornia_transforms import KorniaTransform
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions, TrainOptions
 from shiftgauge.train.sampling import SamplingOptions
-from shiftgauge.train.schedules import ScheduleOptions
+from shiftgauge.train.schedules import ScheduleOptions, multiplier
 
 
 def test_a_mapping_is_the_options_of_its_keys():
@@ -30,7 +30,7 @@ def test_a_mapping_is_the_options_of_its_keys():
     assert as_train_options(given, "single") == TrainOptions(
         epochs=8,
         optimizer=OptimizerOptions(kind="sgd", learning_rate=0.1, betas=(0.8, 0.9)),
-        schedule=ScheduleOptions(kind="step", warmup_epochs=1),
+        schedule=ScheduleOptions(kind="step"),
         loss=LossOptions(class_weights="balanced"),
         sampling=SamplingOptions(batch_size=8),
         augment=AugmentOptions(flips=("horizontal",), kornia=(KorniaTransform(name="RandomErasing", p=0.3),)),
@@ -39,6 +39,24 @@ def test_a_mapping_is_the_options_of_its_keys():
     chosen = TrainOptions(epochs=2)
     assert as_train_options(chosen, "single") is chosen
     assert as_train_options({"loss": {"gamma": 1}}, "multi").loss == LossOptions(kind="binary_cross_entropy", gamma=1)
+
+
+@pytest.mark.parametrize("kind", ["constant", "step", "warm_restarts", "weld", "plateau"])
+def test_a_schedule_by_its_kind_alone_has_no_warm_up_but_cosine(kind):
+    found = as_train_options({"epochs": 13, "schedule": {"kind": kind}}, "single")
+    assert multiplier(found.schedule, 0, 13) == 1
+    assert found.to_dict()["schedule"]["warmup_epochs"] == 0
+
+
+def test_the_weld_schedule_of_a_mapping_has_the_published_multipliers():
+    schedule = as_train_options({"epochs": 13, "schedule": {"kind": "weld"}}, "single").schedule
+    published = [1, 1, 1, 1, 0.9554, 0.8306, 0.6501, 0.4499, 0.2694, 0.1446, 0.1, 0.1, 0.1]
+    assert [multiplier(schedule, epoch, 13) for epoch in range(13)] == pytest.approx(published, abs=1e-4)
+
+
+def test_a_schedule_without_a_kind_is_the_cosine_of_a_training_with_its_warm_up():
+    schedule = as_train_options({"epochs": 4, "schedule": {"minimum": 0.1}}, "single").schedule
+    assert (schedule.kind, schedule.minimum, multiplier(schedule, 0, 4)) == ("cosine", 0.1, 0.5)
 
 
 def test_shifts_are_those_of_a_configuration_or_a_space():

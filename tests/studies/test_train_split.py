@@ -94,6 +94,60 @@ def test_the_table_is_a_manifest_that_gives_the_same_parts_again(trained):
         assert set(first.part(name).hashes) == set(second.part(name).hashes)
 
 
+@pytest.fixture
+def recordings(tmp_path):
+    """A table of images that states train and test, with one recording of each class in train."""
+    lines, rng = ["path,label,recording,split"], np.random.default_rng(0)
+    for recording, label, part in (
+        ("r1", "a", "train"),
+        ("r2", "b", "train"),
+        ("r3", "a", "test"),
+        ("r4", "b", "test"),
+    ):
+        for frame in range(10):
+            Image.fromarray(rng.integers(0, 255, (12, 12), np.uint8)).save(tmp_path / f"{recording}-{frame}.png")
+            lines.append(f"{recording}-{frame}.png,{label},{recording},{part}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    return tmp_path / "table.csv"
+
+
+@pytest.mark.parametrize("near_duplicates", [True, False])
+def test_parts_and_units_of_a_split_through_a_recording_can_be_used_again(recordings, near_duplicates):
+    given = SplitOptions(by="given", near_duplicates=near_duplicates)
+    columns = {"split_column": "split", "group_column": "recording"}
+    first = divide(read_manifest(recordings, **columns), given, 0)
+    assert first.facts["cut"] == len(first.split.cut) == len(first.split.parts["validation"]) > 0
+    assert ("near_duplicates" in first.facts) == ("cut_near_duplicates" in first.facts) == near_duplicates
+    assert not set(first.groups("train").tolist()) & set(first.groups("validation").tolist())
+    table = write_split(first, recordings.parent)
+    again = divide(read_manifest(table, split_column="split", group_column="unit"), given, 0)
+    for name in ("train", "validation", "test"):
+        assert set(first.part(name).hashes) == set(again.part(name).hashes)
+        assert len(np.unique(again.groups(name))) == len(np.unique(first.groups(name)))
+    assert again.facts["cut"] == 0
+
+
+def test_near_duplicates_on_both_sides_of_a_cut_are_counted(recordings):
+    with Image.open(recordings.parent / "r1-0.png") as image:
+        pixels = np.array(image)
+    for frame in range(10):
+        Image.fromarray(pixels + np.uint8(frame % 2)).save(recordings.parent / f"r1-{frame}.png")
+        pixels[frame, frame] ^= 1
+    data = read_manifest(recordings, split_column="split", group_column="recording")
+    found = divide(data, SplitOptions(by="given"), 0)
+    assert found.facts["cut_near_duplicates"] == found.part("validation").class_counts["a"] > 0
+    assert any("have a near-duplicate in `train`" in note for note in found.warnings)
+
+
+def test_a_fold_that_cuts_a_group_can_be_trained_on():
+    data = dataset(groups=[str(k // 5) for k in range(60)])
+    data = replace(data, labels=np.array([0] * 50 + [1] * 10), class_names=("a", "b"))
+    folds = shiftgauge.k_folds(data, 2, validation=0.2, near_duplicates=False)
+    assert any(len(fold.cut) for fold in folds)
+    for fold in folds:
+        assert divide(data, SplitOptions(by=fold, near_duplicates=False), 0).facts["cut"] == len(fold.cut)
+
+
 def test_an_audit_of_all_images_is_warned_and_one_of_the_test_part_is_not(trained):
     root, result = trained
     table = {"kind": "manifest", "path": root / "runs" / "one" / "split.csv", "split_column": "split"}

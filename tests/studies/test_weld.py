@@ -48,7 +48,7 @@ def test_the_study_writes_training_audits_figures_and_page(study):
         assert (folder / part / "run.json").is_file()
         assert (folder / part / "report.html").is_file()
     assert (folder / "training" / "model" / "model.json").is_file()
-    assert (folder / "watched" / "logits-0001.npy").is_file()
+    assert (folder / "watched" / "epoch-001.npz").is_file()
     names = {path.stem for path in (folder / "figures").iterdir()}
     assert names == {"surface", "one_and_all", "surrogates", "variants", "watching"}
 

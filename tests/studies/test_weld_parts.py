@@ -112,7 +112,7 @@ def test_macro_f1_of_weighted_images_is_that_of_scikit_learn():
     truth, said = rng.integers(0, 4, 60), rng.integers(0, 4, 60)
     weights = (rng.random((5, 60)) < 0.7).astype(float)
     found = macro_f1(confusions(said, truth, weights, 4))
-    expected = [f1_score(truth[w > 0], said[w > 0], average="macro", labels=np.unique(truth[w > 0])) for w in weights]
+    expected = [f1_score(truth[w > 0], said[w > 0], average="macro") for w in weights]
     assert np.allclose(found, expected)
 
 

@@ -138,6 +138,27 @@ def test_a_companion_has_the_share_of_its_main_shift():
     assert AugmentOptions(space=space, share={"motion_blur": 0.4}).shares == (0.4, 0.4, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("main", "companions"),
+    [
+        ({"motion_blur": (1, 5)}, {"motion_blur_angle": (5, 90)}),
+        (
+            {"occlusion": (0.1, 0.4)},
+            {"occlusion_x": (0.6, 0.9), "occlusion_y": (0.6, 0.9), "occlusion_level": (0.6, 0.9)},
+        ),
+        ({"uneven_illumination": (0.2, 0.5)}, {"illumination_angle": (5, 90)}),
+    ],
+)
+def test_a_companion_acts_exactly_where_its_main_shift_does(main, companions):
+    space = _space(**companions, **main, brightness=(0, 0.9))  # companions before their main shift, and one without
+    theta, _ = Augmenter(AugmentOptions(space=space, share=0.5), (3, 12, 12), seed=0).draw(2000, 0, 0)
+    acts = theta != [CATALOG[name].identity for name in space.names]
+    where = acts[:, len(companions)]
+    assert where.mean() == pytest.approx(0.5, abs=0.04)
+    assert np.array_equal(acts[:, : len(companions)], np.repeat(where[:, None], len(companions), axis=1))
+    assert (acts[:, -1] & where).mean() == pytest.approx(0.25, abs=0.03)
+
+
 def test_flips_do_not_depend_on_what_else_is_chosen():
     plain = Augmenter(AugmentOptions(flips=("vertical",)), (3, 12, 12), seed=0)
     more = AugmentOptions(flips=("vertical",), space=_space(brightness=(0, 2)), share=0.0)

@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from shiftgauge.data.arrays import from_arrays
 from shiftgauge.errors import ConfigError
+from shiftgauge.train.images import read_part
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions
 from shiftgauge.train.sampling import SamplingOptions
 from shiftgauge.train.schedules import ScheduleOptions
-from train.toy import network, options, run, same, stripes
+from train.toy import PREPROCESSING, network, options, run, same, stripes
 
 
 def test_a_training_learns_and_keeps_its_best_epoch(tmp_path):
@@ -47,6 +49,14 @@ def test_the_last_epoch_is_kept_where_nothing_is_watched(tmp_path):
 def test_what_waits_for_an_improvement_is_refused_where_nothing_is_watched(more, name):
     with pytest.raises(ConfigError, match=f"{name} waits for `monitor` to improve, but `last` watches nothing"):
         options(monitor="last", **more)
+
+
+def test_images_that_are_read_for_every_batch_give_the_weights_of_images_in_memory(tmp_path):
+    held, names = stripes(90), [f"class {k}" for k in range(3)]
+    data = from_arrays(held.pixels.bytes_nchw[:, 0].numpy(), [names[k] for k in held.targets.tolist()])
+    read = read_part(data, PREPROCESSING, memory_gb=0)
+    nets = [run(tmp_path / str(k), chosen=options(epochs=2), train=part)[0] for k, part in enumerate((held, read))]
+    assert same(*nets)
 
 
 def test_another_seed_gives_other_weights_and_seed_0_is_a_seed(tmp_path):

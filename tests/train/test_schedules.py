@@ -33,7 +33,7 @@ def test_the_weld_schedule_has_the_published_multipliers():
 
 def test_cosine_is_that_of_torch():
     expected = _torch_curve(17, lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=17, eta_min=0.05))
-    np.testing.assert_allclose(_curve(17, kind="cosine", minimum=0.05), expected, rtol=1e-12)
+    np.testing.assert_allclose(_curve(17, kind="cosine", minimum=0.05, warmup_epochs=0), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("first", "growth"), [(10, 2), (3, 1), (1, 3)])
@@ -95,6 +95,13 @@ def test_no_epoch_of_a_warm_up_is_held_against_the_rate():
     assert curve == [0.2, 0.4, 0.6, 0.8, 1, 1, 1, 0.5, 0.5]
 
 
+def test_only_cosine_warms_up_where_nothing_is_said():
+    assert _curve(4, kind="cosine") == _curve(4, kind="cosine", warmup_epochs=1)
+    np.testing.assert_allclose(_curve(4, kind="cosine"), [0.5, 1, 0.75, 0.25])
+    for kind in ("constant", "step", "warm_restarts", "weld", "plateau"):
+        assert _curve(3, [0.5, 0.6], kind=kind)[0] == 1
+
+
 @given(
     kind=st.sampled_from(["constant", "step", "cosine", "warm_restarts", "weld"]),
     epochs=st.integers(2, 40),
@@ -103,7 +110,7 @@ def test_no_epoch_of_a_warm_up_is_held_against_the_rate():
 @settings(max_examples=60, deadline=None)
 def test_a_warm_up_rises_to_one_and_then_the_schedule_begins(kind, epochs, warmup):
     curve = _curve(epochs + warmup, kind=kind, warmup_epochs=warmup)
-    assert curve[warmup:] == _curve(epochs, kind=kind)
+    assert curve[warmup:] == _curve(epochs, kind=kind, warmup_epochs=0)
     assert curve[warmup] == 1
     np.testing.assert_allclose(np.diff([0, *curve[: warmup + 1]]), 1 / (warmup + 1), rtol=1e-9)
     assert all(0 <= value <= 1 for value in curve)

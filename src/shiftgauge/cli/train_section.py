@@ -52,7 +52,9 @@ class ScheduleSection(Section):
     patience: Count = Field(default=3, description="Epochs without improvement after which plateau acts.")
     min_change: NotNegative = Field(default=0.0, description="What counts as an improvement for plateau.")
     minimum: Share = Field(default=0.0, description="Smallest multiplier of cosine, warm_restarts and plateau.")
-    warmup_epochs: Annotated[int, Field(ge=0)] = Field(default=1, description="Epochs of a straight rise before all.")
+    warmup_epochs: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Epochs of a straight rise before all; left out, 1 for cosine and none for others."
+    )
 
 
 class LossSection(Section):

@@ -19,7 +19,7 @@ _SHOWN: Final = 5
 def contradictory_labels(dataset: ImageDataset, likeness: npt.NDArray[np.int64] | None = None) -> tuple[str, ...]:
     """Says which images of one content have different classes, and how many near-duplicates have.
 
-    Data with several labels have no such contradiction here: see `shiftgauge.data.multilabel`.
+    With several labels two images differ where one label does; an image without any is called `nothing`.
 
     Args:
         dataset: The images.
@@ -30,17 +30,17 @@ def contradictory_labels(dataset: ImageDataset, likeness: npt.NDArray[np.int64] 
         >>> contradictory_labels(from_arrays(np.zeros((2, 4, 4)), ["good", "scratch"], names=["a", "b"]))[0]
         '2 images of the same content have contradictory labels, in 1 group(s): `a (good)`, `b (scratch)`'
     """
+    exact, notes, labels = exact_groups(dataset), [], dataset.labels
     if dataset.label_matrix is not None:
-        return ()
-    exact, notes = exact_groups(dataset), []
-    same = _disagreeing(exact, dataset.labels)
+        labels = np.unique(dataset.label_matrix, axis=0, return_inverse=True)[1].reshape(-1)
+    same = _disagreeing(exact, labels)
     if len(same):
         notes.append(
             f"{len(same)} images of the same content {CONTRADICTORY}, in {len(np.unique(exact[same]))} "
             f"group(s): {_labelled(dataset, same)}"
         )
     if likeness is not None:
-        alike = _disagreeing(likeness, dataset.labels)
+        alike = _disagreeing(likeness, labels)
         alike = alike[~np.isin(likeness[alike], likeness[same])]
         if len(alike):
             notes.append(
@@ -96,4 +96,11 @@ def _disagreeing(groups: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -
 
 
 def _labelled(dataset: ImageDataset, rows: npt.NDArray[np.int64]) -> str:
-    return shortened([f"{dataset.names[i]} ({dataset.class_names[dataset.labels[i]]})" for i in rows], _SHOWN)
+    return shortened([f"{dataset.names[i]} ({_label(dataset, int(i))})" for i in rows], _SHOWN)
+
+
+def _label(dataset: ImageDataset, row: int) -> str:
+    if dataset.label_matrix is None:
+        return dataset.class_names[dataset.labels[row]]
+    held = np.flatnonzero(dataset.label_matrix[row])
+    return ", ".join(dataset.class_names[k] for k in held) or "nothing"

@@ -1,6 +1,8 @@
 """What must not lie on two sides of a split: groups, equal contents, near-duplicates."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +30,26 @@ class Units:
     kinds: Mapping[str, npt.NDArray[np.int64]]
     joint: npt.NDArray[np.int64]
 
+    def cut_off(self, rows: npt.NDArray[np.int64]) -> Units:
+        """The units once some images are taken off their group and their like; equal contents stay together.
+
+        Args:
+            rows: Those images, `Split.cut`; those of one group stay together.
+        """
+        if not len(rows):
+            return self
+        kinds = dict(self.kinds)
+        for kind, numbers in self.kinds.items():
+            if kind != "content":
+                kinds[kind] = numbers.copy()
+                kinds[kind][rows] += numbers.max() + 1
+        return Units(kinds=kinds, joint=connected(kinds.values()))
+
+    def alike(self, rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> int | None:
+        """How many of some images have a near-duplicate among others; None where none were looked for."""
+        numbers = self.kinds.get("likeness")
+        return None if numbers is None else int(np.isin(numbers[rows], numbers[others]).sum())
+
 
 def indivisible_units(dataset: ImageDataset, near_duplicates: bool | npt.NDArray[np.int64]) -> Units:
     """Finds which images belong together: by group, by content and, if wanted, by likeness.
@@ -51,11 +73,25 @@ def indivisible_units(dataset: ImageDataset, near_duplicates: bool | npt.NDArray
         raise DataError(f"`near_duplicates` must be true, false or an array of groups, got {near_duplicates!r:.60}")
     elif near_duplicates:
         kinds["likeness"] = near_duplicate_groups(dataset)
-    joint = np.arange(len(dataset), dtype=np.int64)
-    for numbers in kinds.values():
+    return Units(kinds=kinds, joint=connected(kinds.values()))
+
+
+def connected(kinds: Iterable[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Numbers of what is connected: images with the same number in any of several numberings get the same one.
+
+    Args:
+        kinds: Numberings of the same images, each int64 (n,); one at least.
+
+    Example:
+        >>> connected([np.array([0, 0, 1, 2]), np.array([5, 6, 6, 7])]).tolist()
+        [0, 0, 0, 1]
+    """
+    joint = np.zeros(0, np.int64)
+    for numbers in kinds:
+        joint = joint if len(joint) else np.arange(len(numbers), dtype=np.int64)
         _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
-        joint = merge_groups(joint, np.arange(len(dataset)), first[inverse.reshape(-1)])
-    return Units(kinds=kinds, joint=joint)
+        joint = merge_groups(joint, np.arange(len(joint)), first[inverse.reshape(-1)])
+    return joint
 
 
 def describe_units(dataset: ImageDataset, units: Units) -> tuple[str, ...]:
@@ -103,12 +139,22 @@ def explain_units(dataset: ImageDataset, units: Units, rows: npt.NDArray[np.int6
     )
 
 
-def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units) -> None:
+def refuse_leaks(dataset: ImageDataset, parts: _Parts, units: Units, cut: npt.NDArray[np.int64] | None = None) -> None:
     """Checks that no unit is on two sides.
+
+    Args:
+        dataset: The images.
+        parts: Part → indices of its images.
+        units: Which belong together.
+        cut: Images of `validation` whose group was cut: they may be like training images, but not equal to them.
 
     Raises:
         DataError: One is; the first ones are named, with their parts.
     """
+    if cut is not None and len(cut):
+        refuse_leaks(dataset, parts, units.cut_off(cut))
+        begun, rest = np.union1d(parts["train"], cut), np.setdiff1d(parts["validation"], cut)
+        parts = {**parts, "train": begun, "validation": rest}
     for kind, numbers in units.kinds.items():
         on_two = _on_two_sides(parts, numbers)
         if len(on_two):

@@ -1,7 +1,7 @@
 """Splits of a data set into parts that share no image, no object and no near-duplicate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ class Split:
         parts: Part → indices of its images; each is kept sorted.
         by: How the split was made, for the record.
         notes: Sentences for the record: shares that could not be met, classes that a part lacks, images left out.
+        cut: The images of `validation` whose group begins in `train`, see `carve_validation`; any other is a leak.
 
     Raises:
         DataError: A part is empty or holds something else than image numbers, or an image is in two parts or twice.
@@ -48,6 +49,7 @@ class Split:
     parts: Mapping[str, npt.NDArray[np.int64]]
     by: str = "own"
     notes: tuple[str, ...] = ()
+    cut: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
         parts = {name: _whole(name, rows) for name, rows in self.parts.items()}
@@ -63,9 +65,13 @@ class Split:
             row = int(values[counts.argmax()])
             where = " and ".join(f"`{name}`" for name, rows in parts.items() if row in rows)
             raise DataError(f"image number {row} is in the split more than once, in {where}; each may be in one part")
-        for rows in parts.values():
+        cut = _whole("cut", self.cut)
+        if not np.isin(cut, parts.get("validation", ())).all():
+            raise DataError("`cut` names images that are not in `validation`; only those can be the end of a cut group")
+        for rows in (*parts.values(), cut):
             rows.setflags(write=False)
         object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "cut", cut)
 
     def select(self, dataset: ImageDataset, part: str) -> ImageDataset:
         """Returns the images of one part.
@@ -176,20 +182,22 @@ def k_folds(
     fold_n = deal_units(label_matrix(dataset), units, [1 / k] * k, seed=seed)
     splits = []
     for fold in range(k):
-        parts, notes = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}, ()
+        parts = {"train": np.flatnonzero(fold_n != fold), "test": np.flatnonzero(fold_n == fold)}
+        cut, notes = units[:0], ()
         if validation > 0:
-            carved, notes = carve_validation(dataset, parts["train"], found, validation, seed)
+            carved, cut, notes = carve_validation(dataset, parts["train"], found, validation, seed)
             parts |= carved
-        splits.append(_checked(dataset, Split(parts=parts, by=f"fold {fold + 1} of {k}", notes=notes), found))
+        split = Split(parts=parts, by=f"fold {fold + 1} of {k}", notes=notes, cut=cut)
+        splits.append(_checked(dataset, split, found))
     return tuple(splits)
 
 
 def check_leaks(dataset: ImageDataset, split: Split, *, near_duplicates: bool | npt.NDArray[np.int64] = True) -> None:
-    """Checks that no group, no content and no near-duplicate is on two sides of a split.
+    """Checks that no group, no content and no near-duplicate is on two sides of a split, but for a group that was cut.
 
     Args:
         dataset: The images.
-        split: Its parts.
+        split: Its parts; of the images in `split.cut` only an equal content may not be in training.
         near_duplicates: As in `split_dataset`.
 
     Raises:
@@ -198,7 +206,7 @@ def check_leaks(dataset: ImageDataset, split: Split, *, near_duplicates: bool | 
     last = max(int(rows[-1]) for rows in split.parts.values())
     if last >= len(dataset):
         raise DataError(f"the split has image number {last}, the data set only {len(dataset)} images")
-    refuse_leaks(dataset, split.parts, indivisible_units(dataset, near_duplicates))
+    refuse_leaks(dataset, split.parts, indivisible_units(dataset, near_duplicates), split.cut)
 
 
 def _whole(name: str, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -237,14 +245,13 @@ def _dealt(dataset: ImageDataset, shares: Mapping[str, float], units: Units, by:
     empty = next((name for name, rows in parts.items() if not len(rows)), None)
     if empty is not None:
         raise DataError(f"the part `{empty}` of the split has no images: {explain_units(dataset, units)}")
-    split = Split(parts=parts, by=by)
     off = [
-        f"`{name}` has {len(split.parts[name]) / len(dataset):.1%} of the images instead of {share:.1%}, "
+        f"`{name}` has {len(parts[name]) / len(dataset):.1%} of the images instead of {share:.1%}, "
         "because images that belong together are not separated"
         for name, share in shares.items()
-        if abs(len(split.parts[name]) / len(dataset) - share) > 0.02 and len(np.unique(units.joint)) < len(dataset)
+        if abs(len(parts[name]) / len(dataset) - share) > 0.02 and len(np.unique(units.joint)) < len(dataset)
     ]
-    return Split(parts=split.parts, by=by, notes=tuple(off))
+    return Split(parts=parts, by=by, notes=tuple(off))
 
 
 def _given(dataset: ImageDataset, shares: Mapping[str, float], units: Units, leaks: str, seed: int) -> Split:
@@ -257,16 +264,16 @@ def _given(dataset: ImageDataset, shares: Mapping[str, float], units: Units, lea
     missing = [name for name in shares if name not in parts and name != "validation"]
     if missing:
         raise DataError(f"the data set states no part `{missing[0]}`; it has {', '.join(sorted(set(stated)))}")
-    notes: tuple[str, ...] = ()
+    notes, cut = (), units.joint[:0]
     if leaks == "drop":
         parts, notes = drop_leaks(dataset, parts, units)
     else:
         refuse_leaks(dataset, parts, units)
     if "validation" in shares and "validation" not in parts:
         share = shares["validation"] / (shares["train"] + shares["validation"])
-        carved, cautions = carve_validation(dataset, parts["train"], units, share, seed)
+        carved, cut, cautions = carve_validation(dataset, parts["train"], units, share, seed)
         parts, notes = parts | carved, (*notes, *cautions)
-    return Split(parts=parts, by="given", notes=notes)
+    return Split(parts=parts, by="given", notes=notes, cut=cut)
 
 
 def _checked(dataset: ImageDataset, split: Split, units: Units, shares: Mapping[str, float] | None = None) -> Split:
@@ -275,7 +282,7 @@ def _checked(dataset: ImageDataset, split: Split, units: Units, shares: Mapping[
     Raises:
         DataError: The training part lacks a class.
     """
-    labels, notes = label_matrix(dataset), list(describe_units(dataset, units))
+    labels, notes = label_matrix(dataset), list(describe_units(dataset, units.cut_off(split.cut)))
     for name, rows in split.parts.items():
         for k in np.flatnonzero(labels[rows].sum(axis=0) == 0):
             text = f"class `{dataset.class_names[k]}` has no image in `{name}`, {int(labels[:, k].sum())} in all"
@@ -288,4 +295,4 @@ def _checked(dataset: ImageDataset, split: Split, units: Units, shares: Mapping[
         *contradictory_labels(dataset, units.kinds.get("likeness")),
         *uneven_classes(dataset, split.parts, shares),
     ]
-    return Split(parts=split.parts, by=split.by, notes=(*split.notes, *notes))
+    return replace(split, notes=(*split.notes, *notes))

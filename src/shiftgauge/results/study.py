@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal
@@ -37,6 +38,21 @@ class Finding:
     measured: str
     agreement: Agreement
     why: str = ""
+
+
+def without_verdict(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings of a quick run, whose numbers mean nothing: only facts, which do not depend on them, stay as told.
+
+    Args:
+        findings: As the numbers would have it.
+
+    Example:
+        >>> said = Finding(topic="Weights", published="they help", measured="F1 +0.1", agreement="agrees")
+        >>> without_verdict([said])[0].agreement
+        'unclear'
+    """
+    why = "A quick run tells nothing of it."
+    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=why) for f in findings)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
+from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.consistency import consistency_arrays as consistency_arrays
 from shiftgauge.train.decisions import HALF
+from shiftgauge.train.f1 import f1_of, macro
 from shiftgauge.train.group_bootstrap import GroupBootstrap
-from shiftgauge.train.images import Part, read_part
+from shiftgauge.train.images import Part
 from shiftgauge.train.predict import predict_probabilities
 from shiftgauge.train.thresholds import choose_thresholds
 from shiftgauge.types import FloatArray
@@ -67,7 +68,7 @@ def thresholds_of(
 
 def folder_probabilities(
     folder: Path,
-    parts: Mapping[str, ImageDataset],
+    parts: Callable[[Preprocessing], Mapping[str, Part]],
     averaging: AveragingOptions,
     *,
     device: str | None = None,
@@ -77,14 +78,14 @@ def folder_probabilities(
 
     Args:
         folder: The model folder.
-        parts: `validation` and `test`.
+        parts: Gives `validation` and `test` at the input size of the model.
         averaging: The views.
         device: Where to run.
         batch_size: Images at once.
     """
     place = choose_device(device)
     model = load_model_folder(folder, place)
-    read = {name: read_part(dataset, model.record.preprocessing) for name, dataset in parts.items()}
+    read = parts(model.record.preprocessing)
     truth = np.asarray(read["validation"].targets.numpy(), float)
 
     def run(part: Part, views: AveragingOptions | None) -> FloatArray:
@@ -172,8 +173,7 @@ def micro_f1(decided_nk: Decisions, truth_nk: FloatArray) -> float:
         0.667
     """
     truth = np.asarray(truth_nk) > HALF
-    both = float((decided_nk & truth).sum())
-    return 2 * both / max(float(decided_nk.sum() + truth.sum()), 1.0)
+    return float(np.nan_to_num(f1_of((decided_nk & truth).sum(), decided_nk.sum(), truth.sum())))
 
 
 def _cells(decided_nk: Decisions, truth_nk: Decisions) -> npt.NDArray[np.float64]:
@@ -184,23 +184,10 @@ def _cells(decided_nk: Decisions, truth_nk: Decisions) -> npt.NDArray[np.float64
 def _figures(cells_r3k: npt.NDArray[Any], no_defect: int) -> FloatArray:
     """Micro F1, macro F1, macro F1 of defects, F1 of each label, (R, 3 + K)."""
     hit, false, missed = np.split(np.asarray(cells_r3k, float), 3, axis=1)
-    f1 = _f1(hit, false, missed)
-    micro = _f1(*(part.sum(axis=1, keepdims=True) for part in (hit, false, missed)))
+    counts = (hit, hit + false, hit + missed)
+    f1, micro = f1_of(*counts), f1_of(*(part.sum(axis=1) for part in counts))
     defects = np.delete(f1, no_defect, axis=1)
-    return np.hstack([micro, _mean(f1), _mean(defects), f1])
-
-
-def _f1(hit: FloatArray, false: FloatArray, missed: FloatArray) -> FloatArray:
-    whole = 2 * hit + false + missed
-    return np.where(whole > 0, 2 * hit / np.where(whole > 0, whole, 1), np.nan)
-
-
-def _mean(f1_rk: FloatArray) -> FloatArray:
-    """Mean over the labels that have an F1, (R, 1)."""
-    known = np.isfinite(f1_rk)
-    count = known.sum(axis=1, keepdims=True)
-    total = np.where(known, f1_rk, 0).sum(axis=1, keepdims=True)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.column_stack([micro, macro(f1), macro(defects), f1])
 
 
 def _interval(values_wrf: FloatArray, level: float) -> FloatArray:

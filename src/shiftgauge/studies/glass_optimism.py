@@ -19,6 +19,7 @@ from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.random import generator
 from shiftgauge.studies.glass_recipe import PUBLISHED_GRID
 from shiftgauge.train.decisions import HALF
+from shiftgauge.train.f1 import f1_of, macro
 from shiftgauge.types import FloatArray
 
 DIVISIONS: Final = 1000
@@ -83,7 +84,7 @@ def choose_and_judge(
         calls = _per_unit(decided, unit, len(members))
         bears = _per_unit(truth, unit, len(members))
         sides = [tuple(np.tensordot(w, c, axes=1) for c in (hits, calls, bears)) for w in (first, 1 - first)]
-        places = [_best(_f1(h, c, b[..., None])) for h, c, b in sides]
+        places = [_best(f1_of(h, c, b[..., None])) for h, c, b in sides]
         own.append([_figures(side, place) for side, place in zip(sides, places, strict=True)])
         other.append([_figures(side, place) for side, place in zip(sides[::-1], places, strict=True)])
     claimed, fresh = np.array(own), np.array(other)  # (E, 2, R, 2)
@@ -134,12 +135,6 @@ def _per_unit(values_n: npt.NDArray[np.bool_], unit_n: npt.NDArray[Any], count: 
     return found
 
 
-def _f1(hits: FloatArray, calls: FloatArray, bears: FloatArray) -> FloatArray:
-    """2 TP / (decided + true); NaN where a label is neither."""
-    whole = calls + bears
-    return np.where(whole > 0, 2 * hits / np.where(whole > 0, whole, 1), np.nan)
-
-
 def _best(f1_rkg: FloatArray) -> npt.NDArray[np.int64]:
     """Place of the largest F1 on the grid, of equal ones the middle one, (R, K, 1)."""
     known = np.nan_to_num(f1_rkg)
@@ -150,8 +145,5 @@ def _best(f1_rkg: FloatArray) -> npt.NDArray[np.int64]:
 def _figures(side: tuple[FloatArray, ...], place_rk1: npt.NDArray[np.int64]) -> FloatArray:
     """Micro and macro F1 of a half with the thresholds at the given places, (R, 2)."""
     hits, calls = (np.take_along_axis(values, place_rk1, axis=-1)[..., 0] for values in side[:2])
-    bears = side[2]
-    each = _f1(hits, calls, bears)
-    known = np.isfinite(each)
-    macro = np.where(known, each, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    return np.stack([_f1(hits.sum(axis=1), calls.sum(axis=1), bears.sum(axis=1)), macro], axis=-1)
+    micro = f1_of(*(values.sum(axis=1) for values in (hits, calls, side[2])))
+    return np.stack([micro, np.nan_to_num(macro(f1_of(hits, calls, side[2])))], axis=-1)

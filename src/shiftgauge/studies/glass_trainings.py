@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from shiftgauge.files import hash_json
+from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import TrainResult
-from shiftgauge.studies.glass_epochs import EpochWatcher
 from shiftgauge.studies.glass_findings import RECIPE, SMALLER, UNWEIGHTED
 from shiftgauge.studies.glass_measure import Probabilities, folder_probabilities
 from shiftgauge.studies.glass_recipe import (
     GlassRecipe,
     averaging_options,
     class_weights,
-    split_options,
     threshold_options,
 )
 from shiftgauge.studies.glass_watch import Watched, seen_after_epochs
-from shiftgauge.studies.train import CHECKPOINTS, train
+from shiftgauge.studies.train import train
 from shiftgauge.studies.train_data import Divided
+from shiftgauge.studies.watched import EpochWatcher, watched_parts
 from shiftgauge.train.averaging import AveragingOptions
+from shiftgauge.train.images import Part
 from shiftgauge.train.losses import Weights
 
 FOLDERS: Final[Mapping[str, str]] = {
@@ -45,6 +47,7 @@ class Plan:
         name: What pages call the images.
         device: Where to run.
         progress: Show progress.
+        read: Preprocessing → validation and test images at that input size, as far as they were read.
     """
 
     recipe: GlassRecipe
@@ -53,6 +56,14 @@ class Plan:
     name: str
     device: str | None
     progress: bool | None
+    read: dict[str, dict[str, Part]] = field(default_factory=dict)
+
+    def parts(self, preprocessing: Preprocessing) -> dict[str, Part]:
+        """Validation and test images at the input size of a network, each decoded once."""
+        key = hash_json(preprocessing.to_dict())
+        if key not in self.read:
+            self.read[key] = watched_parts(self.divided, preprocessing)
+        return self.read[key]
 
 
 def train_all(plan: Plan, *, watched: bool) -> tuple[dict[str, TrainResult], Watched | None]:
@@ -75,7 +86,7 @@ def train_all(plan: Plan, *, watched: bool) -> tuple[dict[str, TrainResult], Wat
     found = {RECIPE: _trained(plan, RECIPE, large, weights, watcher)}
     seen = None
     if watcher is not None:  # before the others: what is missing is said at once
-        seen = seen_after_epochs(watcher.finish(len(found[RECIPE].history)), plan.divided)
+        seen = seen_after_epochs(watcher.logits(len(found[RECIPE].history)), plan.divided)
     found[SMALLER] = _trained(plan, SMALLER, small, weights)
     found[UNWEIGHTED] = _trained(plan, UNWEIGHTED, large, "none")
     return found, seen
@@ -83,20 +94,21 @@ def train_all(plan: Plan, *, watched: bool) -> tuple[dict[str, TrainResult], Wat
 
 def say_all(plan: Plan) -> dict[str, tuple[Probabilities, Probabilities]]:
     """What the three networks say of validation and test: run once, and averaged over the published views."""
-    parts = {name: plan.divided.part(name) for name in ("validation", "test")}
     return {
-        way: folder_probabilities(plan.folder / place / "model", parts, averaging_options(), device=plan.device)
+        way: folder_probabilities(plan.folder / place / "model", plan.parts, averaging_options(), device=plan.device)
         for way, place in FOLDERS.items()
     }
 
 
 def _watcher(plan: Plan, weights: Weights) -> EpochWatcher:
+    network = plan.recipe.network()
     return EpochWatcher.of(
-        plan.recipe.network(),
+        network,
         plan.divided,
         plan.recipe.options(weights),
-        training=plan.folder / FOLDERS[RECIPE] / CHECKPOINTS,
+        training=plan.folder / FOLDERS[RECIPE],
         folder=plan.folder / WATCHED,
+        parts=plan.parts(network.preprocessing_for(plan.divided.dataset.n_channels)),
         device=plan.device,
     )
 
@@ -106,13 +118,13 @@ def _trained(plan: Plan, way: str, size: int, weights: Weights, watcher: EpochWa
         plan.recipe.network(size),
         plan.divided.dataset,
         out=plan.folder / FOLDERS[way],
-        split=split_options(plan.divided.dataset),
+        split=plan.divided,
         options=plan.recipe.options(weights),
         thresholds=threshold_options(),
         averaging=averaging_options() if way == RECIPE else AveragingOptions(),
         device=plan.device,
         progress=plan.progress,
-        perturb=watcher,
+        watch=watcher,
         title=f"Glass study, task 2: {way}",
         data_name=plan.name,
     )

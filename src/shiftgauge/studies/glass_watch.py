@@ -16,11 +16,11 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.errors import DataError
-from shiftgauge.studies.glass_epochs import PARTS
 from shiftgauge.studies.glass_measure import Decisions, micro_f1, score_arrays, thresholds_of
 from shiftgauge.studies.glass_optimism import optimism_arrays
 from shiftgauge.studies.glass_recipe import PUBLISHED_GRID
 from shiftgauge.studies.train_data import Divided
+from shiftgauge.studies.watched import PARTS
 from shiftgauge.train.predict import probabilities
 from shiftgauge.types import FloatArray
 

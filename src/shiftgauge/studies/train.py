@@ -11,6 +11,7 @@ import xarray as xr
 
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
+from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import write_model_folder
@@ -45,6 +46,7 @@ from shiftgauge.studies.train_verdict import (
 from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.fit import check_options, fit
 from shiftgauge.train.images import MEMORY_GB, Part, read_part
+from shiftgauge.train.keeper import Watch
 from shiftgauge.train.module import Perturb
 from shiftgauge.train.options import TrainOptions
 
@@ -58,7 +60,7 @@ def train(
     *,
     out: str | Path,
     classes: Sequence[str] | None = None,
-    split: SplitOptions | Split | Mapping[str, Any] | None = None,
+    split: SplitOptions | Split | Divided | Mapping[str, Any] | None = None,
     options: TrainOptions | Mapping[str, Any] | None = None,
     thresholds: ThresholdOptions | Mapping[str, Any] | None = None,
     averaging: AveragingOptions | Mapping[str, Any] | None = None,
@@ -72,6 +74,7 @@ def train(
     progress: bool | None = None,
     perturb: Perturb | None = None,
     perturb_record: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
     title: str = "",
     data_name: str = "the given images",
     no_defect: str | None = None,
@@ -91,7 +94,8 @@ def train(
             report.html, the model folder `model`, and `training` with the checkpoint.
         classes: Classes to train on, in the order of the outputs; default those of the data.
         split: How images are divided; default 60/20/20, stratified. Or a ready `Split`, such as one of `k_folds`.
-            Like the next three it may be a mapping of its keys, such as those of a configuration file.
+            Like the next three it may be a mapping of its keys, such as those of a configuration file. A study that
+            has divided its images gives them as `Divided`, so that it is done once.
         options: Everything about the training itself.
         thresholds: Several labels: how thresholds are chosen; default for the largest F1.
         averaging: Views of an image over which probabilities are averaged; what that gains is reported beside the
@@ -107,6 +111,7 @@ def train(
         progress: Show progress; default on a terminal, and elsewhere a line for every epoch.
         perturb: Changes a training batch in the light of the network, after all other changes.
         perturb_record: Plain values that say what `perturb` does; they decide whether a checkpoint may be gone on with.
+        watch: Called after every epoch with what is validated and kept, and the number of epochs done.
         title: Title of the page.
         data_name: What the page calls the images.
         no_defect: Several labels: the one that says that an image has none of the others, against which decisions are
@@ -128,7 +133,7 @@ def train(
     started, folder = datetime.now(UTC), Path(out)
     require_own_folder(folder, KIND)
     thresholds = as_options("thresholds", thresholds, ThresholdOptions)
-    splitting = as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
+    splitting = split if isinstance(split, Divided) else _splitting(split)
     choice, dataset = as_choice(model), training_data(data, classes)
     require_apart(folder, dataset.searched)
     chosen = as_train_options(options, task_of(dataset)).resolved(task_of(dataset))
@@ -146,7 +151,7 @@ def train(
         no_defect=no_defect_label(dataset, no_defect, data),
     )
     preprocessing, architecture = _fitting(choice, dataset, chosen, measuring)
-    divided = divide(dataset, splitting, chosen.seed)
+    divided = _divided(dataset, splitting, chosen.seed)
     built = architecture.build()
     parts = _read_parts(divided, preprocessing, memory_gb, progress)
     found = fit(
@@ -164,6 +169,7 @@ def train(
         progress=progress,
         perturb=perturb,
         class_names=dataset.class_names,
+        watch=watch,
     )
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     names = dataset.class_names
@@ -173,7 +179,7 @@ def train(
         preprocessing=preprocessing,
         divided=divided,
         options=chosen,
-        splitting=splitting,
+        splitting=divided.options,
         measuring=measuring,
         found=found,
         measured=measure_network(built.network, preprocessing, parts, groups, names, measuring, place, progress),
@@ -182,6 +188,19 @@ def train(
     write_model_folder(folder / MODEL_FOLDER, built.network, model_record(run))
     arrays = run_arrays(run, title=title, data_name=data_name, notes=built.notes)
     return _written(run, arrays, limits, folder, started, record)
+
+
+def _divided(dataset: ImageDataset, split: SplitOptions | Divided, seed: int) -> Divided:
+    """The data set in parts; what is divided already is taken as it is."""
+    if isinstance(split, SplitOptions):
+        return divide(dataset, split, seed)
+    if split.dataset is not dataset:
+        raise ConfigError("`split` is of other images; give its own `dataset` as the data, and no `classes`")
+    return split
+
+
+def _splitting(split: SplitOptions | Split | Mapping[str, Any] | None) -> SplitOptions:
+    return as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
 
 
 def _fitting(

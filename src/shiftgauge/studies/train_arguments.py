@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import Any, Final, TypeVar
 
 from shiftgauge.checks import shortened, unknown_name
@@ -86,7 +86,7 @@ def as_options(name: str, given: T | Mapping[str, Any] | None, kind: type[T]) ->
 def _filled(name: str, given: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """A part of the options, with what a training has where the part alone would begin elsewhere."""
     if name == "schedule":
-        return {**asdict(TrainOptions().schedule), **given}
+        return {"kind": TrainOptions().schedule.kind, **given}
     if name == "loss" and given.get("kind", "auto") == "auto":
         return {**given, "kind": "cross_entropy" if task == "single" else "binary_cross_entropy"}
     return given

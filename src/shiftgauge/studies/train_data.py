@@ -14,7 +14,7 @@ from shiftgauge.checks import require_in
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.leaks import describe_units, indivisible_units
 from shiftgauge.data.load import load_data
-from shiftgauge.data.near_duplicates import exact_groups, near_duplicate_groups
+from shiftgauge.data.near_duplicates import near_duplicate_groups
 from shiftgauge.data.splits import PARTS, Split, check_leaks, split_dataset
 from shiftgauge.data.stratification import deal_units, label_matrix
 from shiftgauge.errors import ConfigError, DataError
@@ -31,8 +31,11 @@ class Divided:
     Args:
         dataset: All images.
         split: Which image is in which part.
-        units: int64 (n,), images with the same number belong together and are in one part.
-        facts: How many images are alike, and what a plain split would have torn apart; plain numbers.
+        units: int64 (n,), images with the same number belong together and are in one part; the two sides of a group
+            that was cut (`Split.cut`) have numbers of their own.
+        facts: How many images are alike, what a plain split would have torn apart, and how many images are the end of
+            a group that was cut; plain numbers. What was not looked for has no entry.
+        options: How they were divided.
         kept: Sentences on what was kept together.
     """
 
@@ -40,6 +43,7 @@ class Divided:
     split: Split
     units: npt.NDArray[np.int64]
     facts: Mapping[str, int]
+    options: SplitOptions
     kept: tuple[str, ...] = ()
 
     @property
@@ -162,15 +166,20 @@ def divide(dataset: ImageDataset, options: SplitOptions | Split, seed: int) -> D
         split = split_dataset(
             dataset, parts=options.parts, by=options.by, near_duplicates=alike, leaks=options.leaks, seed=seed
         )
-    found = indivisible_units(dataset, alike)
-    units, dealt = found.joint, options.by in ("stratified", "group")
+    whole = indivisible_units(dataset, alike)
+    found = whole.cut_off(split.cut)
     facts = {
-        "copies": _in_company(exact_groups(dataset)),
-        "near_duplicates": 0 if isinstance(alike, bool) else _in_company(alike),
-        "units": len(np.unique(units)),
-        "torn_by_a_plain_split": _torn(dataset, units, options, seed) if dealt else 0,
+        "copies": _in_company(whole.kinds["content"]),
+        "units": len(np.unique(found.joint)),
+        "cut": len(split.cut),
     }
-    return Divided(dataset=dataset, split=split, units=units, facts=facts, kept=describe_units(dataset, found))
+    if options.by in ("stratified", "group"):
+        facts["torn_by_a_plain_split"] = _torn(dataset, whole.joint, options, seed)
+    if not isinstance(alike, bool):
+        facts["near_duplicates"] = _in_company(alike)
+        facts["cut_near_duplicates"] = whole.alike(split.cut, split.parts["train"]) or 0
+    kept = describe_units(dataset, found)
+    return Divided(dataset=dataset, split=split, units=found.joint, facts=facts, options=options, kept=kept)
 
 
 def _checked(dataset: ImageDataset, split: Split, alike: bool | npt.NDArray[np.int64]) -> Split:

@@ -51,7 +51,7 @@ def find_train_messages(
     if skipped:
         text = f"{skipped} file(s) could not be read and were left out; they are listed under Provenance."
         found.append(Message(level="caution", code="skipped_files", text=text))
-    if facts["torn_by_a_plain_split"]:
+    if facts.get("torn_by_a_plain_split"):
         text = (
             f"A split image by image would have put {facts['torn_by_a_plain_split']} images in another part than "
             "their like, and flattered every number."

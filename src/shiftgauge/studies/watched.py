@@ -1,126 +1,174 @@
-"""A training looked at after every epoch: what the network says of some images then, kept so that it can go on."""
+"""What a network says of validation and test after every epoch of its training, kept beside it.
+
+The published codes look at the test images after every epoch and choose by what they see. To measure what that is
+worth, one must see the same without choosing: after every epoch a second network of the same kind is given the weights
+that the training validates and keeps, and is run. The network in training is not touched.
+"""
 
 from __future__ import annotations
 
 import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import nn
 
-from shiftgauge.errors import StoreError
-from shiftgauge.files import write_atomic
+from shiftgauge.errors import ConfigError, StoreError
+from shiftgauge.files import hash_json, write_atomic
+from shiftgauge.models.device import choose_device
+from shiftgauge.models.model_record import plain
+from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.studies.train_data import Divided
 from shiftgauge.studies.train_options import NetworkChoice
-from shiftgauge.train.checkpoints import CHECKPOINT, read_checkpoint
-from shiftgauge.train.fit import fit
-from shiftgauge.train.images import read_part
+from shiftgauge.train.images import Part, read_part
 from shiftgauge.train.options import TrainOptions
+from shiftgauge.train.predict import predict_logits
 from shiftgauge.types import FloatArray
 
-_FILE: Final = "logits-{:04d}.npy"
+PARTS: Final = ("validation", "test")
+"""The parts that are watched, in the order of the rows."""
 
 
-def watched_logits(
-    network: NetworkChoice,
-    divided: Divided,
-    options: TrainOptions,
-    rows: npt.NDArray[np.int64],
-    folder: Path,
-    *,
-    device: str | None = None,
-    progress: bool | None = None,
-) -> FloatArray:
-    """Trains a network and returns what it says of some images after every epoch.
-
-    What each epoch says is written before the epoch's checkpoint, so that the same call goes on after the last whole
-    epoch; a finished training is read back.
+def watched_parts(divided: Divided, preprocessing: Preprocessing) -> dict[str, Part]:
+    """Validation and test images at the input size of a network.
 
     Args:
-        network: What is trained.
-        divided: The split; the training part is trained on.
-        options: The training. Patience and plateaus would let the watched images change it.
-        rows: Numbers of the watched images.
-        folder: Keeps checkpoint and answers; of this training alone.
-        device: Where to run; default the first there is of cuda, mps, cpu.
-        progress: Show progress.
-
-    Returns:
-        Logits (E, n, K), images in the order of `rows`.
-
-    Raises:
-        ConfigError: The folder holds another training.
-        StoreError: It cannot be read or written.
-        InterruptedRunError: It was stopped; the same call goes on.
+        divided: The split.
+        preprocessing: Of the network.
     """
-    names, preprocessing = divided.dataset.class_names, network.preprocessing_for(divided.dataset.n_channels)
-    built = network.network_options(len(names), preprocessing.channels, options.seed).build()
-    watched = read_part(divided.dataset.select(rows), preprocessing)
-    shape = (len(watched), len(names))
-    keeper = _Keeper(folder, shape, done=_epochs_kept(folder, shape))
-    hook = built.network.register_forward_hook(keeper)
-    try:
-        found = fit(
-            built.network,
-            read_part(divided.part("train"), preprocessing),
-            watched,
-            options,
+    return {name: read_part(divided.part(name), preprocessing) for name in PARTS}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EpochWatcher:
+    """Runs a copy of a network after each epoch of its training and keeps what it says.
+
+    Given to `train` as `watch`. An epoch is looked at before its checkpoint is written, so an interrupted training that
+    goes on is watched on without a gap.
+
+    Args:
+        network: Of the same kind as the one in training, and another one.
+        parts: The images, `PARTS` in their order.
+        preprocessing: From an image to the network.
+        training: The run folder of the training, for messages.
+        folder: Keeps one file for each epoch.
+        identity: Hash of all that decides the outcome; files of another one count as absent.
+        batch_size: Images at once.
+        device: Where to run.
+    """
+
+    network: nn.Module
+    parts: tuple[Part, ...]
+    preprocessing: Preprocessing
+    training: Path
+    folder: Path
+    identity: str
+    batch_size: int = 128
+    device: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        network: NetworkChoice,
+        divided: Divided,
+        options: TrainOptions,
+        *,
+        training: Path,
+        folder: Path,
+        parts: Mapping[str, Part] | None = None,
+        device: str | None = None,
+    ) -> EpochWatcher:
+        """A watcher of the validation and test images of a split.
+
+        Args:
+            network: The network in training.
+            divided: The split.
+            options: The training.
+            training: Its run folder.
+            folder: Keeps one file for each epoch.
+            parts: The images as `watched_parts` gives them; default they are read.
+            device: Where to run.
+        """
+        decides = {
+            "network": network.to_dict(),
+            "options": options.to_dict(),
+            "data": divided.dataset.fingerprint,
+            "rows": {name: rows.tolist() for name, rows in divided.split.parts.items()},
+        }
+        preprocessing = network.preprocessing_for(divided.dataset.n_channels)
+        n_classes = len(divided.dataset.class_names)
+        found = watched_parts(divided, preprocessing) if parts is None else parts
+        return cls(
+            network=network.network_options(n_classes, preprocessing.channels, options.seed).build().network,
+            parts=tuple(found[name] for name in PARTS),
             preprocessing=preprocessing,
-            n_classes=len(names),
+            training=training,
             folder=folder,
-            heads=built.heads,
-            identity={"data": divided.dataset.fingerprint},
+            identity=hash_json(plain(decides)),
             device=device,
-            progress=progress,
         )
-    finally:
-        hook.remove()
-    return np.stack([_read(folder, epoch, shape) for epoch in range(len(found.history))]).astype(np.float64)
 
+    def __call__(self, kept: nn.Module, number: int) -> None:
+        """Keeps what the weights say that the training would keep.
 
-class _Keeper:
-    """Collects what the network says outside training, and writes it whenever all images have been seen."""
+        Args:
+            kept: What the training validates and keeps: its network, or the moving average of its weights.
+            number: How many epochs are done.
 
-    def __init__(self, folder: Path, shape: tuple[int, int], done: int) -> None:
-        self.folder, self.shape, self.epoch = folder, shape, done
-        self.said: list[torch.Tensor] = []
+        Raises:
+            StoreError: It cannot be written.
+        """
+        self.network.load_state_dict(kept.state_dict())
+        place = choose_device(self.device)
+        # full precision whatever the training runs in, and its random numbers left as they are
+        with torch.random.fork_rng(devices=[]), torch.autocast(place.type, enabled=False):
+            said = [
+                predict_logits(self.network, part, self.preprocessing, batch_size=self.batch_size, device=place)
+                for part in self.parts
+            ]
+        content = io.BytesIO()
+        logits = np.concatenate(said).astype(np.float32)
+        np.savez(content, logits=logits, identity=np.array(self.identity))
+        try:
+            write_atomic(self._file(number), content.getvalue())
+        except OSError as error:
+            raise StoreError(f"cannot write in {self.folder}: {error.strerror or error}") from error
 
-    def __call__(self, module: Any, inputs: Any, output: Any) -> None:
-        """Takes the answers of one batch."""
-        if module.training:
-            return
-        self.said.append(getattr(output, "logits", output).detach().float().cpu())
-        if sum(map(len, self.said)) == self.shape[0]:
-            whole = torch.cat(self.said).numpy()
-            write_atomic(self.folder / _FILE.format(self.epoch), _bytes(whole))
-            self.said, self.epoch = [], self.epoch + 1
+    def logits(self, epochs: int) -> FloatArray:
+        """What every epoch said, (E, n, K), images in the order of `PARTS`.
 
+        Args:
+            epochs: How many the training has had.
 
-def _epochs_kept(folder: Path, shape: tuple[int, int]) -> int:
-    """Epochs behind the checkpoint, each with what it said."""
-    checkpoint = folder / CHECKPOINT
-    if not checkpoint.is_file():
-        return 0
-    done = len(read_checkpoint(checkpoint)["history"])
-    for epoch in range(done):
-        _read(folder, epoch, shape)
-    return done
+        Raises:
+            ConfigError: An epoch was not looked at when it was there.
+        """
+        found = []
+        for number in range(1, epochs + 1):
+            logits = self._kept(number)
+            if logits is None:
+                raise ConfigError(
+                    f"what the network said after epoch {number} was not kept, and its weights are gone; remove "
+                    f"{self.training} to train it again, or do not measure choosing on test (`--no-watch`)"
+                )
+            found.append(logits)
+        return np.stack(found)
 
+    def _file(self, number: int) -> Path:
+        return self.folder / f"epoch-{number:03d}.npz"
 
-def _read(folder: Path, epoch: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    path = folder / _FILE.format(epoch)
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise StoreError(f"{path} cannot be read; remove {folder} to start again") from error
-    if found.shape != shape:
-        raise StoreError(f"{path} is of other images; remove {folder} to start again")
-    return found
-
-
-def _bytes(values: npt.NDArray[np.float32]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values)
-    return buffer.getvalue()
+    def _kept(self, number: int) -> FloatArray | None:
+        """What was kept of an epoch of the same training, or None; a file that cannot be read is as none."""
+        try:
+            with np.load(self._file(number), allow_pickle=False) as content:
+                if str(content["identity"]) != self.identity:
+                    return None
+                logits: Any = content["logits"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+            return None
+        return logits.astype(np.float64) if len(logits) == sum(map(len, self.parts)) else None

@@ -37,7 +37,8 @@ from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.audit import audit
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.train import train
-from shiftgauge.studies.train_data import divide
+from shiftgauge.studies.train_data import Divided, divide
+from shiftgauge.studies.watched import EpochWatcher
 from shiftgauge.studies.weld_arrays import merged, population_arrays, training_arrays
 from shiftgauge.studies.weld_compare import PUBLISHED_POINTS, point_arrays
 from shiftgauge.studies.weld_findings import find
@@ -52,7 +53,7 @@ TRAINING: Final = "training"
 ONE: Final = "audit-one-image"
 ALL: Final = "audit-all-images"
 WATCHED: Final = "watched"
-"""Folders within the study's: the training with its model folder, the two audits, and the watched training."""
+"""Folders within the study's: the training with its model folder, the two audits, and what every epoch said."""
 _QUICK_BASE: Final = 32
 _QUICK_POINTS: Final = 512
 
@@ -79,8 +80,8 @@ def weld(
         data: The folder `al5083` of TIG Aluminium 5083 (`train/train.json`, `test/test.json`), or any folder with one
             folder of images for each class, a manifest, or an NPZ file. Every page says which data it used.
         out: Folder of the study: run.json, results.nc, findings.csv, figures/, report.html, the folders
-            `training`, `audit-one-image` and `audit-all-images` with pages of their own, and `watched`, which keeps the
-            second training.
+            `training`, `audit-one-image` and `audit-all-images` with pages of their own, and `watched` with what each
+            epoch said.
         weights: `none` trains the published ResNet-18 from random weights; a path takes its weights from there;
             `packaged` trains EfficientNet-Lite0 from the ImageNet weights of the extra `demo`.
         size: Input size in pixels; default 224 as published, with `packaged` 128.
@@ -88,7 +89,7 @@ def weld(
         n_base: Base samples of each audit; one image costs 8 n_base evaluations, all images 10 n_base.
         points: Points of the surrogates and of each way of shifting, 10,000 as published; at least 512 for its 343
             terms. Fewer make overfitting look like a property of the publication.
-        watch: Measure what watching the test images costs, by one more training.
+        watch: Measure what watching the test images costs, by looking at the network after every epoch.
         quick: A few small images, two epochs, few points: whether everything runs, and no result.
         seed: Of split, training, designs and intervals.
         progress: Show progress bars; default only on a terminal.
@@ -138,13 +139,14 @@ class _Asked:
 def _study(asked: _Asked, dataset: ImageDataset) -> StudyResult:
     started, spans, recipe = datetime.now(UTC), _Spans(), asked.recipe
     divided = divide(dataset, split_options(dataset), recipe.seed)
-    trained = spans.time("training", lambda: _trained(asked, dataset))
+    watcher = _watcher(asked, divided) if asked.watch else None
+    trained = spans.time("training", lambda: _trained(asked, divided, watcher))
+    seen = None if watcher is None else watcher.logits(len(trained.history))  # before the audits: a gap is said at once
     test = divided.part("test")
     one, every = _both_audits(asked, trained, test, spans)
     parts = [training_arrays(trained, divided), population_arrays(every)]
-    if asked.watch:
-        kept = asked.folder / WATCHED
-        parts.append(spans.time("watched training", lambda: watch_arrays(recipe, divided, kept, asked.progress)))
+    if seen is not None:
+        parts.append(watch_arrays(seen, divided, recipe.seed))
     parts.append(spans.time("ways of shifting", lambda: _points(asked, trained, test, one.confidence_level)))
     arrays = merged(one, parts)
     arrays.attrs |= _attributes(asked, trained, dataset) | {"image_name": test.names[0]}
@@ -200,14 +202,25 @@ def _attributes(asked: _Asked, trained: TrainResult, dataset: ImageDataset) -> d
     }
 
 
-def _trained(asked: _Asked, dataset: ImageDataset) -> TrainResult:
+def _watcher(asked: _Asked, divided: Divided) -> EpochWatcher:
+    return EpochWatcher.of(
+        asked.recipe.network,
+        divided,
+        asked.recipe.options,
+        training=asked.folder / TRAINING,
+        folder=asked.folder / WATCHED,
+    )
+
+
+def _trained(asked: _Asked, divided: Divided, watcher: EpochWatcher | None) -> TrainResult:
     return train(
         asked.recipe.network,
-        dataset,
+        divided.dataset,
         out=asked.folder / TRAINING,
-        split=split_options(dataset),
+        split=divided,
         options=asked.recipe.options,
         progress=asked.progress,
+        watch=watcher,
         title="Weld study, training",
         data_name=asked.name,
     )

@@ -2,14 +2,13 @@
 
 The published code computes accuracy and F1 of the test images after every epoch and takes the checkpoint from
 there. The figure that it reports is then the best of several on the same images, which is too good by what chance
-gave that epoch on them. It is measured here: one training is watched on all images that are not trained on; these
+gave that epoch on them. It is measured here: the training is watched on all images that are not trained on; these
 are divided at random into two halves many times; the epoch is chosen on one half and judged on it and on the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,8 +17,8 @@ import xarray as xr
 
 from shiftgauge.random import generator
 from shiftgauge.studies.train_data import Divided
-from shiftgauge.studies.watched import watched_logits
-from shiftgauge.studies.weld_recipe import WeldRecipe
+from shiftgauge.studies.watched import PARTS
+from shiftgauge.train.f1 import f1_of, macro
 from shiftgauge.types import FloatArray
 
 RESAMPLES: Final = 1000
@@ -40,18 +39,18 @@ class Watched:
     last: FloatArray
 
 
-def watch_arrays(recipe: WeldRecipe, divided: Divided, folder: Path, progress: bool | None) -> xr.Dataset:
-    """Trains once more, watched on validation and test images together, and measures what choosing there is worth.
+def watch_arrays(logits_enk: FloatArray, divided: Divided, seed: int) -> xr.Dataset:
+    """Measures what choosing an epoch on validation and test images together is worth.
 
     Args:
-        recipe: What the study trains.
-        divided: Its split.
-        folder: Keeps what every epoch said; the same call goes on from there.
-        progress: Show progress.
+        logits_enk: What every epoch says of them (E, n, K), see `EpochWatcher`.
+        divided: The split.
+        seed: Of the divisions into halves.
     """
-    predicted_en, truth_n, units_n = _predictions(recipe, divided, folder, progress)
+    rows = np.concatenate([divided.split.parts[name] for name in PARTS])
+    predicted_en, truth_n = logits_enk.argmax(axis=2), divided.dataset.labels[rows]
     n_classes = len(divided.dataset.class_names)
-    found = choose_and_judge(predicted_en, truth_n, units_n, n_classes, seed=recipe.seed)
+    found = choose_and_judge(predicted_en, truth_n, divided.units[rows], n_classes, seed=seed)
     whole = np.array([macro_f1(confusions(p, truth_n, np.ones((1, len(truth_n))), n_classes))[0] for p in predicted_en])
     return xr.Dataset(
         {
@@ -85,7 +84,7 @@ def choose_and_judge(
         seed: Of the divisions.
 
     Returns:
-        Macro F1 over the classes that a half holds.
+        Macro F1 over the classes that a half holds or that are predicted there.
 
     Example:
         >>> truth = np.tile([0, 1], 40)
@@ -113,18 +112,5 @@ def confusions(
 
 
 def macro_f1(confusions_rkk: FloatArray) -> FloatArray:
-    """Mean over the classes that occur of 2 TP / (2 TP + FP + FN), (R,)."""
-    right = np.einsum("rkk->rk", confusions_rkk)
-    true, said = confusions_rkk.sum(axis=2), confusions_rkk.sum(axis=1)
-    f1 = 2 * right / np.maximum(true + said, 1e-12)
-    there = true > 0
-    return (f1 * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-
-
-def _predictions(
-    recipe: WeldRecipe, divided: Divided, folder: Path, progress: bool | None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Classes that every epoch predicts for validation and test images, (E, n), their truth and their units."""
-    rows = np.concatenate([divided.split.parts[name] for name in ("validation", "test")])
-    logits = watched_logits(recipe.network, divided, recipe.options, rows, folder, progress=progress)
-    return logits.argmax(axis=2), divided.dataset.labels[rows], divided.units[rows]
+    """Mean of F1 over the classes that occur or are predicted, as everywhere else, (R,)."""
+    return macro(f1_of(np.einsum("rkk->rk", confusions_rkk), confusions_rkk.sum(axis=1), confusions_rkk.sum(axis=2)))

@@ -58,7 +58,8 @@ class AugmentOptions:
         kornia: Transforms of kornia (extra `train`), in order.
         space: The shifts with their distributions, such as the space of an audit; None for none.
         share: Chance that a shift acts on an image, in [0, 1]: one number for all, or one for each shift by name,
-            1 where it is not named. A shift that does not act leaves the image as it is. 1 is the space as audited.
+            1 where it is not named. A shift that does not act leaves the image as it is; a companion, such as the
+            angle of a blur, acts where its main shift does. 1 is the space as audited.
         shifts: How the shifts act.
 
     Raises:
@@ -204,6 +205,7 @@ class Augmenter:
         rng = generator(self.seed, "train", "shifts", epoch, step)
         theta = space.to_physical(rng.random((count, space.n_varying)))
         acts = rng.random((count, space.n_parameters)) < np.array(self.options.shares)
+        acts = acts[:, [space.names.index(get(name).companion_of or name) for name in space.names]]
         identity = np.array([get(name).identity for name in space.names])
         return np.where(acts, theta, identity), rng.integers(_STREAMS, size=count)
 

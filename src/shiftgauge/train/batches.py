@@ -92,8 +92,9 @@ class Share(IterableDataset):  # type: ignore[type-arg]
         return len(self.steps)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        for rows, step in self.steps:
-            yield self.part.pixels.batch(rows), self.part.targets[torch.from_numpy(rows)], step
+        found = self.part.pixels.batches(rows for rows, _ in self.steps)
+        for images, (rows, step) in zip(found, self.steps, strict=True):
+            yield images, self.part.targets[torch.from_numpy(rows)], step
 
 
 class InOrder(IterableDataset):  # type: ignore[type-arg]

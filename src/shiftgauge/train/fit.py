@@ -27,7 +27,7 @@ from shiftgauge.train.checkpoints import CHECKPOINT, claim, ensure_best, read_be
 from shiftgauge.train.devices import check_devices, end_others, is_first, make_trainer, quiet, together
 from shiftgauge.train.grouped import grouped_in_float32
 from shiftgauge.train.images import Part, Task
-from shiftgauge.train.keeper import Keeper
+from shiftgauge.train.keeper import Keeper, Watch
 from shiftgauge.train.losses import LossOptions, make_loss
 from shiftgauge.train.module import ClassifierModule, Perturb
 from shiftgauge.train.monitor import best_epoch, epochs_without_gain
@@ -77,6 +77,7 @@ def fit(
     progress: bool | None = None,
     perturb: Perturb | None = None,
     class_names: Sequence[str] | None = None,
+    watch: Watch | None = None,
 ) -> FitResult:
     """Trains a network in place; afterwards it holds the weights of the best epoch, in evaluation mode.
 
@@ -102,6 +103,8 @@ def fit(
             elsewhere.
         perturb: Changes a batch in the light of the network, after all other changes.
         class_names: Names for messages; default the numbers of the classes.
+        watch: Called after every epoch, before its checkpoint is written, with what is validated and kept and the
+            number of epochs done; in the first process alone. It must leave the network as it is.
 
     Returns:
         History and best epoch.
@@ -133,7 +136,7 @@ def fit(
         }
         module = ClassifierModule(network, train, validation, chosen, preprocessing, **further)
         _warn_of_absent(train, n_classes, class_names)
-        keeper = Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress if first else False))
+        keeper = Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress if first else False), watch)
         resumed = claim(target, stated, write=first)
         if resumed:
             module.history = _resume(target, str(chosen.monitor))

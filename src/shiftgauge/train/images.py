@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -20,9 +22,13 @@ from shiftgauge.models.preprocessing import Preprocessing
 
 Task: TypeAlias = Literal["single", "multi"]
 Progress: TypeAlias = Callable[[int, int], None]
+Rows: TypeAlias = Sequence[int] | npt.NDArray[np.int64]
 MEMORY_GB: Final = 4.0
 """Images of a part that need less than this are held in memory."""
+READ_AHEAD: Final = "read-ahead"
+"""Name of the thread that reads the next batches."""
 _PIECE: Final = 64
+_AHEAD: Final = 2
 
 
 class Pixels(Protocol):
@@ -32,8 +38,12 @@ class Pixels(Protocol):
         """How many images there are."""
         ...
 
-    def batch(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
+    def batch(self, rows: Rows) -> Tensor:
         """Images at the rows, float32 (N, C, H, W) in [0, 1]."""
+        ...
+
+    def batches(self, rows_of: Iterable[Rows]) -> Iterator[Tensor]:
+        """The batch of each of several rows, in their order."""
         ...
 
 
@@ -50,14 +60,20 @@ class HeldPixels:
     def __len__(self) -> int:
         return len(self.bytes_nchw)
 
-    def batch(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
+    def batch(self, rows: Rows) -> Tensor:
         """Images at the rows, float32 (N, C, H, W) in [0, 1]."""
         return self.bytes_nchw[torch.as_tensor(np.asarray(rows, np.int64))].float().div_(255)
+
+    def batches(self, rows_of: Iterable[Rows]) -> Iterator[Tensor]:
+        """The batch of each of several rows, in their order."""
+        return map(self.batch, rows_of)
 
 
 @dataclass(frozen=True, eq=False)
 class ReadPixels:
     """Images that are read, decoded and resized whenever they are asked for, in threads.
+
+    Of several batches the next two are read while the one before them is at work.
 
     Args:
         dataset: Where they are.
@@ -70,11 +86,25 @@ class ReadPixels:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def batch(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Tensor:
+    def batch(self, rows: Rows) -> Tensor:
         """Images at the rows, float32 (N, C, H, W) in [0, 1]."""
-        with ThreadPoolExecutor(_threads()) as pool:
-            parts = list(pool.map(lambda i: _as_bytes(self.dataset, int(i), self.preprocessing), rows))
+        parts = list(_pool().map(lambda i: _as_bytes(self.dataset, int(i), self.preprocessing), rows))
         return torch.stack(parts).float().div_(255)
+
+    def batches(self, rows_of: Iterable[Rows]) -> Iterator[Tensor]:
+        """The batch of each of several rows, in their order; one thread reads ahead."""
+        waiting: deque[Future[Tensor]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix=READ_AHEAD) as reader:
+            try:
+                for rows in rows_of:
+                    waiting.append(reader.submit(self.batch, rows))
+                    if len(waiting) > _AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for batch in waiting:
+                    batch.cancel()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,9 +147,9 @@ class Part:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, in order: images in [0, 1] and targets."""
-        for start in range(0, len(self), size):
-            rows = np.arange(start, min(start + size, len(self)))
-            yield self.pixels.batch(rows), self.targets[start : start + size]
+        rows = [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+        for images, of in zip(self.pixels.batches(rows), rows, strict=True):
+            yield images, self.targets[of[0] : of[-1] + 1]
 
 
 def read_part(
@@ -166,13 +196,12 @@ def read_part(
 
 def _held(dataset: ImageDataset, preprocessing: Preprocessing, progress: Progress | None) -> HeldPixels:
     held = torch.empty((len(dataset), *preprocessing.input_shape), dtype=torch.uint8)
-    with ThreadPoolExecutor(_threads()) as pool:
-        for start in range(0, len(dataset), _PIECE):
-            rows = range(start, min(start + _PIECE, len(dataset)))
-            for i, image in zip(rows, pool.map(lambda i: _as_bytes(dataset, i, preprocessing), rows), strict=True):
-                held[i] = image
-            if progress is not None:
-                progress(rows.stop, len(dataset))
+    for start in range(0, len(dataset), _PIECE):
+        rows = range(start, min(start + _PIECE, len(dataset)))
+        for i, image in zip(rows, _pool().map(lambda i: _as_bytes(dataset, i, preprocessing), rows), strict=True):
+            held[i] = image
+        if progress is not None:
+            progress(rows.stop, len(dataset))
     return HeldPixels(held)
 
 
@@ -181,5 +210,7 @@ def _as_bytes(dataset: ImageDataset, row: int, preprocessing: Preprocessing) -> 
     return prepared.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _threads() -> int:
-    return min(8, os.cpu_count() or 1)
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """The threads that decode, started once."""
+    return ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode")

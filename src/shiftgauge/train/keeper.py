@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from shiftgauge.errors import StoreError
+from torch import nn
+
+from shiftgauge.errors import ShiftgaugeError
 from shiftgauge.train.checkpoints import CHECKPOINT, drop_others, save_best
 from shiftgauge.train.devices import WholeFiles, agree, pl
 from shiftgauge.train.monitor import best_epoch
 from shiftgauge.train.progress import Shown
+
+Watch: TypeAlias = Callable[[nn.Module, int], None]
+"""(what is validated and kept, epochs done), called after every epoch; it must leave the network as it is."""
 
 
 class Keeper(pl.Callback):
@@ -20,10 +26,12 @@ class Keeper(pl.Callback):
         folder: Where both lie.
         monitor: What decides which epoch is the best.
         shown: What shows progress.
+        watch: Looks at what is validated and kept, before the checkpoint of the epoch is written; None for nobody.
     """
 
-    def __init__(self, folder: Path, monitor: str, shown: Shown) -> None:
+    def __init__(self, folder: Path, monitor: str, shown: Shown, watch: Watch | None = None) -> None:
         self.folder, self.monitor, self.shown, self.files = folder, monitor, shown, WholeFiles()
+        self.watch = watch
         self.images, self.busy, self._since = 0, 0.0, 0.0
 
     @property
@@ -46,16 +54,19 @@ class Keeper(pl.Callback):
         self.shown.step(trainer.current_epoch, batch_idx + 1, outputs["loss"], self.rate)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Keeps the epoch: first the best weights, then the checkpoint that says they are there.
+        """Keeps the epoch: first it is looked at, then the best weights, then the checkpoint that says they are there.
 
         Raises:
-            StoreError: They cannot be written.
+            ShiftgaugeError: They cannot be written, or whoever looks meets a problem.
         """
-        best, problem = best_epoch(pl_module.history, self.monitor), None
-        if trainer.is_global_zero and best == len(pl_module.history) - 1:
+        best, problem, done = best_epoch(pl_module.history, self.monitor), None, len(pl_module.history)
+        if trainer.is_global_zero:
             try:
-                save_best(self.folder, pl_module.kept.state_dict(), best)
-            except StoreError as error:
+                if self.watch is not None:
+                    self.watch(pl_module.kept, done)
+                if best == done - 1:
+                    save_best(self.folder, pl_module.kept.state_dict(), best)
+            except ShiftgaugeError as error:
                 problem = error
         agree(trainer, problem)
         trainer.save_checkpoint(self.folder / CHECKPOINT)

@@ -15,6 +15,7 @@ from shiftgauge.estimate.resampling import check_resampling, percentile_interval
 from shiftgauge.train import metric_values
 from shiftgauge.train.confusion import ConfusionShares, class_shares, label_shares
 from shiftgauge.train.decisions import HALF, checked_pair, decide, one_versus_rest
+from shiftgauge.train.f1 import f1_of
 from shiftgauge.train.group_bootstrap import GroupBootstrap, bootstrap_interval
 from shiftgauge.train.measured import Averages, ClassMetrics, Curve, Estimate, Metrics
 from shiftgauge.train.rank_metrics import SHARES, RankResamples, rank_resamples
@@ -166,8 +167,9 @@ def _measure(
 def _ratios(counts: FloatArray) -> FloatArray:
     """TP, FP, FN (3, ...) → precision, recall, F1 (3, ...), NaN where not defined."""
     tp, fp, fn = counts
-    part, whole = np.stack([tp, tp, 2 * tp]), np.stack([tp + fp, tp + fn, 2 * tp + fp + fn])
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)
+    whole = np.stack([tp + fp, tp + fn])
+    shares = np.where(whole > 0, tp / np.where(whole > 0, whole, 1.0), np.nan)
+    return np.concatenate([shares, f1_of(tp, *whole)[None]])
 
 
 def _class(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_expit, log_softmax
 
+from shiftgauge.train.f1 import f1_of, macro
 from shiftgauge.types import FloatArray
 
 _HALF = 0.5
@@ -46,14 +47,13 @@ def validation_values(logits_nk: FloatArray, targets: npt.NDArray[Any]) -> dict[
         truth, decided = np.asarray(targets) > _HALF, logits >= 0
         loss = -np.where(truth, log_expit(logits), log_expit(-logits)).mean()
         scores = expit(logits)
-    f1 = _f1(truth, decided)
+    hits, said, true = (values.sum(axis=0) for values in (truth & decided, decided, truth))
     precision = [average_precision(scores[:, c], truth[:, c]) for c in range(k) if truth[:, c].any()]
-    micro = _f1(truth.reshape(-1, 1), decided.reshape(-1, 1))
     return {
         "loss": float(loss),
         "accuracy": float((truth == decided).all(axis=1).mean()),
-        "macro_f1": float(np.nanmean(f1)) if np.isfinite(f1).any() else 0.0,
-        "micro_f1": float(np.nan_to_num(micro[0])),
+        "macro_f1": float(np.nan_to_num(macro(f1_of(hits, said, true)))),
+        "micro_f1": float(np.nan_to_num(f1_of(hits.sum(), said.sum(), true.sum()))),
         "average_precision": float(np.mean(precision)) if precision else 0.0,
     }
 
@@ -105,9 +105,3 @@ def epochs_without_gain(history: Sequence[Mapping[str, float]], monitor: str) ->
         since = 0 if value > best else since + 1
         best = value if since == 0 else best
     return since
-
-
-def _f1(truth: npt.NDArray[np.bool_], decided: npt.NDArray[np.bool_]) -> FloatArray:
-    right, wrong = (truth & decided).sum(axis=0), (truth ^ decided).sum(axis=0)
-    whole = 2 * right + wrong
-    return np.where(whole > 0, 2 * right / np.maximum(whole, 1), np.nan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import torch
@@ -141,7 +141,7 @@ class TrainOptions:
 
     epochs: int = 20
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
-    schedule: ScheduleOptions = field(default_factory=lambda: ScheduleOptions(kind="cosine", warmup_epochs=1))
+    schedule: ScheduleOptions = field(default_factory=lambda: ScheduleOptions(kind="cosine"))
     loss: LossOptions | None = None
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     augment: AugmentOptions = field(default_factory=AugmentOptions)
@@ -169,16 +169,15 @@ class TrainOptions:
             raise ConfigError("`clip` must be above 0, got 0; leave it out for no clipping")
         if self.ema_decay is not None and require_range("ema_decay", self.ema_decay, 0, 1) in (0, 1):
             raise ConfigError(f"`ema_decay` must be above 0 and below 1, got {self.ema_decay:g}; 0.99 is customary")
-        if self.schedule.warmup_epochs >= self.epochs:
-            shorter = ScheduleOptions(**{**asdict(self.schedule), "warmup_epochs": self.epochs - 1})
-            object.__setattr__(self, "schedule", shorter)
+        if self.schedule.warmup >= self.epochs:
+            object.__setattr__(self, "schedule", replace(self.schedule, warmup_epochs=self.epochs - 1))
 
     def resolved(self, task: Literal["single", "multi"]) -> TrainOptions:
         """The same options with what is left to the task filled in; the schedule watches what `monitor` says."""
         monitor: Monitor = self.monitor or ("macro_f1" if task == "single" else "average_precision")
         loss = self.loss or LossOptions(kind="cross_entropy" if task == "single" else "binary_cross_entropy")
         mode = "min" if monitor == "loss" else "max"
-        schedule = ScheduleOptions(**{**asdict(self.schedule), "mode": mode})
+        schedule = replace(self.schedule, mode=mode)
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return TrainOptions(**{**values, "monitor": monitor, "loss": loss, "schedule": schedule})
 
@@ -187,4 +186,5 @@ class TrainOptions:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name in ("optimizer", "schedule", "loss", "sampling"):
             values[name] = None if values[name] is None else asdict(values[name])
+        values["schedule"]["warmup_epochs"] = self.schedule.warmup
         return {**values, "augment": self.augment.to_dict()}

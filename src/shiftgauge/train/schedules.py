@@ -40,7 +40,8 @@ class ScheduleOptions:
         min_change: By how much a value must beat the best one to be an improvement, ≥ 0.
         mode: `max` where a larger monitored value is better, `min` where a smaller one is.
         minimum: Smallest multiplier of `cosine`, `warm_restarts` and `plateau`, in [0, 1].
-        warmup_epochs: Epochs W of a straight rise before all that, (e + 1) / (W + 1); default none.
+        warmup_epochs: Epochs W of a straight rise before all that, (e + 1) / (W + 1), ≥ 0; default 1 for `cosine`, no
+            warm-up for the others.
 
     Raises:
         ConfigError: An unknown word or a number outside its range.
@@ -62,18 +63,23 @@ class ScheduleOptions:
     min_change: float = 0.0
     mode: Literal["max", "min"] = "max"
     minimum: float = 0.0
-    warmup_epochs: int = 0
+    warmup_epochs: int | None = None
 
     def __post_init__(self) -> None:
         require_in("schedule", self.kind, get_args(ScheduleKind))
         require_in("mode", self.mode, ("max", "min"))
         for name in ("step_epochs", "period_epochs", "period_growth", "patience"):
             require_positive_int(name, getattr(self, name))
-        require_positive_int("warmup_epochs", self.warmup_epochs, low=0)
+        require_positive_int("warmup_epochs", self.warmup, low=0)
         require_range("min_change", self.min_change, 0)
         require_range("minimum", self.minimum, 0, 1)
         if self.factor is not None and not 0 < require_range("factor", self.factor, 0, 1) < 1:
             raise ConfigError(f"`factor` must be above 0 and below 1, got {self.factor:g}; 0.1 or 0.5 are customary")
+
+    @property
+    def warmup(self) -> int:
+        """Epochs of the warm-up: `warmup_epochs`, or what the kind has where that is left out."""
+        return int(self.kind == "cosine") if self.warmup_epochs is None else self.warmup_epochs
 
 
 def multiplier(options: ScheduleOptions, epoch: int, epochs: int, history: Sequence[float] = ()) -> float:
@@ -101,7 +107,7 @@ def multiplier(options: ScheduleOptions, epoch: int, epochs: int, history: Seque
     require_positive_int("epochs", epochs)
     if not 0 <= require_positive_int("epoch", epoch, low=0) < epochs:
         raise ConfigError(f"`epoch` must be below `epochs`, got {epoch} of {epochs}; epochs count from 0")
-    warmup = options.warmup_epochs
+    warmup = options.warmup
     if warmup >= epochs:
         raise ConfigError(
             f"`warmup_epochs` must be below the number of epochs, got {warmup} of {epochs}; warm up for fewer epochs"
@@ -153,7 +159,7 @@ def _plateau(options: ScheduleOptions, history: Sequence[float]) -> float:
     for epoch, value in enumerate(history):
         if sign * value > best + (options.min_change if math.isfinite(best) else 0.0):
             best, bad = sign * value, 0
-        elif epoch >= options.warmup_epochs:
+        elif epoch >= options.warmup:
             bad += 1
         if bad == options.patience:
             bad, cuts = 0, cuts + 1

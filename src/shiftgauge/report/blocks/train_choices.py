@@ -16,6 +16,12 @@ from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.train import TrainResult
 
 _MOST_PANELS: Final = 24
+_DIVIDED: Final = {
+    "given": "as the data state",
+    "group": "by group",
+    "stratified": "stratified",
+    "own": "by parts that were handed over",
+}
 _AIMS: Final = {
     "f1": "for the largest F1",
     "recall": "for the largest precision among those that hold {}",
@@ -160,15 +166,33 @@ def build_split(result: TrainResult) -> dict[str, Any]:
     ]
     whole = [f"{int(pick(data, 'split_images', split_part=p)):,}" for p in parts]
     units = [f"{int(pick(data, 'split_units', split_part=p)):,}" for p in parts]
-    how = {"given": "as the data state", "group": "by group", "stratified": "stratified"}.get(str(at["split_by"]), "")
     facts = [
-        ("Divided", how),
-        ("Images with an exact copy", f"{int(at.get('split_copies', 0)):,}"),
-        ("Images with a near-duplicate or copy", f"{int(at.get('split_near_duplicates', 0)):,}"),
-        ("Units that are never separated", f"{int(at.get('split_units', 0)):,}"),
-        ("Images a plain split would part from their like", f"{int(at.get('split_torn_by_a_plain_split', 0)):,}"),
+        ("Divided", _DIVIDED.get(str(at["split_by"]), clean(at["split_by"]))),
+        ("Images with an exact copy", _counted(at, "copies")),
+        ("Images with a near-duplicate or copy", _counted(at, "near_duplicates") or "not looked for"),
+        ("Units that are never separated", _counted(at, "units")),
+        ("Images a plain split would part from their like", _counted(at, "torn_by_a_plain_split")),
+        ("Validation images whose group begins in training", _counted(at, "cut") if at.get("split_cut") else ""),
     ]
-    return {"parts": parts, "rows": rows, "images": whole, "units": units, "facts": facts}
+    shown = [(name, value) for name, value in facts if value]
+    return {"parts": parts, "rows": rows, "images": whole, "units": units, "facts": shown, "how": _kept_together(at)}
+
+
+def _counted(at: Mapping[str, Any], name: str) -> str:
+    """A count of images or units of the split; empty where nobody counted."""
+    return f"{int(at[f'split_{name}']):,}" if f"split_{name}" in at else ""
+
+
+def _kept_together(at: Mapping[str, Any]) -> str:
+    """What is not in two parts, and what is."""
+    looked, cut = "split_near_duplicates" in at, int(at.get("split_cut", 0))
+    text = f"No group{', no content and no near-duplicate' if looked else ' and no content'} is in two parts"
+    if cut:
+        text += f", but for {cut:,} validation images whose group begins in training: no whole group could give "
+        text += "validation an image of their class"
+        text += f". {_counted(at, 'cut_near_duplicates')} of these have a near-duplicate in training" if looked else ""
+    text += "." if looked else ". Near-duplicates were not looked for."
+    return f"{text} A unit is a set of images that belong together; the bootstrap draws units, not images."
 
 
 def build_train_cost(result: TrainResult) -> dict[str, Any]:

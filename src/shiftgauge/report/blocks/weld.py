@@ -17,7 +17,6 @@ _SECONDS: Final = {
     "seconds_audit_of_one_image": "Audit of one image",
     "seconds_audit_of_all_images": "Audit of all test images",
     "seconds_ways_of_shifting": "Ways of shifting",
-    "seconds_watched_training": "Training watched on the test images",
 }
 _SCORES: Final = {"accuracy": "Accuracy", "macro_f1": "Macro F1"}
 _SUMMARY: Final = ("q2", "mean")
