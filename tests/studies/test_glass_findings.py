@@ -110,6 +110,24 @@ def test_other_data_and_smaller_trainings_are_said():
     assert not {"other_data", "quick", "own_recipe"} & {m.code for m in messages(study_arrays())}
 
 
+def test_notes_on_images_split_and_thresholds_are_passed_on_and_missing_labels_are_a_caution():
+    arrays = study_arrays()
+    arrays["split_count"].loc[{"split_part": "validation", "label": "stain"}] = 0
+    found = messages(
+        arrays,
+        data_notes=("12 of 18 images have no label file",),
+        split_notes=("class `stain` has no image in `validation`, 40 in all", "3 images left out"),
+        threshold_notes=("no image bears `stain`, so its threshold stays at 0.5",),
+    )
+    texts = {m.code: (m.level, m.text) for m in found}
+    missing = "No image in validation of stain: epoch and thresholds are chosen without them"
+    assert texts["missing_in_validation"] == ("caution", missing)
+    assert texts["threshold"] == ("caution", "No image bears `stain`, so its threshold stays at 0.5")
+    assert texts["data_notes"] == ("info", "12 of 18 images have no label file")
+    assert texts["split"] == ("info", "3 images left out")
+    assert [m.level for m in found] == sorted((m.level for m in found), key=["alarm", "caution", "info"].index)
+
+
 def test_the_weakest_label_is_that_with_the_smallest_f1():
     assert weakest_label(study_arrays()) == "stain"
 

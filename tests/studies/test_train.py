@@ -120,6 +120,15 @@ def test_the_thresholds_of_the_folder_are_those_that_were_measured(tmp_path):
     )
 
 
+def test_notes_on_the_data_reach_messages_and_page(tmp_path):
+    note = "12 of 18 images have no label file; they count as without a defect"
+    result = run(tmp_path, replace(dataset(), notes=(note,)))
+    assert {m.code: m.text for m in result.messages}["data_notes"] == f"{note}."
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count(note) == 2
+    assert "Notes on the data (1)" in page
+
+
 def test_without_a_test_part_the_verdict_says_so(tmp_path):
     split = SplitOptions(parts={"train": 0.7, "validation": 0.3}, near_duplicates=False)
     result = run(tmp_path, split=split)

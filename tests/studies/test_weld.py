@@ -103,11 +103,13 @@ def test_a_probability_that_never_changes_leaves_a_headline(study):
 
 def test_classes_without_validation_images_and_notes_of_the_split_are_passed_on(study):
     arrays = study[0].arrays.copy(deep=True)
+    arrays.attrs["data_notes"] = "4 files are of no known class"
     arrays.attrs["split_notes"] = "class `x` has no image in `validation`, 3 in all\n2 images left out of `train`"
     arrays["split_count"].loc[{"split_part": "validation"}] = 0
     found = {m.code: m for m in messages(arrays)}
     assert found["missing_in_validation"].level == "caution"
     assert found["split"].text == "2 images left out of `train`"
+    assert found["data_notes"].text == "4 files are of no known class"
 
 
 def test_the_page_and_the_summary_show_intervals_facts_and_what_cannot_be_told(study):

@@ -56,7 +56,7 @@ from shiftgauge.studies.glass_recipe import (
 )
 from shiftgauge.studies.glass_trainings import FOLDERS, Plan, say_all, train_all
 from shiftgauge.studies.glass_watch import watch_arrays
-from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.studies.record import provenance, told_of, write_with_page
 from shiftgauge.studies.train_data import Divided, divide
 from shiftgauge.train.thresholds import GRID
 
@@ -150,7 +150,8 @@ def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
         config={"task": 2, "recipe": asked, "watched": watched},
         provenance=provenance(
             _hashes(divided.dataset, trained), recipe.seed, started, device=str(choose_device(plan.device))
-        ),
+        )
+        | told_of(divided.dataset),
         cost={
             "trainings": len(FOLDERS),
             "training_seconds": trainings,
@@ -159,7 +160,12 @@ def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
         headline=headline(arrays, findings),
         findings=findings,
         arrays=arrays,
-        messages=messages(arrays, divided.split.notes),
+        messages=messages(
+            arrays,
+            data_notes=divided.dataset.notes,
+            split_notes=divided.split.notes,
+            threshold_notes=said[RECIPE][1].chosen(GRID).notes,
+        ),
     )
 
 

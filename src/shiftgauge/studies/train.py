@@ -215,6 +215,7 @@ def _written(
         messages=find_train_messages(
             arrays,
             notes=(*divided.warnings, *measured.notes),
+            data_notes=divided.dataset.notes,
             kept=divided.kept,
             facts=divided.facts,
             stopped=run.found.stopped,

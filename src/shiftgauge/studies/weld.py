@@ -35,7 +35,7 @@ from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.audit import audit
-from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.studies.record import provenance, told_of, write_with_page
 from shiftgauge.studies.train import train
 from shiftgauge.studies.train_data import divide
 from shiftgauge.studies.weld_arrays import merged, population_arrays, training_arrays
@@ -156,7 +156,8 @@ def _study(asked: _Asked, dataset: ImageDataset) -> StudyResult:
         config=_config(asked),
         provenance=provenance(
             {"data": dataset.fingerprint, "model": trained.provenance["hashes"]["weights"]}, recipe.seed, started
-        ),
+        )
+        | told_of(dataset),
         cost={"evaluations": sum(counts.values()), **counts, **spans.seconds},
         headline=headline(arrays, findings),
         findings=findings,
