@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal
@@ -37,6 +38,21 @@ class Finding:
     measured: str
     agreement: Agreement
     why: str = ""
+
+
+def without_verdicts(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings of a quick run: facts as they are, and of all else that it cannot be told.
+
+    Args:
+        findings: What a whole run would say.
+
+    Example:
+        >>> claim = Finding(topic="speed", published="fast", measured="slow", agreement="differs", why="Few images.")
+        >>> [(f.agreement, f.why) for f in without_verdicts([claim])]
+        [('unclear', 'A quick run tells nothing of it.')]
+    """
+    untold = "A quick run tells nothing of it."
+    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=untold) for f in findings)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -1,8 +1,8 @@
 """Claims of the glass publication about its second task, each judged by what was measured; and the verdict.
 
 Every agreement follows from the arrays by the rule that its function states. A gain holds when its interval lies above
-0 and does not when the interval ends at 0 or below; an interval that holds 0 cannot tell, which is in part. Intervals
-hold the networks fixed, so that what two trainings differ by can be seen in part at most, whichever way it points.
+0 and does not when the interval ends at 0 or below; of an interval that holds 0 it cannot be told. Intervals hold the
+networks fixed, so that what two trainings differ by can be seen in part at most, whichever way it points.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.results.study import Agreement, Finding
+from shiftgauge.results.study import Agreement, Finding, without_verdicts
 from shiftgauge.studies.glass_recipe import NO_DEFECT
 
 RECIPE: Final = "the recipe"
@@ -34,9 +34,13 @@ _ONE_EACH: Final = (
 
 
 def find(a: xr.Dataset) -> tuple[Finding, ...]:
-    """All claims that the arrays can judge."""
+    """All claims that the arrays can judge.
+
+    A quick run has no verdicts: whatever it measured is `unclear`.
+    """
     found = [micro(a), claimed_on_test(a), thresholds(a), weights(a), resolution(a), averaging(a), consistent(a)]
-    return tuple(f for f in found if f is not None)
+    judged = tuple(f for f in found if f is not None)
+    return without_verdicts(judged) if a.attrs["quick"] else judged
 
 
 def micro(a: xr.Dataset) -> Finding:
@@ -58,7 +62,7 @@ def micro(a: xr.Dataset) -> Finding:
 
 
 def claimed_on_test(a: xr.Dataset) -> Finding | None:
-    """By the optimism on halves: agrees if it is surely below 0.002, differs if surely above 0, in part else."""
+    """By the optimism on halves: agrees if surely below 0.002, differs if surely above 0, else it cannot be told."""
     if "watch_score" not in a:
         return None
     names = a["watch"].values.tolist()
@@ -103,7 +107,7 @@ def _halves(a: xr.Dataset, published: str, alone: str) -> str:
 
 
 def thresholds(a: xr.Dataset) -> Finding:
-    """Agrees if thresholds from validation beat one half for sure, differs if surely not, in part else."""
+    """Agrees if thresholds from validation beat one half for sure, differs if surely not, else it cannot be told."""
     gap = _gain(a, HALF_ROW, "macro F1")
     exact = difference_of(a, "ablation", EXACT_ROW, "macro F1")
     chosen = ", ".join(f"{n} {t:.2f}" for n, t in zip(_labels(a), a["threshold"].values, strict=True))
@@ -118,7 +122,10 @@ def thresholds(a: xr.Dataset) -> Finding:
 
 
 def weights(a: xr.Dataset) -> Finding | None:
-    """In part at most, whatever the label that is rarest in training gains: one training each way."""
+    """In part at most, whatever the label that is rarest in training gains: one training each way.
+
+    Of an interval that holds 0 it cannot be told.
+    """
     if UNWEIGHTED not in a["ablation"].values:
         return None
     label, count = rarest_label(a)
@@ -129,7 +136,7 @@ def weights(a: xr.Dataset) -> Finding | None:
         published="“Stain” was below .60 before the weights and reached .7156",
         measured=f"{label}, with {count:,} training images the rarest, {shown(without)} without weights: weights "
         f"change its F1 by {_gap(gap)}, macro F1 of the defects by {_gap(whole)}",
-        agreement="partly",
+        agreement=_judge_trainings(gap),
         why=f"{_ONE_EACH}{_doubt(gap)}The label is chosen by its training images, not by its score on test, which "
         f"would rise by itself. The weights here: {a.attrs['weights_text']}. They weigh the whole term of a label, "
         "present or absent. The publication calls its own pos_weight, but it multiplies positives and negatives "
@@ -139,7 +146,10 @@ def weights(a: xr.Dataset) -> Finding | None:
 
 
 def resolution(a: xr.Dataset) -> Finding | None:
-    """In part at most, whatever the larger input gains: one training each way, and perhaps no new detail."""
+    """In part at most, whatever the larger input gains: one training each way, and perhaps no new detail.
+
+    Of an interval that holds 0 it cannot be told.
+    """
     if SMALLER not in a["ablation"].values:
         return None
     gap = _gain(a, SMALLER, "macro F1 of defects")
@@ -155,13 +165,13 @@ def resolution(a: xr.Dataset) -> Finding | None:
         topic="Resolution matters",
         published="224 → 336 pixels raised F1, by how much is not said",
         measured=f"{small} → {large} pixels{' (enlarged)' if enlarged else ''}: macro F1 of the defects {_gap(gap)}",
-        agreement="partly",
+        agreement=_judge_trainings(gap),
         why=f"{enlarged}{_ONE_EACH}{_doubt(gap)}".strip(),
     )
 
 
 def averaging(a: xr.Dataset) -> Finding:
-    """Agrees if averaging over flips is better for sure, differs if surely not, in part else."""
+    """Agrees if averaging over flips is better for sure, differs if surely not, else it cannot be told."""
     gap = _gain(a, ONCE, "macro F1")
     return Finding(
         topic="Averaging over flips",
@@ -226,17 +236,22 @@ def _gain(a: xr.Dataset, without: str, figure: str) -> tuple[float, float, float
 
 
 def _judge(gain: tuple[float, float, float]) -> Agreement:
-    return "agrees" if gain[1] > 0 else "differs" if gain[2] <= 0 else "partly"
+    return "agrees" if gain[1] > 0 else "differs" if gain[2] <= 0 else "unclear"
+
+
+def _judge_trainings(gain: tuple[float, float, float]) -> Agreement:
+    """In part where the interval leaves 0 out, whichever way it points."""
+    return "unclear" if _judge(gain) == "unclear" else "partly"
 
 
 def _judge_optimism(luck: tuple[float, float, float] | None) -> Agreement:
     if luck is None:
-        return "partly"
-    return "agrees" if luck[2] < _NO_MORE else "differs" if luck[1] > 0 else "partly"
+        return "unclear"
+    return "agrees" if luck[2] < _NO_MORE else "differs" if luck[1] > 0 else "unclear"
 
 
 def _doubt(gain: tuple[float, float, float]) -> str:
-    return _UNTOLD if gain[1] <= 0 < gain[2] else ""
+    return _UNTOLD if _judge(gain) == "unclear" else ""
 
 
 def shown(value: tuple[float, float, float]) -> str:

@@ -32,9 +32,10 @@ def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
         )
         text += "." if luck is None else f"; on halves of test {luck[0]:+.4f} of what is claimed is luck."
     counts = Counter(f.agreement for f in findings)
+    untold = f", and of {counts['unclear']} it cannot be told" if counts["unclear"] else ""
     return (
-        f"{text} Of {len(findings)} claims looked at, {counts['agrees']} hold, {counts['partly']} hold in part or "
-        f"cannot be told and {counts['differs']} do not."
+        f"{text} Of {len(findings)} claims looked at, {counts['agrees']} hold, {counts['partly']} hold in part, "
+        f"{counts['differs']} do not{untold}."
     )
 
 

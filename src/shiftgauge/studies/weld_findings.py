@@ -6,14 +6,13 @@ The publication prints few numbers. Most rows are therefore about what its proce
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import xarray as xr
 
 from shiftgauge.results.status import TRUSTED_SHARE
-from shiftgauge.results.study import Agreement, Finding
+from shiftgauge.results.study import Agreement, Finding, without_verdicts
 from shiftgauge.studies.weld_compare import PUBLISHED_ORDER, PUBLISHED_POINTS
 from shiftgauge.studies.weld_ways import LARGE, SMALL, USABLE, ways
 from shiftgauge.train.schedules import ScheduleOptions, multiplier
@@ -33,10 +32,7 @@ def find(arrays: xr.Dataset) -> tuple[Finding, ...]:
     found += [one_image(arrays), *ways(arrays)]
     if "watch_chosen" in arrays:
         found.append(watching(arrays))
-    if not arrays.attrs["quick"]:
-        return tuple(found)
-    untold = "A quick run tells nothing of it."
-    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=untold) for f in found)
+    return without_verdicts(found) if arrays.attrs["quick"] else tuple(found)
 
 
 def class_weights(a: xr.Dataset) -> Finding:
