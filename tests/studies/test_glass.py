@@ -182,6 +182,40 @@ def test_the_published_layout_is_read_and_known(tmp_path):
     assert split_options(dataset).by == "given"
 
 
+def tiles_below(folder, *, first, images=6):
+    """Different images with each published defect in turn, and their texts."""
+    for kind in ("img", "txt"):
+        (folder / kind).mkdir(parents=True)
+    for i in range(images):
+        _picture(folder / "img" / f"{i}.png", first + i)
+        (folder / "txt" / f"{i}.txt").write_text(f"{i % 3} .5 .5 .1 .1\n" if i % 4 else "")
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("training", "Valid", "testing")])
+def test_folders_by_the_usual_names_of_parts_are_all_read_and_kept_apart(tmp_path, names):
+    for k, name in enumerate(names):
+        tiles_below(tmp_path / name, first=10 * k)
+    dataset = glass_data(tmp_path, quick=False, seed=0)
+    assert len(dataset) == 18
+    divided = divide(dataset, split_options(dataset), 0)
+    stated = [np.unique([dataset.splits[i] for i in divided.split.parts[p]]) for p in ("train", "validation", "test")]
+    assert [found.tolist() for found in stated] == [[name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("extra", r"images in `extra/img`, which would not be read; name the folder"),
+        ("", r"in `img` and in `test/img`"),
+    ],
+)
+def test_images_that_would_not_be_read_are_refused(tmp_path, other, said):
+    for k, name in enumerate(("train", "test", other)):
+        tiles_below(tmp_path / name, first=10 * k)
+    with pytest.raises(DataError, match=said):
+        glass_data(tmp_path, quick=False, seed=0)
+
+
 def test_a_table_of_labels_is_read(tmp_path):
     for i in range(4):
         _picture(tmp_path / f"{i}.png", i)
