@@ -4,6 +4,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -114,6 +115,35 @@ def test_the_terminal_says_what_was_asked_of_thresholds(name):
     console.print(train_summary(train_result(**KINDS[name])))
     asked = {"floor": "a recall of at least 0.98", "cost": "as much as 20 false alarms"}
     assert asked[name] in console.export_text()
+
+
+def test_confusion_is_shown_as_shares_with_intervals(pages):
+    for name, options in {"single": {}, "multi": {"task": "multi"}}.items():
+        result = train_result(**options)
+        kind = "confusion" if name == "single" else "label_confusion"
+        share = result.arrays[f"{kind}_share"].sel(part="test").values
+        if name == "single":
+            wrong = np.where(np.eye(len(share), dtype=bool), -1, result.arrays[kind].sel(part="test").values)
+            k = np.unravel_index(wrong.argmax(), wrong.shape)
+        else:
+            k = (0, 1, 0)
+        value, low, high = (f"{100 * min(max(share[k] + add, 0), 1):.1f}" for add in (0, -0.04, 0.06))
+        assert f"{value} % [{low}, {high}]" in Text(pages[name]).text.replace("\xa0", " ")
+
+
+def test_micro_precision_and_recall_are_shown_where_they_are_not_the_accuracy(pages):
+    scores = {name: page[page.index('id="scores"') : page.index('id="confusion"')] for name, page in pages.items()}
+    assert "micro precision" in scores["multi"]
+    assert "micro" not in scores["single"]
+
+
+def test_dots_of_the_calibration_have_the_intervals_that_were_measured(pages):
+    result = train_result()
+    filled = (result.arrays["reliability_count"].sel(part="test") > 0).values
+    page = pages["single"]
+    drawn = page[page.index('id="calibration"') : page.index('id="learning"')]
+    assert drawn.count('class="whisker') == filled.sum()
+    assert drawn.count('class="point') == filled.sum()
 
 
 def test_contradictions_stand_beside_the_confusion(pages):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 import shiftgauge
 from shiftgauge.data.arrays import from_arrays
@@ -118,6 +119,21 @@ def test_the_thresholds_of_the_folder_are_those_that_were_measured(tmp_path):
     assert result.metric("f1", part="validation", of="class 1")[0] == pytest.approx(
         float(result.arrays["threshold_f1"].sel({"class": "class 1"})), nan_ok=True
     )
+
+
+def test_confusion_shares_and_micro_averages_are_those_of_scikit_learn(tmp_path):
+    result = run(tmp_path, dataset(multi=True))
+    names = result.arrays["class"].values.tolist()
+    rows = result.predictions.query("split == 'test'")
+    truth, said = (rows[[f"{kind} {name}" for name in names]].to_numpy() for kind in ("truth", "decision"))
+    share = result.arrays["label_confusion_share"].sel(part="test").values
+    bounds = result.arrays["label_confusion_share_interval"].sel(part="test").values
+    for k in range(len(names)):
+        assert np.allclose(share[k], confusion_matrix(truth[:, k], said[:, k], normalize="true"))
+    assert (bounds[..., 0] <= share).all()
+    assert (share <= bounds[..., 1]).all()
+    for name, function in (("micro_precision", precision_score), ("micro_recall", recall_score)):
+        assert result.metric(name)[0] == pytest.approx(function(truth, said, average="micro"))
 
 
 def test_notes_on_the_data_reach_messages_and_page(tmp_path):

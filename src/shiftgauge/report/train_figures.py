@@ -117,7 +117,7 @@ def plot_ranking(result: TrainResult) -> Figure:
 
 
 def plot_calibration(result: TrainResult) -> Figure:
-    """Returns the reliability diagrams before and after the temperature."""
+    """Returns the reliability diagrams before and after the temperature, with the interval of each share."""
     data = result.arrays
     known = strings(data, "diagram")
     names = [n for n in by_weakness(result) if n in known][:_MOST_PANELS] or known
@@ -127,8 +127,10 @@ def plot_calibration(result: TrainResult) -> Figure:
             panel.plot([0, 1], [0, 1], color=SOFT, ls="--", lw=0.9)
             for stage, colour in zip(strings(data, "stage"), (TOTAL, FIRST), strict=False):
                 where = {"part": result.part, "stage": stage, "diagram": name}
-                x, y = (pick(data, f"reliability_{k}", **where) for k in ("confidence", "frequency"))
+                kinds = ("confidence", "frequency", "low", "high")
+                x, y, low, high = (pick(data, f"reliability_{k}", **where) for k in kinds)
                 keep = np.isfinite(x)
+                panel.vlines(x[keep], low[keep], high[keep], color=colour, lw=0.8, alpha=0.7)
                 panel.plot(x[keep], y[keep], color=colour, marker="o", ms=3, lw=1.2, label=stage)
             panel.set_title(long_text(name, 24), loc="left", fontsize=9)
             panel.set_xlim(0, 1)

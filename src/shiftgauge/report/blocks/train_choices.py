@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
-from shiftgauge.report.blocks.train import by_weakness, found, text, words
+from shiftgauge.report.blocks.train import by_weakness, found, shown_summaries, text, words
 from shiftgauge.report.format import clean, duration, fixed, number
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.train import TrainResult
@@ -112,7 +112,9 @@ def build_calibration(result: TrainResult) -> dict[str, Any]:
             where = {"part": part, "stage": stage, "diagram": name}
             count = pick(data, "reliability_count", **where)
             x, y = pick(data, "reliability_confidence", **where), pick(data, "reliability_frequency", **where)
-            lines.append(Line(x=x[count > 0], y=y[count > 0], kind=kind, label=f"{stage}, said", dots=True))
+            ends = tuple(pick(data, f"reliability_{end}", **where)[count > 0] for end in ("low", "high"))
+            shown = {"x": x[count > 0], "y": y[count > 0], "whiskers": ends}
+            lines.append(Line(**shown, kind=kind, label=f"{stage}, said", dots=True))
         said = f"Share that came true against the probability that was said: {name}"
         svg = draw_lines(lines, x_label="probability said", said=said, x_range=UNIT, y_range=UNIT, diagonal=True)
         panels.append({"label": name, "svg": svg})
@@ -136,15 +138,17 @@ def build_averaging(result: TrainResult) -> dict[str, Any] | None:
     data = result.arrays
     if "averaging" not in data:
         return None
-    names = strings(data, "summary")
+    ways = [(part, way) for part in strings(data, "part")[::-1] for way in strings(data, "way")]
     rows = []
-    for part in strings(data, "part")[::-1]:
-        for way in strings(data, "way"):
-            where = {"part": part, "way": way}
-            value, bounds = pick(data, "averaging", **where), pick(data, "averaging_interval", **where)
-            cells = [text(Estimate(float(v), *map(float, b))) for v, b in zip(value, bounds, strict=True)]
-            rows.append({"part": part, "way": way, "cells": cells})
-    return {"changes": clean(data.attrs.get("averaging", "")), "names": [words(n) for n in names], "rows": rows}
+    for name in shown_summaries(result):
+        cells = []
+        for part, way in ways:
+            where = {"part": part, "way": way, "summary": name}
+            value, bounds = (pick(data, f"averaging{end}", **where) for end in ("", "_interval"))
+            cells.append(text(Estimate(float(value), *bounds.tolist())))
+        rows.append({"label": words(name), "cells": cells})
+    changes = clean(data.attrs.get("averaging", ""))
+    return {"changes": changes, "columns": [f"{part}, {way}" for part, way in ways], "rows": rows}
 
 
 def build_split(result: TrainResult) -> dict[str, Any]:
