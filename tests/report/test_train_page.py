@@ -10,7 +10,7 @@ from rich.console import Console
 
 from report.train_results import train_result
 from shiftgauge.report.kinds import open_run
-from shiftgauge.report.train_figures import write_train_figures
+from shiftgauge.report.train_figures import plot_thresholds, write_train_figures
 from shiftgauge.report.train_page import render_train_page
 from shiftgauge.report.train_terminal import train_summary
 
@@ -144,6 +144,23 @@ def test_dots_of_the_calibration_have_the_intervals_that_were_measured(pages):
     drawn = page[page.index('id="calibration"') : page.index('id="learning"')]
     assert drawn.count('class="whisker') == filled.sum()
     assert drawn.count('class="point') == filled.sum()
+
+
+def test_the_curve_that_a_cost_is_least_on_is_drawn_where_cost_is_the_aim(pages):
+    for name, count in {"cost": 4, "floor": 0, "multi": 0}.items():
+        said = [a["aria-label"] for tag, a in Text(pages[name]).tags if tag == "svg" and "aria-label" in a]
+        assert sum(label.startswith("Mean cost of an image of defect") for label in said) == count
+        assert sum(label.startswith("Precision, recall and F1 of defect") for label in said) == 4
+
+
+@pytest.mark.parametrize(("name", "count"), [("cost", 2 * 4), ("floor", 4)])
+def test_the_figure_of_thresholds_has_a_cost_curve_where_cost_is_the_aim(name, count):
+    result = train_result(**KINDS[name])
+    panels = plot_thresholds(result).axes
+    assert len(panels) == count
+    drawn = [line.get_ydata() for panel in panels for line in panel.lines if line.get_label() == "cost"]
+    assert len(drawn) == count - 4
+    assert all(np.array_equal(y, result.arrays["curve_cost"][0]) for y in drawn)
 
 
 def test_contradictions_stand_beside_the_confusion(pages):

@@ -49,7 +49,10 @@ def train_result(
     values |= _mistakes(rng, names, mistakes)
     if averaging:
         values["averaging"] = (("part", "way", "summary"), rng.random((2, 2, len(SUMMARY))))
-        values["averaging_interval"] = (("part", "way", "summary", "bound"), np.sort(rng.random((2, 2, len(SUMMARY), 2))))
+        values["averaging_interval"] = (
+            ("part", "way", "summary", "bound"),
+            np.sort(rng.random((2, 2, len(SUMMARY), 2))),
+        )
     coords = {"epoch": np.arange(1, epochs + 1), "class": names, "class_2": names, "part": list(PARTS)}
     coords |= {"measure": list(MEASURES), "summary": list(SUMMARY), "bound": ["low", "high"]}
     coords["share"] = np.linspace(0, 1, 5)

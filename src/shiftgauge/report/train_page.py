@@ -33,7 +33,8 @@ def render_train_page(result: TrainResult) -> str:
         "quantities": [],
         "verdict": _verdict(result),
         "scores": train.build_scores(result),
-        "confusion": train_confusion.build_confusion(result) | {"consistency": train_mistakes.contradiction_text(result)},
+        "confusion": train_confusion.build_confusion(result)
+        | {"consistency": train_mistakes.contradiction_text(result)},
         "mistakes": train_mistakes.build_mistakes(result),
         "thresholds": train_choices.build_thresholds(result),
         "ranking": train.build_ranking(result),

@@ -29,10 +29,16 @@ def build_thresholds(result: TrainResult) -> dict[str, Any] | None:
     if "threshold" not in data:
         return None
     rows = [_threshold_row(result, name) for name in by_weakness(result)]
-    panels = []
-    for name in by_weakness(result)[:_MOST_PANELS]:
-        chosen, low, high = (float(pick(data, f"threshold{k}", **{"class": name})) for k in ("", "_low", "_high"))
-        panels.append({"label": name, "svg": _threshold_drawing(result, name, chosen, (low, high))})
+    drawn = [_SCORES, *([_COST] if data.attrs.get("aim") == "cost" else [])][::-1]
+    panels = [
+        {
+            "label": name,
+            "about": about if len(drawn) > 1 else "",
+            "svg": _threshold_drawing(result, name, about, curves),
+        }
+        for name in by_weakness(result)[:_MOST_PANELS]
+        for about, curves in drawn
+    ]
     search = "every score" if data.attrs.get("search") == "exact" else "a grid"
     return {"aim": aim_text(result), "search": search, "rows": rows, "panels": panels}
 
@@ -83,19 +89,24 @@ def _threshold_row(result: TrainResult, name: str) -> dict[str, Any]:
 _ACHIEVED: Final = {"precision": "Precision", "recall": "Recall", "f1": "F1", "cost": "Cost"}
 
 
-def _threshold_drawing(result: TrainResult, name: str, chosen: float, flat: tuple[float, float]) -> Any:
+_SCORES: Final = ("precision, recall and F1", {"precision": "total", "recall": "part", "f1": "first"})
+_COST: Final = ("mean cost of an image", {"cost": "first"})
+"""What is drawn against the threshold, and in which colours."""
+
+
+def _threshold_drawing(result: TrainResult, name: str, about: str, curves: Mapping[str, str]) -> Any:
     data, where = result.arrays, {"class": name}
+    chosen, low, high = (float(pick(data, f"threshold{k}", **where)) for k in ("", "_low", "_high"))
     at = pick(data, "curve_threshold", **where)
-    kinds = (("precision", "total"), ("recall", "part"), ("f1", "first"))
-    lines = [Line(x=at, y=pick(data, f"curve_{k}", **where), kind=colour, label=k) for k, colour in kinds]
+    lines = [Line(x=at, y=pick(data, f"curve_{k}", **where), kind=colour, label=k) for k, colour in curves.items()]
     return draw_lines(
         lines,
         x_label="threshold",
-        said=f"Precision, recall and F1 of {name} against the threshold",
+        said=f"{about[:1].upper()}{about[1:]} of {name} against the threshold",
         x_range=UNIT,
-        y_range=UNIT,
+        y_range=None if "cost" in curves else UNIT,
         marks=((chosen, f"chosen: {fixed(chosen)}"),),
-        band=flat,
+        band=(low, high),
     )
 
 
