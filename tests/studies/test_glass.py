@@ -120,6 +120,25 @@ def test_the_first_training_serves_for_what_choosing_on_test_claims(run):
     assert result.arrays.attrs["native_size"] in (48, 64)
 
 
+@pytest.mark.parametrize(("given", "name"), [("v1.2", "v1.2"), (".", "v1.2"), ("v1.2/tiles.v3.npz", "tiles.v3")])
+def test_pages_name_the_data_by_their_folder_or_file(tmp_path, monkeypatch, given, name):
+    folder = tmp_path / "v1.2"
+    folder.mkdir()
+    rng, rows = np.random.default_rng(0), np.eye(4, 3)[np.arange(60) % 4].astype(np.uint8)
+    images = rng.integers(0, 255, (60, 24, 24), dtype=np.uint8)
+    np.savez(folder / "tiles.v3.npz", images=images, labels=rows, classes=np.array(["bar", "dot", "ring"]))
+    for k, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{k}.png")
+    table = pd.DataFrame(rows, columns=["bar", "dot", "ring"]).assign(path=[f"{k}.png" for k in range(60)])
+    table.to_csv(folder / "manifest.csv", index=False)
+    plans = []
+    monkeypatch.chdir(folder if given == "." else tmp_path)
+    monkeypatch.setattr(study, "_result", lambda plan, *given, **named: plans.append(plan))
+    monkeypatch.setattr(study, "write_with_page", lambda *given: None)
+    study.glass(given, out=tmp_path / "out", recipe="small", quick=True, device="cpu", progress=False)
+    assert [plan.name for plan in plans] == [name]
+
+
 def test_an_interrupted_call_is_said_to_be_one(run, tmp_path, monkeypatch):
     def stop(*given, **named):
         raise KeyboardInterrupt

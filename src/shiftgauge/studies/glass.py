@@ -121,7 +121,7 @@ def glass(
         dataset = glass_data(data, quick=quick, seed=seed)
         require_apart(folder, dataset.searched)
         require_every_label(dataset)
-        name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
+        name = data_name or (_name_of(Path(data)) if isinstance(data, str | Path) else "the given images")
         divided = divide(dataset, split_options(dataset), seed)
         plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)
         result = _result(plan, started, watched=watched)
@@ -129,6 +129,12 @@ def glass(
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not trained yet") from error
     return result
+
+
+def _name_of(path: Path) -> str:
+    """Name of a folder, or of a file without its ending; `.` is the folder that it stands for."""
+    place = path.resolve()
+    return place.name if place.is_dir() else place.stem
 
 
 def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
