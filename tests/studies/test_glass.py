@@ -1,4 +1,7 @@
-"""The glass study, task 2, in its small mode on real tiles, and the layouts that it reads."""
+"""The glass study, task 2, in its small mode: on tiles of circuit boards where they are, else on made ones.
+
+The names of the tests say which. And the layouts that the study reads.
+"""
 
 import json
 from pathlib import Path
@@ -28,6 +31,8 @@ from shiftgauge.train.kornia_transforms import build_transforms
 from shiftgauge.train.schedules import multiplier
 from shiftgauge.train.thresholds import GRID
 
+REAL = FOLDER / "deeppcb/deeppcb_tiles64.npz"
+
 
 def synthetic(folder: Path) -> Path:
     """Tiles on which bars, dots and rings stand for defects, as an NPZ like that of deeppcb."""
@@ -45,11 +50,10 @@ def synthetic(folder: Path) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=[REAL.exists()], ids=["circuit boards" if REAL.exists() else "made-up images"])
+def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("glass")
-    real = FOLDER / "deeppcb/deeppcb_tiles64.npz"
-    data = real if real.exists() else synthetic(folder)
+    data = REAL if request.param else synthetic(folder)
     with pytest.MonkeyPatch.context() as patch:  # pages of the trainings have tests of their own
         patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
         result = study.glass(data, out=folder / "out", recipe="small", quick=True, device="cpu", progress=False)

@@ -1,4 +1,4 @@
-"""The weld study in its small mode: on steel images where they are, else on made ones."""
+"""The weld study in its small mode: on steel images where they are, else on made ones, as names of tests say."""
 
 import io
 import json
@@ -35,10 +35,10 @@ def made(folder):
     return folder
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
+@pytest.fixture(scope="module", params=[STEEL.exists()], ids=["steel" if STEEL.exists() else "made-up images"])
+def study(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weld")
-    data = STEEL if STEEL.exists() else made(folder / "images")
+    data = STEEL if request.param else made(folder / "images")
     return weld(data, out=folder / "study", quick=True, progress=False), folder / "study"
 
 
