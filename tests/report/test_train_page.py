@@ -163,6 +163,13 @@ def test_the_figure_of_thresholds_has_a_cost_curve_where_cost_is_the_aim(name, c
     assert all(np.array_equal(y, result.arrays["curve_cost"][0]) for y in drawn)
 
 
+def test_a_moving_average_of_the_weights_is_among_the_options(pages):
+    result = train_result()
+    page = render_train_page(replace(result, config={"resolved": {"ema_decay": 0.99}}))
+    assert "Moving average of the weights decay 0.99" in Text(page).text
+    assert "Moving average of the weights" not in Text(pages["single"]).text
+
+
 def test_contradictions_stand_beside_the_confusion(pages):
     assert re.search(r"test images 3 \(.+?\) are decided both “defect 0” and another label", Text(pages["floor"]).text)
     assert "another label" not in Text(pages["multi"]).text

@@ -106,6 +106,13 @@ def glass(
         ShiftgaugeError: Whatever is wrong with the input, in one line.
         InterruptedRunError: It was stopped; the same call goes on.
 
+    Example:
+        >>> result = glass("tiles", out="runs/glass", recipe="small")  # doctest: +SKIP
+        >>> glass("tiles", out="runs/glass", task=1)
+        Traceback (most recent call last):
+        ...
+        shiftgauge.errors.ConfigError: the glass study has task 2 (several labels) here, got 1; leave `task` out
+
     References:
         Tan, M., Le, Q. V. (2019). EfficientNet: Rethinking model scaling for convolutional neural networks.
             arXiv:1905.11946

@@ -100,6 +100,13 @@ def weld(
         ShiftgaugeError: Whatever is wrong with the input, in one line.
         InterruptedRunError: It was stopped; the same call goes on.
 
+    Example:
+        >>> result = weld("al5083", out="runs/weld", weights="packaged")  # doctest: +SKIP
+        >>> weld("al5083", out="runs/weld", points=100)
+        Traceback (most recent call last):
+        ...
+        shiftgauge.errors.ConfigError: `points` must be a whole number ≥ 512, got 100
+
     References:
         Bahr, L., Possner, L., Weise, K., Gröger, S., Daub, R. (2025). Sensitivity analysis of image classification
             models using generalized polynomial chaos. arXiv:2506.18751

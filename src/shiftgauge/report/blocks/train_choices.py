@@ -217,6 +217,7 @@ def build_options(result: TrainResult) -> list[tuple[str, str]]:
         ("Loss", _words(loss, "kind", ("class_weights", "class weights"), ("positive_weights", "positive weights"))),
         ("Batches", _words(sampling, "kind", ("batch_size", "images each"))),
         ("Changes of training images", _changes(augment)),
+        ("Moving average of the weights", _words({"kind": "", **train}, "kind", ("ema_decay", "decay"))),
         ("Best epoch by", words(str(at.get("monitor", ""))).lower() + " on validation"),
         ("Seed", str(at.get("seed", ""))),
     ]
