@@ -75,7 +75,7 @@ def glass_result(**changes):
         headline=headline(arrays, findings),
         findings=findings,
         arrays=arrays,
-        messages=messages(arrays, ("3 images left out",)),
+        messages=messages(arrays, split_notes=("3 images left out",)),
     )
 
 

@@ -158,12 +158,17 @@ def test_a_damaged_checkpoint_is_one_line(trained, cli, tmp_path):
     assert "checkpoint.pt cannot be read" in outcome.error
 
 
-def test_a_gate_that_is_missed_is_exit_code_1(trained, cli):
-    folder, _ = trained
-    outcome = cli("train", folder / "training.yaml", "--quiet", "--set", "gates.min_recall={low: 1, high: 0.1}")
-    result = TrainResult.from_disk(folder / "run")
-    assert {gate.name for gate in result.gates} == {"min_recall.low", "min_recall.high"}
-    assert outcome.code == (0 if result.passed else 1)
+def test_a_gate_that_is_missed_is_exit_code_1_and_one_that_is_held_0(tmp_path, cli):
+    """A network whose input is always 0 names every image alike, so that two of three recalls are 0."""
+    image_folder(tmp_path / "images", 30)
+    file = configuration(tmp_path, model={"preprocessing": {"std": [1e30]}}, train={"epochs": 1})
+    limits = "gates.min_recall={low: 0.1, middle: 0.1, high: 0.1}"
+    missed = cli("train", file, "--quiet", "--set", limits)
+    result = TrainResult.from_disk(tmp_path / "run")
+    assert {gate.name for gate in result.gates} == {f"min_recall.{name}" for name in CLASSES}
+    assert [gate.passed for gate in result.gates].count(False) == 2
+    assert missed.code == 1
+    assert cli("train", file, "--quiet", "--set", "gates.min_recall=0").code == 0
 
 
 def test_a_command_killed_with_sigkill_ends_with_the_weights_of_one_that_was_not(tmp_path, cli):

@@ -4,12 +4,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from report.train_results import train_result
 from shiftgauge.report.kinds import open_run
-from shiftgauge.report.train_figures import write_train_figures
+from shiftgauge.report.train_figures import plot_thresholds, write_train_figures
 from shiftgauge.report.train_page import render_train_page
 from shiftgauge.report.train_terminal import train_summary
 
@@ -149,6 +150,59 @@ def test_the_terminal_says_what_was_asked_of_thresholds(name):
     console.print(train_summary(train_result(**KINDS[name])))
     asked = {"floor": "a recall of at least 0.98", "cost": "as much as 20 false alarms"}
     assert asked[name] in console.export_text()
+
+
+def test_confusion_is_shown_as_shares_with_intervals(pages):
+    for name, options in {"single": {}, "multi": {"task": "multi"}}.items():
+        result = train_result(**options)
+        kind = "confusion" if name == "single" else "label_confusion"
+        share = result.arrays[f"{kind}_share"].sel(part="test").values
+        if name == "single":
+            wrong = np.where(np.eye(len(share), dtype=bool), -1, result.arrays[kind].sel(part="test").values)
+            k = np.unravel_index(wrong.argmax(), wrong.shape)
+        else:
+            k = (0, 1, 0)
+        value, low, high = (f"{100 * min(max(share[k] + add, 0), 1):.1f}" for add in (0, -0.04, 0.06))
+        assert f"{value} % [{low}, {high}]" in Text(pages[name]).text.replace("\xa0", " ")
+
+
+def test_micro_precision_and_recall_are_shown_where_they_are_not_the_accuracy(pages):
+    scores = {name: page[page.index('id="scores"') : page.index('id="confusion"')] for name, page in pages.items()}
+    assert "micro precision" in scores["multi"]
+    assert "micro" not in scores["single"]
+
+
+def test_dots_of_the_calibration_have_the_intervals_that_were_measured(pages):
+    result = train_result()
+    filled = (result.arrays["reliability_count"].sel(part="test") > 0).values
+    page = pages["single"]
+    drawn = page[page.index('id="calibration"') : page.index('id="learning"')]
+    assert drawn.count('class="whisker') == filled.sum()
+    assert drawn.count('class="point') == filled.sum()
+
+
+def test_the_curve_that_a_cost_is_least_on_is_drawn_where_cost_is_the_aim(pages):
+    for name, count in {"cost": 4, "floor": 0, "multi": 0}.items():
+        said = [a["aria-label"] for tag, a in Text(pages[name]).tags if tag == "svg" and "aria-label" in a]
+        assert sum(label.startswith("Mean cost of an image of defect") for label in said) == count
+        assert sum(label.startswith("Precision, recall and F1 of defect") for label in said) == 4
+
+
+@pytest.mark.parametrize(("name", "count"), [("cost", 2 * 4), ("floor", 4)])
+def test_the_figure_of_thresholds_has_a_cost_curve_where_cost_is_the_aim(name, count):
+    result = train_result(**KINDS[name])
+    panels = plot_thresholds(result).axes
+    assert len(panels) == count
+    drawn = [line.get_ydata() for panel in panels for line in panel.lines if line.get_label() == "cost"]
+    assert len(drawn) == count - 4
+    assert all(np.array_equal(y, result.arrays["curve_cost"][0]) for y in drawn)
+
+
+def test_a_moving_average_of_the_weights_is_among_the_options(pages):
+    result = train_result()
+    page = render_train_page(replace(result, config={"resolved": {"ema_decay": 0.99}}))
+    assert "Moving average of the weights decay 0.99" in Text(page).text
+    assert "Moving average of the weights" not in Text(pages["single"]).text
 
 
 def test_contradictions_stand_beside_the_confusion(pages):

@@ -9,7 +9,7 @@ from shiftgauge.results.status import Gate, Message
 from shiftgauge.results.train import HISTORY, TrainResult
 
 PARTS = ("validation", "test")
-SUMMARY = ("accuracy", "macro_f1", "micro_f1")
+SUMMARY = ("accuracy", "macro_f1", "micro_f1", "micro_precision", "micro_recall")
 MEASURES = ("precision", "recall", "f1", "average_precision", "roc_auc")
 HOSTILE = ("<script>alert(1)</script>", "$x$ \x1b[31m", "a" * 60)
 
@@ -36,9 +36,10 @@ def train_result(
     values = _figures(rng, names, counts) | _history(rng, epochs) | _calibration(rng, task, names)
     if task == "single":
         confusion = np.stack([np.diag(counts) + rng.integers(0, 4, (n_classes, n_classes)) for _ in PARTS])
-        values["confusion"] = (("part", "class", "class_2"), confusion)
+        values |= _confusion("confusion", ("part", "class", "class_2"), confusion)
     else:
-        values["label_confusion"] = (("part", "class", "truth", "decision"), rng.integers(0, 90, (2, n_classes, 2, 2)))
+        found = rng.integers(0, 90, (2, n_classes, 2, 2))
+        values |= _confusion("label_confusion", ("part", "class", "truth", "decision"), found)
         values |= _thresholds(rng, n_classes)
         if asked is not None:
             name = {"recall": "recall_floor", "cost": "cost_ratio"}[aim]
@@ -47,8 +48,11 @@ def train_result(
         values |= {"inconsistent": (("part", "way_wrong"), [inconsistent] * 2), "n_unlabelled": ("part", [0, 0])}
     values |= _mistakes(rng, names, mistakes)
     if averaging:
-        values["averaging"] = (("part", "way", "summary"), rng.random((2, 2, 3)))
-        values["averaging_interval"] = (("part", "way", "summary", "bound"), np.sort(rng.random((2, 2, 3, 2)), axis=-1))
+        values["averaging"] = (("part", "way", "summary"), rng.random((2, 2, len(SUMMARY))))
+        values["averaging_interval"] = (
+            ("part", "way", "summary", "bound"),
+            np.sort(rng.random((2, 2, len(SUMMARY), 2))),
+        )
     coords = {"epoch": np.arange(1, epochs + 1), "class": names, "class_2": names, "part": list(PARTS)}
     coords |= {"measure": list(MEASURES), "summary": list(SUMMARY), "bound": ["low", "high"]}
     coords["share"] = np.linspace(0, 1, 5)
@@ -109,6 +113,12 @@ def _figures(rng, names, counts):
     }
 
 
+def _confusion(name, axes, counts):
+    share = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+    bounds = np.stack([(share - 0.04).clip(0, 1), (share + 0.06).clip(0, 1)], axis=-1)
+    return {name: (axes, counts), f"{name}_share": (axes, share), f"{name}_share_interval": ((*axes, "bound"), bounds)}
+
+
 def _mistakes(rng, names, count):
     found = {"n_wrong": ("part", [count, count])}
     if not count:
@@ -141,8 +151,8 @@ def _calibration(rng, task, names):
         "reliability_count": (axes, count),
         "reliability_confidence": (axes, said),
         "reliability_frequency": (axes, (said + rng.normal(0, 0.05, shape)).clip(0, 1)),
-        "reliability_low": (axes, said),
-        "reliability_high": (axes, said),
+        "reliability_low": (axes, (said - 0.2).clip(0, 1)),
+        "reliability_high": (axes, (said + 0.2).clip(0, 1)),
         "calibration_error": (("part", "stage"), rng.random((2, 2)) / 10),
         "calibration_log_loss": (("part", "stage"), rng.random((2, 2))),
     }

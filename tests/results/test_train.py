@@ -54,7 +54,7 @@ def test_an_unknown_figure_is_one_line_with_the_nearest_name(asked: dict[str, st
 def test_the_table_holds_every_figure_with_its_prevalence() -> None:
     result = train_result(n_classes=3)
     frame = result.to_dataframe()
-    assert len(frame) == 2 * (3 + 3 * 5)
+    assert len(frame) == 2 * (5 + 3 * 5)
     row = frame[(frame["part"] == "test") & (frame["class"] == "defect 1") & (frame["measure"] == "f1")].iloc[0]
     assert row["prevalence"] == pytest.approx(float(result.arrays["prevalence"][1, 1]))
     assert row["estimate"] == pytest.approx(float(result.arrays["class_metric"][1, 2, 1]))

@@ -1,4 +1,7 @@
-"""The glass study, task 2, in its small mode on real tiles, and the layouts that it reads."""
+"""The glass study, task 2, in its small mode: on tiles of circuit boards where they are, else on made ones.
+
+The names of the tests say which. And the layouts that the study reads.
+"""
 
 import json
 from pathlib import Path
@@ -28,6 +31,8 @@ from shiftgauge.train.kornia_transforms import build_transforms
 from shiftgauge.train.schedules import multiplier
 from shiftgauge.train.thresholds import GRID
 
+REAL = FOLDER / "deeppcb/deeppcb_tiles64.npz"
+
 
 def synthetic(folder: Path) -> Path:
     """Tiles on which bars, dots and rings stand for defects, as an NPZ like that of deeppcb."""
@@ -45,11 +50,10 @@ def synthetic(folder: Path) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=[REAL.exists()], ids=["circuit boards" if REAL.exists() else "made-up images"])
+def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("glass")
-    real = FOLDER / "deeppcb/deeppcb_tiles64.npz"
-    data = real if real.exists() else synthetic(folder)
+    data = REAL if request.param else synthetic(folder)
     with pytest.MonkeyPatch.context() as patch:  # pages of the trainings have tests of their own
         patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
         result = study.glass(data, out=folder / "out", recipe="small", quick=True, device="cpu", progress=False)
@@ -120,6 +124,25 @@ def test_the_first_training_serves_for_what_choosing_on_test_claims(run):
     assert result.arrays.attrs["native_size"] in (48, 64)
 
 
+@pytest.mark.parametrize(("given", "name"), [("v1.2", "v1.2"), (".", "v1.2"), ("v1.2/tiles.v3.npz", "tiles.v3")])
+def test_pages_name_the_data_by_their_folder_or_file(tmp_path, monkeypatch, given, name):
+    folder = tmp_path / "v1.2"
+    folder.mkdir()
+    rng, rows = np.random.default_rng(0), np.eye(4, 3)[np.arange(60) % 4].astype(np.uint8)
+    images = rng.integers(0, 255, (60, 24, 24), dtype=np.uint8)
+    np.savez(folder / "tiles.v3.npz", images=images, labels=rows, classes=np.array(["bar", "dot", "ring"]))
+    for k, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{k}.png")
+    table = pd.DataFrame(rows, columns=["bar", "dot", "ring"]).assign(path=[f"{k}.png" for k in range(60)])
+    table.to_csv(folder / "manifest.csv", index=False)
+    plans = []
+    monkeypatch.chdir(folder if given == "." else tmp_path)
+    monkeypatch.setattr(study, "_result", lambda plan, *given, **named: plans.append(plan))
+    monkeypatch.setattr(study, "write_with_page", lambda *given: None)
+    study.glass(given, out=tmp_path / "out", recipe="small", quick=True, device="cpu", progress=False)
+    assert [plan.name for plan in plans] == [name]
+
+
 def test_an_interrupted_call_is_said_to_be_one(run, tmp_path, monkeypatch):
     def stop(*given, **named):
         raise KeyboardInterrupt
@@ -180,6 +203,40 @@ def test_the_published_layout_is_read_and_known(tmp_path):
     rows = {n: r for n, r in zip(dataset.names, dataset.label_matrix.tolist(), strict=True) if n.startswith("train")}
     assert list(rows.values()) == [[1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]]
     assert split_options(dataset).by == "given"
+
+
+def tiles_below(folder, *, first, images=6):
+    """Different images with each published defect in turn, and their texts."""
+    for kind in ("img", "txt"):
+        (folder / kind).mkdir(parents=True)
+    for i in range(images):
+        _picture(folder / "img" / f"{i}.png", first + i)
+        (folder / "txt" / f"{i}.txt").write_text(f"{i % 3} .5 .5 .1 .1\n" if i % 4 else "")
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("training", "Valid", "testing")])
+def test_folders_by_the_usual_names_of_parts_are_all_read_and_kept_apart(tmp_path, names):
+    for k, name in enumerate(names):
+        tiles_below(tmp_path / name, first=10 * k)
+    dataset = glass_data(tmp_path, quick=False, seed=0)
+    assert len(dataset) == 18
+    divided = divide(dataset, split_options(dataset), 0)
+    stated = [np.unique([dataset.splits[i] for i in divided.split.parts[p]]) for p in ("train", "validation", "test")]
+    assert [found.tolist() for found in stated] == [[name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("extra", r"images in `extra/img`, which would not be read; name the folder"),
+        ("", r"in `img` and in `test/img`"),
+    ],
+)
+def test_images_that_would_not_be_read_are_refused(tmp_path, other, said):
+    for k, name in enumerate(("train", "test", other)):
+        tiles_below(tmp_path / name, first=10 * k)
+    with pytest.raises(DataError, match=said):
+        glass_data(tmp_path, quick=False, seed=0)
 
 
 def test_a_table_of_labels_is_read(tmp_path):

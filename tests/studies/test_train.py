@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 import shiftgauge
 from shiftgauge.data.arrays import from_arrays
@@ -50,8 +51,9 @@ def dataset(n=60, *, multi=False, groups=None):
 
 def run(tmp_path, data=None, **more):
     options = more.pop("options", None) or TrainOptions(epochs=1, sampling=SamplingOptions(batch_size=16))
+    network = more.pop("network", NETWORK)
     values = {"split": PLAIN, "device": "cpu", "progress": False, "resamples": 100, "out": tmp_path, **more}
-    return shiftgauge.train(NETWORK, data or dataset(), options=options, **values)
+    return shiftgauge.train(network, data or dataset(), options=options, **values)
 
 
 def test_the_package_is_the_function_whatever_was_imported_first():
@@ -120,6 +122,30 @@ def test_the_thresholds_of_the_folder_are_those_that_were_measured(tmp_path):
     )
 
 
+def test_confusion_shares_and_micro_averages_are_those_of_scikit_learn(tmp_path):
+    result = run(tmp_path, dataset(multi=True))
+    names = result.arrays["class"].values.tolist()
+    rows = result.predictions.query("split == 'test'")
+    truth, said = (rows[[f"{kind} {name}" for name in names]].to_numpy() for kind in ("truth", "decision"))
+    share = result.arrays["label_confusion_share"].sel(part="test").values
+    bounds = result.arrays["label_confusion_share_interval"].sel(part="test").values
+    for k in range(len(names)):
+        assert np.allclose(share[k], confusion_matrix(truth[:, k], said[:, k], normalize="true"))
+    assert (bounds[..., 0] <= share).all()
+    assert (share <= bounds[..., 1]).all()
+    for name, function in (("micro_precision", precision_score), ("micro_recall", recall_score)):
+        assert result.metric(name)[0] == pytest.approx(function(truth, said, average="micro"))
+
+
+def test_notes_on_the_data_reach_messages_and_page(tmp_path):
+    note = "12 of 18 images have no label file; they count as without a defect"
+    result = run(tmp_path, replace(dataset(), notes=(note,)))
+    assert {m.code: m.text for m in result.messages}["data_notes"] == f"{note}."
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count(note) == 2
+    assert "Notes on the data (1)" in page
+
+
 def test_without_a_test_part_the_verdict_says_so(tmp_path):
     split = SplitOptions(parts={"train": 0.7, "validation": 0.3}, near_duplicates=False)
     result = run(tmp_path, split=split)
@@ -128,12 +154,10 @@ def test_without_a_test_part_the_verdict_says_so(tmp_path):
 
 
 def test_a_network_that_learnt_nothing_is_an_alarm(tmp_path):
-    from shiftgauge.train.options import OptimizerOptions
-
-    optimizer = OptimizerOptions(kind="sgd", learning_rate=1e-30, weight_decay=0)
-    result = run(tmp_path, options=TrainOptions(epochs=1, optimizer=optimizer), calibration=False)
-    if result.metric("accuracy")[0] <= float(result.arrays["prevalence"].sel(part="test").max()):
-        assert result.level == "alarm"
+    """A network whose input is always 0 names every image alike: it cannot be above the commonest class."""
+    result = run(tmp_path, network=replace(NETWORK, preprocessing={"std": [1e30]}), calibration=False)
+    assert {m.code: m.level for m in result.messages}["nothing_learnt"] == "alarm"
+    assert result.level == "alarm"
     assert result.arrays.attrs["temperature"] == 1.0
 
 

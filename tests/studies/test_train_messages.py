@@ -12,8 +12,32 @@ from shiftgauge.studies.train_options import ThresholdOptions
 
 
 def messages(arrays, **more):
-    given = {"notes": (), "kept": (), "facts": {"torn_by_a_plain_split": 0}, "stopped": "epochs", "skipped": 0}
+    given = {
+        "notes": (),
+        "data_notes": (),
+        "kept": (),
+        "facts": {"torn_by_a_plain_split": 0},
+        "stopped": "epochs",
+        "skipped": 0,
+    }
     return {m.code: m for m in find_train_messages(arrays, **{**given, **more})}
+
+
+def test_what_was_noted_while_images_were_read_is_said_once():
+    wrong = "2 images of the same content have contradictory labels, in 1 group(s)"
+    found = find_train_messages(
+        train_result().arrays,
+        notes=(wrong, "1 image left out"),
+        data_notes=(wrong, "12 of 18 images have no label file"),
+        kept=(),
+        facts={"torn_by_a_plain_split": 0},
+        stopped="epochs",
+        skipped=0,
+    )
+    texts = [(m.level, m.text) for m in found]
+    assert ("info", "12 of 18 images have no label file.") in texts
+    assert ("caution", "1 image left out.") in texts
+    assert [level for level, text in texts if "contradictory labels" in text] == ["caution"]
 
 
 def floors(value, low, *, support=200, floor=0.95):

@@ -1,4 +1,4 @@
-"""The weld study in its small mode: on steel images where they are, else on made ones."""
+"""The weld study in its small mode: on steel images where they are, else on made ones, as names of tests say."""
 
 import io
 import json
@@ -35,10 +35,10 @@ def made(folder):
     return folder
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
+@pytest.fixture(scope="module", params=[STEEL.exists()], ids=["steel" if STEEL.exists() else "made-up images"])
+def study(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weld")
-    data = STEEL if STEEL.exists() else made(folder / "images")
+    data = STEEL if request.param else made(folder / "images")
     return weld(data, out=folder / "study", quick=True, progress=False), folder / "study"
 
 
@@ -103,11 +103,13 @@ def test_a_probability_that_never_changes_leaves_a_headline(study):
 
 def test_classes_without_validation_images_and_notes_of_the_split_are_passed_on(study):
     arrays = study[0].arrays.copy(deep=True)
+    arrays.attrs["data_notes"] = "4 files are of no known class"
     arrays.attrs["split_notes"] = "class `x` has no image in `validation`, 3 in all\n2 images left out of `train`"
     arrays["split_count"].loc[{"split_part": "validation"}] = 0
     found = {m.code: m for m in messages(arrays)}
     assert found["missing_in_validation"].level == "caution"
     assert found["split"].text == "2 images left out of `train`"
+    assert found["data_notes"].text == "4 files are of no known class"
 
 
 def test_the_page_and_the_summary_show_intervals_facts_and_what_cannot_be_told(study):

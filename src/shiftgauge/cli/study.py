@@ -113,7 +113,7 @@ def glass_command(
     data: Annotated[
         Path,
         typer.Option(
-            help="A folder with img and txt (or train and test with both), or with manifest.csv; or an NPZ file.",
+            help="A folder with img and txt (or train, test, if wanted val with both) or manifest.csv; or an NPZ file.",
             show_default=False,
         ),
     ],

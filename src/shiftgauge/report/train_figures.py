@@ -79,22 +79,28 @@ def plot_confusion(result: TrainResult) -> Figure:
 
 
 def plot_thresholds(result: TrainResult) -> Figure:
-    """Returns precision, recall and F1 of each label against its threshold; the flat stretch is shaded."""
+    """Returns precision, recall and F1 of each label against its threshold; the flat stretch is shaded.
+
+    Where thresholds were chosen for the least cost, the mean cost of an image stands before them.
+    """
     data, names = result.arrays, by_weakness(result)[:_MOST_PANELS]
-    kinds = (("precision", TOTAL), ("recall", SOFT), ("f1", FIRST))
+    scores = {"precision": TOTAL, "recall": SOFT, "f1": FIRST}
+    drawn = [{"cost": FIRST}, scores] if data.attrs.get("aim") == "cost" else [scores]
+    shown = [(name, curves) for name in names for curves in drawn]
     with figure_style():
-        figure, axes = grid_figure(len(names), 4, (2.4, 2.0))
-        for name, panel in zip(names, axes, strict=True):
+        figure, axes = grid_figure(len(shown), 4, (2.4, 2.0))
+        for (name, curves), panel in zip(shown, axes, strict=True):
             where = {"class": name}
             at = pick(data, "curve_threshold", **where)
             low, high, chosen = (float(pick(data, f"threshold{k}", **where)) for k in ("_low", "_high", ""))
             panel.axvspan(low, high, color="#eef1f5")
             panel.axvline(chosen, color="black", ls="--", lw=0.9)
-            for kind, colour in kinds:
+            for kind, colour in curves.items():
                 panel.plot(at, pick(data, f"curve_{kind}", **where), color=colour, lw=1.3, label=kind)
             panel.set_title(long_text(name, 24), loc="left", fontsize=9)
-            panel.set_ylim(0, 1.02)
-        axes[0].legend(frameon=False, fontsize=7)
+            panel.set_ylim(0, None if "cost" in curves else 1.02)
+        for panel in axes[: len(drawn)]:
+            panel.legend(frameon=False, fontsize=7)
         figure.supxlabel("threshold", fontsize=9)
     return figure
 
@@ -117,7 +123,7 @@ def plot_ranking(result: TrainResult) -> Figure:
 
 
 def plot_calibration(result: TrainResult) -> Figure:
-    """Returns the reliability diagrams before and after the temperature."""
+    """Returns the reliability diagrams before and after the temperature, with the interval of each share."""
     data = result.arrays
     known = strings(data, "diagram")
     names = [n for n in by_weakness(result) if n in known][:_MOST_PANELS] or known
@@ -127,8 +133,10 @@ def plot_calibration(result: TrainResult) -> Figure:
             panel.plot([0, 1], [0, 1], color=SOFT, ls="--", lw=0.9)
             for stage, colour in zip(strings(data, "stage"), (TOTAL, FIRST), strict=False):
                 where = {"part": result.part, "stage": stage, "diagram": name}
-                x, y = (pick(data, f"reliability_{k}", **where) for k in ("confidence", "frequency"))
+                kinds = ("confidence", "frequency", "low", "high")
+                x, y, low, high = (pick(data, f"reliability_{k}", **where) for k in kinds)
                 keep = np.isfinite(x)
+                panel.vlines(x[keep], low[keep], high[keep], color=colour, lw=0.8, alpha=0.7)
                 panel.plot(x[keep], y[keep], color=colour, marker="o", ms=3, lw=1.2, label=stage)
             panel.set_title(long_text(name, 24), loc="left", fontsize=9)
             panel.set_xlim(0, 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shiftgauge.files import write_atomic
-from shiftgauge.report.blocks import record, train, train_choices, train_mistakes
+from shiftgauge.report.blocks import record, train, train_choices, train_confusion, train_mistakes
 from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, interval, number, percent
@@ -33,7 +33,8 @@ def render_train_page(result: TrainResult) -> str:
         "quantities": [],
         "verdict": _verdict(result),
         "scores": train.build_scores(result),
-        "confusion": train.build_confusion(result) | {"consistency": train_mistakes.contradiction_text(result)},
+        "confusion": train_confusion.build_confusion(result)
+        | {"consistency": train_mistakes.contradiction_text(result)},
         "mistakes": train_mistakes.build_mistakes(result),
         "thresholds": train_choices.build_thresholds(result),
         "ranking": train.build_ranking(result),

@@ -40,19 +40,19 @@ class Finding:
     why: str = ""
 
 
-def without_verdict(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings of a quick run, whose numbers mean nothing: only facts, which do not depend on them, stay as told.
+def without_verdicts(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings of a quick run: facts as they are, and of all else that it cannot be told.
 
     Args:
-        findings: As the numbers would have it.
+        findings: What a whole run would say.
 
     Example:
-        >>> said = Finding(topic="Weights", published="they help", measured="F1 +0.1", agreement="agrees")
-        >>> without_verdict([said])[0].agreement
-        'unclear'
+        >>> claim = Finding(topic="speed", published="fast", measured="slow", agreement="differs", why="Few images.")
+        >>> [(f.agreement, f.why) for f in without_verdicts([claim])]
+        [('unclear', 'A quick run tells nothing of it.')]
     """
-    why = "A quick run tells nothing of it."
-    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=why) for f in findings)
+    untold = "A quick run tells nothing of it."
+    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=untold) for f in findings)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -58,6 +58,14 @@ _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     dict.fromkeys(("pr_band_low", "pr_band_high", "roc_band_low", "roc_band_high"), ("part", "class", "share")),
     {"label_confusion": ("part", "class", "truth", "decision")},
     {
+        "confusion_share": ("part", "class", "class_2"),
+        "confusion_share_interval": ("part", "class", "class_2", "bound"),
+    },
+    {
+        "label_confusion_share": ("part", "class", "truth", "decision"),
+        "label_confusion_share_interval": ("part", "class", "truth", "decision", "bound"),
+    },
+    {
         **dict.fromkeys(("threshold", "threshold_low", "threshold_high"), ("class",)),
         **dict.fromkeys(("threshold_precision", "threshold_recall", "threshold_f1", "threshold_cost"), ("class",)),
         **dict.fromkeys(

@@ -56,7 +56,7 @@ from shiftgauge.studies.glass_recipe import (
 )
 from shiftgauge.studies.glass_trainings import FOLDERS, Plan, say_all, train_all
 from shiftgauge.studies.glass_watch import watch_arrays
-from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.studies.record import provenance, told_of, write_with_page
 from shiftgauge.studies.train_data import Divided, divide
 from shiftgauge.train.thresholds import GRID
 
@@ -106,6 +106,13 @@ def glass(
         ShiftgaugeError: Whatever is wrong with the input, in one line.
         InterruptedRunError: It was stopped; the same call goes on.
 
+    Example:
+        >>> result = glass("tiles", out="runs/glass", recipe="small")  # doctest: +SKIP
+        >>> glass("tiles", out="runs/glass", task=1)
+        Traceback (most recent call last):
+        ...
+        shiftgauge.errors.ConfigError: the glass study has task 2 (several labels) here, got 1; leave `task` out
+
     References:
         Tan, M., Le, Q. V. (2019). EfficientNet: Rethinking model scaling for convolutional neural networks.
             arXiv:1905.11946
@@ -121,7 +128,7 @@ def glass(
         dataset = glass_data(data, quick=quick, seed=seed)
         require_apart(folder, dataset.searched)
         require_every_label(dataset)
-        name = data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images")
+        name = data_name or (_name_of(Path(data)) if isinstance(data, str | Path) else "the given images")
         divided = divide(dataset, split_options(dataset), seed)
         plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)
         result = _result(plan, started, watched=watched)
@@ -129,6 +136,12 @@ def glass(
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not trained yet") from error
     return result
+
+
+def _name_of(path: Path) -> str:
+    """Name of a folder, or of a file without its ending; `.` is the folder that it stands for."""
+    place = path.resolve()
+    return place.name if place.is_dir() else place.stem
 
 
 def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
@@ -150,7 +163,8 @@ def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
         config={"task": 2, "recipe": asked, "watched": watched},
         provenance=provenance(
             _hashes(divided.dataset, trained), recipe.seed, started, device=str(choose_device(plan.device))
-        ),
+        )
+        | told_of(divided.dataset),
         cost={
             "trainings": len(FOLDERS),
             "training_seconds": trainings,
@@ -159,7 +173,12 @@ def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
         headline=headline(arrays, findings),
         findings=findings,
         arrays=arrays,
-        messages=messages(arrays, divided.split.notes),
+        messages=messages(
+            arrays,
+            data_notes=divided.dataset.notes,
+            split_notes=divided.split.notes,
+            threshold_notes=said[RECIPE][1].chosen(GRID).notes,
+        ),
     )
 
 

@@ -1,9 +1,8 @@
 """Claims of the glass publication about its second task, each judged by what was measured; and the verdict.
 
 Every agreement follows from the arrays by the rule that its function states. A gain holds when its interval lies above
-0 and does not when the interval ends at 0 or below; an interval that holds 0 cannot tell. Intervals hold the networks
-fixed, so that a gain between two trainings can be seen in part at most; where its interval does not lie above 0 it
-cannot be told either.
+0 and does not when the interval ends at 0 or below; of an interval that holds 0 it cannot be told. Intervals hold the
+networks fixed, so that what two trainings differ by can be seen in part at most, whichever way it points.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.results.study import Agreement, Finding, without_verdict
+from shiftgauge.results.study import Agreement, Finding, without_verdicts
 from shiftgauge.studies.glass_recipe import NO_DEFECT
 
 RECIPE: Final = "the recipe"
@@ -35,10 +34,13 @@ _ONE_EACH: Final = (
 
 
 def find(a: xr.Dataset) -> tuple[Finding, ...]:
-    """All claims that the arrays can judge; of a quick run all are `unclear`."""
+    """All claims that the arrays can judge.
+
+    A quick run has no verdicts: whatever it measured is `unclear`.
+    """
     found = [micro(a), claimed_on_test(a), thresholds(a), weights(a), resolution(a), averaging(a), consistent(a)]
-    made = tuple(f for f in found if f is not None)
-    return without_verdict(made) if a.attrs["quick"] else made
+    judged = tuple(f for f in found if f is not None)
+    return without_verdicts(judged) if a.attrs["quick"] else judged
 
 
 def micro(a: xr.Dataset) -> Finding:
@@ -60,7 +62,7 @@ def micro(a: xr.Dataset) -> Finding:
 
 
 def claimed_on_test(a: xr.Dataset) -> Finding | None:
-    """By the optimism on halves: agrees if it is surely below 0.002, differs if surely above 0, else unclear."""
+    """By the optimism on halves: agrees if surely below 0.002, differs if surely above 0, else it cannot be told."""
     if "watch_score" not in a:
         return None
     names = a["watch"].values.tolist()
@@ -105,7 +107,7 @@ def _halves(a: xr.Dataset, published: str, alone: str) -> str:
 
 
 def thresholds(a: xr.Dataset) -> Finding:
-    """Agrees if thresholds from validation beat one half for sure, differs if surely not, else unclear."""
+    """Agrees if thresholds from validation beat one half for sure, differs if surely not, else it cannot be told."""
     gap = _gain(a, HALF_ROW, "macro F1")
     exact = difference_of(a, "ablation", EXACT_ROW, "macro F1")
     chosen = ", ".join(f"{n} {t:.2f}" for n, t in zip(_labels(a), a["threshold"].values, strict=True))
@@ -120,7 +122,10 @@ def thresholds(a: xr.Dataset) -> Finding:
 
 
 def weights(a: xr.Dataset) -> Finding | None:
-    """In part if the label that is rarest in training gains for sure, else unclear: one training each way."""
+    """In part at most, whatever the label that is rarest in training gains: one training each way.
+
+    Of an interval that holds 0 it cannot be told.
+    """
     if UNWEIGHTED not in a["ablation"].values:
         return None
     label, count = rarest_label(a)
@@ -131,7 +136,7 @@ def weights(a: xr.Dataset) -> Finding | None:
         published="“Stain” was below .60 before the weights and reached .7156",
         measured=f"{label}, with {count:,} training images the rarest, {shown(without)} without weights: weights "
         f"change its F1 by {_gap(gap)}, macro F1 of the defects by {_gap(whole)}",
-        agreement=_judge_once(gap),
+        agreement=_judge_trainings(gap),
         why=f"{_ONE_EACH}{_doubt(gap)}The label is chosen by its training images, not by its score on test, which "
         f"would rise by itself. The weights here: {a.attrs['weights_text']}. They weigh the whole term of a label, "
         "present or absent. The publication calls its own pos_weight, but it multiplies positives and negatives "
@@ -141,7 +146,10 @@ def weights(a: xr.Dataset) -> Finding | None:
 
 
 def resolution(a: xr.Dataset) -> Finding | None:
-    """In part if the larger input gains for sure, else unclear: one training each way, perhaps no new detail."""
+    """In part at most, whatever the larger input gains: one training each way, and perhaps no new detail.
+
+    Of an interval that holds 0 it cannot be told.
+    """
     if SMALLER not in a["ablation"].values:
         return None
     gap = _gain(a, SMALLER, "macro F1 of defects")
@@ -157,13 +165,13 @@ def resolution(a: xr.Dataset) -> Finding | None:
         topic="Resolution matters",
         published="224 → 336 pixels raised F1, by how much is not said",
         measured=f"{small} → {large} pixels{' (enlarged)' if enlarged else ''}: macro F1 of the defects {_gap(gap)}",
-        agreement=_judge_once(gap),
+        agreement=_judge_trainings(gap),
         why=f"{enlarged}{_ONE_EACH}{_doubt(gap)}".strip(),
     )
 
 
 def averaging(a: xr.Dataset) -> Finding:
-    """Agrees if averaging over flips is better for sure, differs if surely not, else unclear."""
+    """Agrees if averaging over flips is better for sure, differs if surely not, else it cannot be told."""
     gap = _gain(a, ONCE, "macro F1")
     return Finding(
         topic="Averaging over flips",
@@ -231,9 +239,9 @@ def _judge(gain: tuple[float, float, float]) -> Agreement:
     return "agrees" if gain[1] > 0 else "differs" if gain[2] <= 0 else "unclear"
 
 
-def _judge_once(gain: tuple[float, float, float]) -> Agreement:
-    """Of one training each way: another seed moves both, so a sure gain holds in part, and nothing else can be told."""
-    return "partly" if gain[1] > 0 else "unclear"
+def _judge_trainings(gain: tuple[float, float, float]) -> Agreement:
+    """In part where the interval leaves 0 out, whichever way it points."""
+    return "unclear" if _judge(gain) == "unclear" else "partly"
 
 
 def _judge_optimism(luck: tuple[float, float, float] | None) -> Agreement:
@@ -243,7 +251,7 @@ def _judge_optimism(luck: tuple[float, float, float] | None) -> Agreement:
 
 
 def _doubt(gain: tuple[float, float, float]) -> str:
-    return _UNTOLD if gain[1] <= 0 < gain[2] else ""
+    return _UNTOLD if _judge(gain) == "unclear" else ""
 
 
 def shown(value: tuple[float, float, float]) -> str:

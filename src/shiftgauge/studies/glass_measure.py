@@ -22,7 +22,7 @@ from shiftgauge.train.f1 import f1_of, macro
 from shiftgauge.train.group_bootstrap import GroupBootstrap
 from shiftgauge.train.images import Part
 from shiftgauge.train.predict import predict_probabilities
-from shiftgauge.train.thresholds import choose_thresholds
+from shiftgauge.train.thresholds import Thresholds, choose_thresholds
 from shiftgauge.types import FloatArray
 
 SUMMARIES: Final = ("micro F1", "macro F1", "macro F1 of defects")
@@ -46,9 +46,13 @@ class Probabilities:
     truth_nk: FloatArray
     names: tuple[str, ...]
 
-    def thresholds(self, grid: Sequence[float] | None = None) -> FloatArray:
-        """Thresholds of the largest F1 on validation (K,): on a grid, or with None of every score."""
+    def chosen(self, grid: Sequence[float] | None = None) -> Thresholds:
+        """Thresholds of the largest F1 on validation: on a grid, or with None of every score."""
         return thresholds_of(self.validation_nk, self.truth_nk, self.names, grid)
+
+    def thresholds(self, grid: Sequence[float] | None = None) -> FloatArray:
+        """The same as numbers (K,)."""
+        return np.array(self.chosen(grid).values)
 
     def decided(self, threshold_k: float | FloatArray = HALF) -> Decisions:
         """Which labels hold on the test images (m, K)."""
@@ -57,13 +61,11 @@ class Probabilities:
 
 def thresholds_of(
     probabilities_nk: FloatArray, truth_nk: FloatArray, names: Sequence[str], grid: Sequence[float] | None
-) -> FloatArray:
-    """Thresholds of the largest F1 on the given images (K,): on a grid, or with None of every score."""
+) -> Thresholds:
+    """Thresholds of the largest F1 on the given images: on a grid, or with None of every score."""
     if grid is None:
-        chosen = choose_thresholds(probabilities_nk, truth_nk, class_names=names, search="exact")
-    else:
-        chosen = choose_thresholds(probabilities_nk, truth_nk, class_names=names, search="grid", grid=grid)
-    return np.array(chosen.values)
+        return choose_thresholds(probabilities_nk, truth_nk, class_names=names, search="exact")
+    return choose_thresholds(probabilities_nk, truth_nk, class_names=names, search="grid", grid=grid)
 
 
 def folder_probabilities(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import xarray as xr
 
 from shiftgauge.results.status import Message
 from shiftgauge.results.study import Finding
+from shiftgauge.studies.data_messages import data_messages, noted_once, split_messages
 from shiftgauge.studies.glass_findings import RECIPE, difference_of, optimism, score_of, shown
+from shiftgauge.studies.train_split import by_level
 
 
 def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
@@ -36,8 +39,21 @@ def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
     )
 
 
-def messages(a: xr.Dataset, notes: tuple[str, ...] = ()) -> tuple[Message, ...]:
-    """What to know before relying on the study."""
+def messages(
+    a: xr.Dataset,
+    *,
+    data_notes: Sequence[str] = (),
+    split_notes: Sequence[str] = (),
+    threshold_notes: Sequence[str] = (),
+) -> tuple[Message, ...]:
+    """What to know before relying on the study, most serious first.
+
+    Args:
+        a: What was measured.
+        data_notes: What was noted while the images were read.
+        split_notes: What was noted while they were divided.
+        threshold_notes: Labels whose threshold could not be chosen.
+    """
     found = []
     if a.attrs["quick"]:
         text = "A quick run: a few small images, random weights, two epochs. It shows that everything runs and no more"
@@ -56,5 +72,7 @@ def messages(a: xr.Dataset, notes: tuple[str, ...] = ()) -> tuple[Message, ...]:
         "one network each; another seed moves all of them"
     )
     found.append(Message(level="caution", code="one_seed", text=text))
-    found += [Message(level="info", code="split", text=f"{n[0].upper()}{n[1:].rstrip('.')}") for n in notes]
-    return tuple(found)
+    read, divided = noted_once(data_notes, split_notes)
+    found += [*data_messages(read), *split_messages(a["split_count"], divided, "epoch and thresholds are")]
+    found += [Message(level="caution", code="threshold", text=f"{n[0].upper()}{n[1:]}") for n in threshold_notes]
+    return by_level(found)

@@ -15,6 +15,7 @@ from shiftgauge.data.frame import read_frame
 from shiftgauge.data.load import load_data
 from shiftgauge.data.multilabel import with_no_defect
 from shiftgauge.data.npz import load_npz
+from shiftgauge.data.splits import PART_NAMES
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.models.architectures import PACKAGED
 from shiftgauge.random import check_seed
@@ -191,7 +192,8 @@ def split_options(dataset: ImageDataset) -> SplitOptions:
     Where the data state train and test, these; validation is taken out of train, and what has its like on another
     side is dropped from train before validation before test. Else 68/12/20, what is alike on one side.
     """
-    if dataset.splits is not None and set(dataset.splits) >= {"train", "test"}:
+    stated = {PART_NAMES.get(name.lower(), name) for name in dataset.splits or ()}
+    if stated >= {"train", "test"}:
         return SplitOptions(by="given", parts=_PARTS, leaks="drop")
     return SplitOptions(parts=_PARTS)
 
@@ -200,10 +202,11 @@ def glass_data(data: str | Path | Mapping[str, Any] | ImageDataset, *, quick: bo
     """Reads images with several labels and the label `no defect`, which is derived where it is absent.
 
     Args:
-        data: A folder with `img` and `txt` as published (or with `train` and `test` that each hold both); a folder
-            with `manifest.csv`, or a table, whose columns are `path`, if wanted `split` and `group`, and one of 0 and
-            1 for each label; an NPZ file with `images`, `labels` (n, K), `classes`, if wanted `group` and `split`
-            (names, or 0 for train and 1 for test); or whatever `load_data` takes.
+        data: A folder with `img` and `txt` as published (or with `train`, `test` and if wanted `val`, or other usual
+            names of parts, that each hold both); a folder with `manifest.csv`, or a table, whose columns are `path`,
+            if wanted `split` and `group`, and one of 0 and 1 for each label; an NPZ file with `images`, `labels`
+            (n, K), `classes`, if wanted `group` and `split` (names, or 0 for train and 1 for test); or whatever
+            `load_data` takes.
         quick: Keep 320 images.
         seed: Of that choice.
 
@@ -241,16 +244,35 @@ def _spec(path: Path) -> dict[str, Any]:
     if path.is_dir() and (path / "manifest.csv").is_file():
         path = path / "manifest.csv"
     if path.is_dir():
-        stated = [part for part in ("train", "validation", "test") if (path / part / "img").is_dir()]
-        if not stated and not (path / "img").is_dir():
-            raise DataError(f"{path} holds neither `img` and `txt`, nor `train/img`, nor manifest.csv")
-        return {"kind": "yolo", "path": path, "classes": GLASS_DEFECTS, "no_defect": NO_DEFECT, "splits": stated}
+        parts = _part_folders(path)
+        return {"kind": "yolo", "path": path, "classes": GLASS_DEFECTS, "no_defect": NO_DEFECT, "splits": parts}
     if path.suffix.lower() == ".npz":
         return {"kind": "npz", "path": path, **_npz_keys(path)}
     columns = [str(c) for c in read_frame(path, as_text=True).columns]
     labels = [c for c in columns if c not in ("path", "split", "group")]
     named = {f"{key}_column": key for key in ("split", "group") if key in columns}
     return {"kind": "manifest", "path": path, "label_columns": labels, **named}
+
+
+def _part_folders(path: Path) -> list[str]:
+    """Folders below a folder that each hold `img`, by their usual names such as train, val and test; else none.
+
+    Raises:
+        DataError: There is no `img`; or one that would not be read, below another name or beside those of the parts.
+    """
+    holding = sorted(folder.name for folder in path.iterdir() if (folder / "img").is_dir())
+    odd = [name for name in holding if name.lower() not in PART_NAMES]
+    if odd:
+        raise DataError(
+            f"{path} holds images in {shortened([f'{name}/img' for name in odd])}, which would not be read; name the "
+            f"folder as one of {', '.join(PART_NAMES)}, or move it elsewhere"
+        )
+    whole = (path / "img").is_dir()
+    if whole and holding:
+        raise DataError(f"{path} holds images in `img` and in `{holding[0]}/img`; keep one of the two layouts")
+    if not whole and not holding:
+        raise DataError(f"{path} holds neither `img` and `txt`, nor `train/img`, nor manifest.csv")
+    return holding
 
 
 def _npz_keys(path: Path) -> dict[str, Any]:

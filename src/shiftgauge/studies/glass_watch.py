@@ -128,7 +128,8 @@ def choices(watched: Watched) -> tuple[dict[str, Decisions], dict[str, int], dic
     said = {"validation": watched.validation_enk, "test": watched.test_enk}
     truth = {"validation": watched.validation_nk, "test": watched.test_nk}
     chosen = {
-        part: [thresholds_of(p, truth[part], watched.names, PUBLISHED_GRID) for p in said[part]] for part in PARTS
+        part: [np.array(thresholds_of(p, truth[part], watched.names, PUBLISHED_GRID).values) for p in said[part]]
+        for part in PARTS
     }
     curves = {
         part: np.array([micro_f1(p >= t, truth[part]) for p, t in zip(said[part], chosen[part], strict=True)])

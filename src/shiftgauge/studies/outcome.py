@@ -22,7 +22,7 @@ from shiftgauge.studies.depth import block_arrays
 from shiftgauge.studies.estimates import Estimates, drawn, image_of_rows
 from shiftgauge.studies.growth import Evaluated, curve_arrays
 from shiftgauge.studies.pictures import affected, strips, thumbs
-from shiftgauge.studies.record import provenance
+from shiftgauge.studies.record import provenance, told_of
 from shiftgauge.studies.setup import Setup, device_of, model_name
 from shiftgauge.studies.train_split import by_level
 from shiftgauge.studies.verdict import find_messages, headline, withhold_gauge
@@ -153,7 +153,7 @@ def audit_result(
         cost: What `kept_cost` gives.
     """
     setup = found.setup
-    told = {"skipped": [list(item) for item in setup.source.skipped], "notes": list(setup.source.notes)}
+    told = told_of(setup.source)
     classifier = setup.evaluator.classifier
     hashes = {name: item.hash for name, item in setup.origins.items()}
     made_from = provenance(hashes, setup.seed, started, device=device_of(classifier))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import StoreError
 from shiftgauge.evaluate.origins import library_versions
 from shiftgauge.results.result import RunResult
@@ -39,6 +40,15 @@ def provenance(hashes: Mapping[str, str], seed: int, started: datetime, *, devic
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def told_of(dataset: ImageDataset) -> dict[str, Any]:
+    """What reading the images gave beside them: files left out with the reason, and notes; plain values.
+
+    Args:
+        dataset: The images.
+    """
+    return {"skipped": [list(pair) for pair in dataset.skipped], "notes": list(dataset.notes)}
 
 
 def write_with_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
 from shiftgauge.errors import ConfigError
 from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.models.architectures import BuiltNetwork
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import write_model_folder
 from shiftgauge.models.model_record import NetworkOptions, plain
@@ -44,7 +46,7 @@ from shiftgauge.studies.train_verdict import (
     train_headline,
 )
 from shiftgauge.train.averaging import AveragingOptions
-from shiftgauge.train.fit import check_options, fit
+from shiftgauge.train.fit import FitResult, check_options, fit
 from shiftgauge.train.images import MEMORY_GB, Part, read_part
 from shiftgauge.train.keeper import Watch
 from shiftgauge.train.module import Perturb
@@ -126,51 +128,44 @@ def train(
         ShiftgaugeError: Whatever is wrong with the input, in one line.
         InterruptedRunError: It was stopped; the same call goes on.
 
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from shiftgauge.data.arrays import from_arrays
+        >>> grey = np.random.default_rng(0).random((40, 16, 16)) / 2
+        >>> grey[20:] += 0.5
+        >>> data = from_arrays(grey, ["dark"] * 20 + ["bright"] * 20)
+        >>> network, short = {"architecture": "test_resnet", "size": 16}, {"epochs": 1, "precision": "float32"}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = train(network, data, out=folder, options=short, device="cpu", progress=False)
+        ...     kept = result.model_folder.is_dir()
+        >>> result.part, result.arrays["split_images"].values.tolist(), kept
+        ('test', [24, 8, 8], True)
+
     References:
         Guo, C., Pleiss, G., Sun, Y., Weinberger, K. Q. (2017). On calibration of modern neural networks.
         arXiv:1706.04599
     """
     started, folder = datetime.now(UTC), Path(out)
     require_own_folder(folder, KIND)
+    measuring = MeasureOptions(calibration=calibration, resamples=resamples, confidence_level=confidence_level)
     thresholds = as_options("thresholds", thresholds, ThresholdOptions)
     splitting = split if isinstance(split, Divided) else _splitting(split)
+    averaging = as_options("averaging", averaging, AveragingOptions)
     choice, dataset = as_choice(model), training_data(data, classes)
     require_apart(folder, dataset.searched)
     chosen = as_train_options(options, task_of(dataset)).resolved(task_of(dataset))
     limits = check_train_gates(gates, dataset.class_names)
-    if thresholds is not None:
-        refuse_thresholds(task_of(dataset))
-    measuring = MeasureOptions(
-        thresholds=thresholds or ThresholdOptions(),
-        averaging=as_options("averaging", averaging, AveragingOptions) or AveragingOptions(),
-        calibration=calibration,
-        resamples=resamples,
-        confidence_level=confidence_level,
-        seed=chosen.seed,
-        batch_size=chosen.validation_batch,
-        no_defect=no_defect_label(dataset, no_defect, data),
-    )
+    measuring = _measuring(measuring, dataset, chosen, thresholds, averaging)
+    measuring = replace(measuring, no_defect=no_defect_label(dataset, no_defect, data))
     preprocessing, architecture = _fitting(choice, dataset, chosen, measuring)
     divided = _divided(dataset, splitting, chosen.seed)
     built = architecture.build()
     parts = _read_parts(divided, preprocessing, memory_gb, progress)
-    found = fit(
-        built.network,
-        parts["train"],
-        parts["validation"],
-        chosen,
-        preprocessing=preprocessing,
-        n_classes=len(dataset.class_names),
-        folder=folder / CHECKPOINTS,
-        heads=built.heads,
-        identity={"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()},
-        device=device,
-        n_devices=n_devices,
-        progress=progress,
-        perturb=perturb,
-        class_names=dataset.class_names,
-        watch=watch,
-    )
+    named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
+    where: dict[str, Any] = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb}
+    where |= {"watch": watch, "folder": folder / CHECKPOINTS, "identity": named}
+    found = _fitted(built, parts, chosen, preprocessing, dataset.class_names, where)
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     names = dataset.class_names
     run = TrainRun(
@@ -201,6 +196,51 @@ def _divided(dataset: ImageDataset, split: SplitOptions | Divided, seed: int) ->
 
 def _splitting(split: SplitOptions | Split | Mapping[str, Any] | None) -> SplitOptions:
     return as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
+
+
+def _measuring(
+    measuring: MeasureOptions,
+    dataset: ImageDataset,
+    options: TrainOptions,
+    thresholds: ThresholdOptions | None,
+    averaging: AveragingOptions | None,
+) -> MeasureOptions:
+    """How the network is measured, with what the training and its data decide.
+
+    Raises:
+        ConfigError: Thresholds of one class an image.
+    """
+    if thresholds is not None:
+        refuse_thresholds(task_of(dataset))
+    return replace(
+        measuring,
+        thresholds=thresholds or ThresholdOptions(),
+        averaging=averaging or AveragingOptions(),
+        seed=options.seed,
+        batch_size=options.validation_batch,
+    )
+
+
+def _fitted(
+    built: BuiltNetwork,
+    parts: Mapping[str, Part],
+    options: TrainOptions,
+    preprocessing: Preprocessing,
+    names: Sequence[str],
+    where: Mapping[str, Any],
+) -> FitResult:
+    """Trains on the parts; `where` holds folder, identity, devices, progress and `perturb`."""
+    return fit(
+        built.network,
+        parts["train"],
+        parts["validation"],
+        options,
+        preprocessing=preprocessing,
+        n_classes=len(names),
+        heads=built.heads,
+        class_names=names,
+        **where,
+    )
 
 
 def _fitting(
@@ -234,6 +274,7 @@ def _written(
         messages=find_train_messages(
             arrays,
             notes=(*divided.warnings, *measured.notes),
+            data_notes=divided.dataset.notes,
             kept=divided.kept,
             facts=divided.facts,
             stopped=run.found.stopped,

@@ -28,6 +28,8 @@ SUMMARIES: Final[Mapping[str, Callable[[Metrics], Estimate]]] = MappingProxyType
         "macro_precision": lambda found: found.macro.precision,
         "macro_recall": lambda found: found.macro.recall,
         "micro_f1": lambda found: found.micro.f1,
+        "micro_precision": lambda found: found.micro.precision,
+        "micro_recall": lambda found: found.micro.recall,
         "average_precision": lambda found: found.average_precision,
         "roc_auc": lambda found: found.roc_auc,
     }
@@ -57,12 +59,14 @@ def figure_arrays(found: Mapping[str, Metrics], names: Sequence[str]) -> xr.Data
         "n_groups": ("part", np.array([p.n_groups for p in parts])),
     }
     coords = {"part": list(found), "measure": list(MEASURES), "summary": list(SUMMARIES), "class": list(names)}
-    counts = np.stack([p.confusion for p in parts])
+    name, axes = "label_confusion", ("part", "class", "truth", "decision")
     if parts[0].task == "single":
-        values["confusion"] = (("part", "class", "class_2"), counts)
+        name, axes = "confusion", ("part", "class", "class_2")
         coords["class_2"] = list(names)
-    else:
-        values["label_confusion"] = (("part", "class", "truth", "decision"), counts)
+    bounds = [np.stack([p.confusion_low, p.confusion_high], axis=-1) for p in parts]
+    values[name] = (axes, np.stack([p.confusion for p in parts]))
+    values[f"{name}_share"] = (axes, np.stack([p.confusion_share for p in parts]))
+    values[f"{name}_share_interval"] = ((*axes, "bound"), np.stack(bounds))
     return xr.Dataset(values, coords={**coords, "bound": ["low", "high"]})
 
 

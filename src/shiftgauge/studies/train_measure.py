@@ -150,9 +150,7 @@ def measure_network(
         for name, part in measured.items():
             with progress_bar(f"{name} images, averaged over views", wanted=progress) as advance:
                 views[name] = predict_probabilities(network, part, preprocessing, **run, progress=advance)
-        own = _thresholds(views["validation"], first, names, options.thresholds)
-        other = {name: _metrics(views[name], p, names, own, groups[name], options) for name, p in measured.items()}
-        pieces.append(averaging_arrays(found, other))
+        pieces.append(averaging_arrays(found, _averaged(views, measured, names, groups, options)))
     network.to("cpu")
     return Measured(
         arrays=xr.merge(pieces, join="outer"),
@@ -162,6 +160,18 @@ def measure_network(
         predicted=predicted,
         notes=(*([learned.note] if learned.note else []), *(() if chosen is None else chosen.notes)),
     )
+
+
+def _averaged(
+    views: Mapping[str, FloatArray],
+    parts: Mapping[str, Part],
+    names: Sequence[str],
+    groups: Mapping[str, npt.NDArray[np.int64]],
+    options: MeasureOptions,
+) -> dict[str, Metrics]:
+    """Figures of probabilities that were averaged over views, with thresholds of their own."""
+    own = _thresholds(views["validation"], parts["validation"], names, options.thresholds)
+    return {name: _metrics(views[name], part, names, own, groups[name], options) for name, part in parts.items()}
 
 
 def check_measuring(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import xarray as xr
 
-from shiftgauge.results.status import LEVELS, Message
+from shiftgauge.results.status import Message
+from shiftgauge.studies.data_messages import data_messages, noted_once
+from shiftgauge.studies.train_split import by_level
 from shiftgauge.studies.train_verdict import bounds_text, share_text
 
 _FEW: Final = 20
@@ -29,6 +32,7 @@ def find_train_messages(
     arrays: xr.Dataset,
     *,
     notes: Sequence[str],
+    data_notes: Sequence[str],
     kept: Sequence[str],
     facts: Mapping[str, int],
     stopped: str,
@@ -39,6 +43,7 @@ def find_train_messages(
     Args:
         arrays: What was measured.
         notes: What the split, the temperature or the thresholds could not do.
+        data_notes: What was noted while the images were read.
         kept: Sentences on what was kept together.
         facts: Images that are alike, see `Divided.facts`.
         stopped: Why the training ended.
@@ -46,7 +51,9 @@ def find_train_messages(
     """
     found = [*_about_score(arrays), *_about_learning(arrays), *_about_support(arrays), *_about_calibration(arrays)]
     found += [*_about_floors(arrays), *_about_contradictions(arrays)]
-    found += [Message(level="caution", code="note", text=_sentence(note)) for note in notes]
+    read, other = noted_once(data_notes, notes)
+    found += [replace(message, text=f"{message.text}.") for message in data_messages(read)]
+    found += [Message(level="caution", code="note", text=_sentence(note)) for note in other]
     found += [Message(level="info", code="kept_together", text=_sentence(note)) for note in kept]
     if skipped:
         text = f"{skipped} file(s) could not be read and were left out; they are listed under Provenance."
@@ -58,7 +65,7 @@ def find_train_messages(
         )
         found.append(Message(level="info", code="plain_split", text=text))
     found += _about_epochs(arrays, stopped)
-    return tuple(sorted(found, key=lambda m: -LEVELS.index(m.level)))
+    return by_level(found)
 
 
 def _about_score(arrays: xr.Dataset) -> list[Message]:

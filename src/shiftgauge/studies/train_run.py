@@ -15,7 +15,7 @@ from shiftgauge.files import hash_file
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import HISTORY, MODEL_FOLDER
-from shiftgauge.studies.record import provenance
+from shiftgauge.studies.record import provenance, told_of
 from shiftgauge.studies.train_data import Divided, task_of
 from shiftgauge.studies.train_measure import Measured, MeasureOptions, views_text
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions
@@ -157,7 +157,7 @@ def run_provenance(run: TrainRun, folder: Path, started: datetime) -> dict[str, 
     parts = {f"{name} part": run.divided.part(name).fingerprint for name in run.divided.split.parts}
     hashes = {"weights": hash_file(weights), "data": dataset.fingerprint, **parts}
     made = provenance(hashes, run.options.seed, started, device=run.found.device)
-    return made | {"skipped": [list(pair) for pair in dataset.skipped], "notes": list(dataset.notes)}
+    return made | told_of(dataset)
 
 
 def run_cost(run: TrainRun, started: datetime) -> dict[str, Any]:

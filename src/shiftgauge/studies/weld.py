@@ -35,7 +35,7 @@ from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.audit import audit
-from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.studies.record import provenance, told_of, write_with_page
 from shiftgauge.studies.train import train
 from shiftgauge.studies.train_data import Divided, divide
 from shiftgauge.studies.watched import EpochWatcher
@@ -101,6 +101,13 @@ def weld(
         ShiftgaugeError: Whatever is wrong with the input, in one line.
         InterruptedRunError: It was stopped; the same call goes on.
 
+    Example:
+        >>> result = weld("al5083", out="runs/weld", weights="packaged")  # doctest: +SKIP
+        >>> weld("al5083", out="runs/weld", points=100)
+        Traceback (most recent call last):
+        ...
+        shiftgauge.errors.ConfigError: `points` must be a whole number ≥ 512, got 100
+
     References:
         Bahr, L., Possner, L., Weise, K., Gröger, S., Daub, R. (2025). Sensitivity analysis of image classification
             models using generalized polynomial chaos. arXiv:2506.18751
@@ -158,7 +165,8 @@ def _study(asked: _Asked, dataset: ImageDataset) -> StudyResult:
         config=_config(asked),
         provenance=provenance(
             {"data": dataset.fingerprint, "model": trained.provenance["hashes"]["weights"]}, recipe.seed, started
-        ),
+        )
+        | told_of(dataset),
         cost={"evaluations": sum(counts.values()), **counts, **spans.seconds},
         headline=headline(arrays, findings),
         findings=findings,

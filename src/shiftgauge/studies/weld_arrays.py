@@ -35,7 +35,11 @@ def training_arrays(trained: TrainResult, divided: Divided) -> xr.Dataset:
             "class": list(divided.dataset.class_names),
             "epoch": data["epoch"].values,
         },
-        attrs={"best_epoch": trained.best_epoch, "split_notes": "\n".join(divided.split.notes)},
+        attrs={
+            "best_epoch": trained.best_epoch,
+            "data_notes": "\n".join(divided.dataset.notes),
+            "split_notes": "\n".join(divided.split.notes),
+        },
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.results.status import TRUSTED_SHARE
-from shiftgauge.results.study import Agreement, Finding, without_verdict
+from shiftgauge.results.study import Agreement, Finding, without_verdicts
 from shiftgauge.studies.weld_compare import PUBLISHED_ORDER, PUBLISHED_POINTS
 from shiftgauge.studies.weld_ways import LARGE, SMALL, USABLE, ways
 from shiftgauge.train.schedules import ScheduleOptions, multiplier
@@ -32,7 +32,7 @@ def find(arrays: xr.Dataset) -> tuple[Finding, ...]:
     found += [one_image(arrays), *ways(arrays)]
     if "watch_chosen" in arrays:
         found.append(watching(arrays))
-    return without_verdict(found) if arrays.attrs["quick"] else tuple(found)
+    return without_verdicts(found) if arrays.attrs["quick"] else tuple(found)
 
 
 def class_weights(a: xr.Dataset) -> Finding:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-import numpy as np
 import xarray as xr
 
 from shiftgauge.results.status import Message
 from shiftgauge.results.study import Finding
+from shiftgauge.studies.data_messages import data_messages, noted_once, split_messages
+from shiftgauge.studies.train_split import by_level
 from shiftgauge.studies.weld_findings import leader
 from shiftgauge.studies.weld_recipe import EPOCHS, PACKAGED, PUBLISHED_SIZE
-
-_LACKING: Final = "has no image in"
-"""How a split says that a part lacks a class; the counts say it again, as a caution."""
 
 
 def headline(arrays: xr.Dataset, findings: Sequence[Finding]) -> str:
@@ -32,13 +29,13 @@ def headline(arrays: xr.Dataset, findings: Sequence[Finding]) -> str:
 
 
 def messages(arrays: xr.Dataset) -> tuple[Message, ...]:
-    """What to know before relying on the study."""
+    """What to know before relying on the study, most serious first."""
     text = (
         "What a new first convolution costs, beside the summed one, needs ImageNet weights of ResNet-18 and is not "
         "measured"
     )
     missing = Message(level="info", code="not_measured", text=text)
-    return (*_of_data(arrays), *_of_training(arrays), *_of_split(arrays), missing)
+    return by_level((*_of_data(arrays), *_of_training(arrays), *_of_images(arrays), missing))
 
 
 def _accuracy(a: xr.Dataset) -> str:
@@ -101,14 +98,8 @@ def _of_training(a: xr.Dataset) -> list[Message]:
     return found
 
 
-def _of_split(a: xr.Dataset) -> list[Message]:
-    """Classes that a part lacks, and whatever else the split says."""
-    worth = {"validation": "the epoch is chosen without them", "test": "nothing is known of them"}
-    found = []
-    for part, cost in worth.items():
-        lacking = a["class"].values[np.asarray(a["split_count"].sel(split_part=part)) == 0]
-        if len(lacking):
-            text = f"No image in {part} of {', '.join(map(str, lacking))}: {cost}"
-            found.append(Message(level="caution", code=f"missing_in_{part}", text=text))
-    notes = [n for n in str(a.attrs["split_notes"]).splitlines() if n and _LACKING not in n]
-    return found + [Message(level="info", code="split", text=f"{n[0].upper()}{n[1:].rstrip('.')}") for n in notes]
+def _of_images(a: xr.Dataset) -> list[Message]:
+    """What was noted while the images were read and divided."""
+    noted = (str(a.attrs[name]).splitlines() for name in ("data_notes", "split_notes"))
+    data_notes, split_notes = noted_once(*noted)
+    return [*data_messages(data_notes), *split_messages(a["split_count"], split_notes, "the epoch is")]

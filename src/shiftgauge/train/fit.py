@@ -116,6 +116,21 @@ def fit(
         NumericalError: The training diverged.
         StoreError: A checkpoint that cannot be read or written.
         InterruptedRunError: It was stopped; the same call goes on.
+
+    Example:
+        >>> import tempfile
+        >>> from shiftgauge.train.images import HeldPixels
+        >>> pixels = torch.zeros(32, 1, 4, 4, dtype=torch.uint8)
+        >>> pixels[::2] = 200
+        >>> targets, names = torch.arange(32) % 2, tuple(f"image {k}" for k in range(32))
+        >>> part = Part(pixels=HeldPixels(pixels), targets=targets, names=names)
+        >>> network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        >>> options = TrainOptions(epochs=2, precision="float32")
+        >>> asked = {"preprocessing": Preprocessing(height=4, width=4, channels=1), "n_classes": 2, "device": "cpu"}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = fit(network, part, part, options, folder=folder, progress=False, **asked)
+        >>> len(found.history), found.monitor, found.stopped
+        (2, 'macro_f1', 'epochs')
     """
     if train.task != validation.task:
         raise DataError(f"training images have {train.task} targets, validation images {validation.task} ones")
@@ -128,12 +143,8 @@ def fit(
     with quiet(), torch.random.fork_rng(devices=_forked(place)):
         torch.manual_seed(stream_key(chosen.seed, "train", "fit"))
         stated = _identity(network, train, validation, chosen, preprocessing, precision, identity)
-        further: dict[str, Any] = {
-            "n_classes": n_classes,
-            "heads": heads,
-            "perturb": perturb,
-            "class_names": class_names,
-        }
+        further: dict[str, Any] = {"n_classes": n_classes, "heads": heads, "perturb": perturb}
+        further["class_names"] = class_names
         module = ClassifierModule(network, train, validation, chosen, preprocessing, **further)
         _warn_of_absent(train, n_classes, class_names)
         keeper = Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress if first else False), watch)

@@ -123,6 +123,16 @@ def predict_probabilities(
         ConfigError: Quarter turns of oblong images.
         ModelError: The outputs are not one row of logits for each image.
         NumericalError: A logit is NaN or infinite.
+
+    Example:
+        >>> from shiftgauge.train.images import HeldPixels
+        >>> held = HeldPixels(torch.zeros(3, 1, 2, 2, dtype=torch.uint8))
+        >>> part = Part(pixels=held, targets=torch.zeros(3, dtype=torch.int64), names=("a", "b", "c"))
+        >>> network, views = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), AveragingOptions(flips=("horizontal",))
+        >>> prepared = Preprocessing(height=2, width=2, channels=1)
+        >>> found = predict_probabilities(network, part, prepared, averaging=views, device="cpu")
+        >>> found.shape, found.sum(axis=1).round(6).tolist()
+        ((3, 2), [1.0, 1.0, 1.0])
     """
     if averaging is None or averaging.is_plain:
         logits = predict_logits(network, part, preprocessing, batch_size=batch_size, device=device, progress=progress)

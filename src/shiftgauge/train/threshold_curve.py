@@ -59,6 +59,11 @@ def curve_at(
         truth_n: Whether each image bears it (N,).
         threshold_t: Thresholds (T,), rising.
         ratio: What a missed label costs, a false alarm costing 1.
+
+    Example:
+        >>> found = curve_at(np.array([0.2, 0.4, 0.8]), np.array([False, True, True]), np.array([0.3, 0.5]), 5)
+        >>> found.recall.tolist(), found.precision.tolist(), found.cost.round(3).tolist()
+        ([1.0, 0.5], [1.0, 1.0], [0.0, 1.667])
     """
     tp, fp, fn = counts_at(score_n, truth_n, threshold_t)
     return ThresholdCurve(

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
-from shiftgauge.report.format import number
+from shiftgauge.report.format import interval, number
 from shiftgauge.report.svg import element, inner_ticks, line_path, scale, ticks
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340.0, 196.0, 44.0, 330.0, 8.0, 158.0
@@ -29,6 +29,7 @@ class Line:
         label: What it shows, for hints at its points.
         dots: Draw a dot with a hint at every point.
         band: Places, lower and upper edge of a shaded band around it.
+        whiskers: Lower and upper ends of the interval of every point; an undefined one is left out.
     """
 
     x: Sequence[float] | np.ndarray
@@ -37,6 +38,7 @@ class Line:
     label: str
     dots: bool = False
     band: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    whiskers: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def draw_lines(
@@ -100,10 +102,15 @@ def _line(line: Line, x_of: Any, y_of: Any) -> Markup:
     if line.band is not None:
         parts.append(element("path", d=_area(*line.band, x_of, y_of), class_=f"band {line.kind}"))
     parts.append(element("path", d=line_path(x, y), class_=f"curve {line.kind}"))
+    ends = np.full((len(values), 2), np.nan) if line.whiskers is None else np.stack(line.whiskers, axis=1)
+    for place, (low, high) in zip(x.tolist(), ends, strict=True):
+        if math.isfinite(low) and math.isfinite(high):
+            a, b = float(y_of(low)), float(y_of(high))
+            parts.append(element("line", x1=place, x2=place, y1=a, y2=b, class_=f"whisker {line.kind}"))
     if line.dots:
-        for at, place, level, value in zip(line.x, x.tolist(), y.tolist(), values.tolist(), strict=True):
+        for at, place, level, value, bounds in zip(line.x, x.tolist(), y.tolist(), values.tolist(), ends, strict=True):
             if math.isfinite(level):
-                tip = f"{line.label} at {number(float(at))}: {number(value)}"
+                tip = f"{line.label} at {number(float(at))}: {number(value)} {interval(*bounds.tolist())}".strip()
                 parts.append(element("circle", cx=place, cy=level, r=2.6, class_=f"point {line.kind}", data_tip=tip))
     return Markup("").join(parts)
 

@@ -76,7 +76,7 @@ def build_cost(result: AuditResult) -> dict[str, Any]:
 
 
 def build_provenance(result: Shown) -> dict[str, Any]:
-    """Returns hashes, versions, run facts, skipped files and the configuration as text."""
+    """Returns hashes, versions, run facts, skipped files, notes on the data and the configuration as text."""
     found = result.provenance
     run = [(k, found.get(k)) for k in ("started", "finished", "device", "seed")]
     return {
@@ -84,6 +84,7 @@ def build_provenance(result: Shown) -> dict[str, Any]:
         "hashes": list(dict(found.get("hashes") or {}).items()),
         "versions": list(dict(found.get("versions") or {}).items()),
         "skipped": [(str(s[0]), str(s[1])) for s in found.get("skipped") or []],
+        "notes": [str(note) for note in dict.fromkeys(found.get("notes") or [])],
         "config": json.dumps(result.config, indent=2, ensure_ascii=False, default=str),
     }
 

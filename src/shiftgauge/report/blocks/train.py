@@ -1,4 +1,4 @@
-"""Blocks of a training's page: scores of every class, learning curves, confusion, the curves of ranking."""
+"""Blocks of a training's page: scores of every class, learning curves, the curves of ranking."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 
 from shiftgauge.report.blocks.bars import Axis, bar
-from shiftgauge.report.blocks.indices import heat_level
 from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
 from shiftgauge.report.format import clean, fixed, interval, number, percent
 from shiftgauge.report.read import Estimate, pick, strings
@@ -24,21 +23,18 @@ MEASURE_WORDS: Final = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "micro_f1": "Micro F1",
-    "weighted_f1": "Weighted F1",
     "macro_precision": "Macro precision",
     "macro_recall": "Macro recall",
     "micro_precision": "Micro precision",
     "micro_recall": "Micro recall",
-    "macro_average_precision": "Mean average precision",
-    "macro_roc_auc": "Mean ROC-AUC",
     "train_loss": "Training loss",
     "loss": "Validation loss",
     "average_precision": "Average precision",
+    "roc_auc": "ROC-AUC",
     "learning_rate": "Learning rate",
 }
 """What figures are called."""
 _MOST_PANELS: Final = 24
-_MOST_CLASSES: Final = 30
 
 
 def words(name: str) -> str:
@@ -54,6 +50,12 @@ def found(result: TrainResult, name: str, part: str, of: str | None = None) -> E
 def text(value: Estimate) -> dict[str, str]:
     """A figure as text: value and interval."""
     return {"value": fixed(value.value), "interval": interval(value.low, value.high)}
+
+
+def shown_summaries(result: TrainResult) -> list[str]:
+    """Names of the figures over all classes; with one class an image without micro ones, which equal the accuracy."""
+    names = strings(result.arrays, "summary")
+    return names if result.task == "multi" else [name for name in names if not name.startswith("micro_")]
 
 
 def by_weakness(result: TrainResult) -> list[str]:
@@ -74,14 +76,19 @@ def build_scores(result: TrainResult) -> dict[str, Any]:
                 "n": f"{int(pick(result.arrays, 'n_images', part=part)):,}",
                 "shares": share_text(result, part),
                 "overall": [
-                    {"label": words(name), **text(found(result, name, part))}
-                    for name in strings(result.arrays, "summary")
+                    {"label": _in_sentence(words(name)), **text(found(result, name, part))}
+                    for name in shown_summaries(result)
                 ],
                 "rows": [_class_row(result, part, name) for name in by_weakness(result)],
             }
             for part in strings(result.arrays, "part")[::-1]
         ],
     }
+
+
+def _in_sentence(label: str) -> str:
+    """What a figure is called within a sentence."""
+    return label if label[:2].isupper() else f"{label[:1].lower()}{label[1:]}"
 
 
 def _class_row(result: TrainResult, part: str, name: str) -> dict[str, Any]:
@@ -151,39 +158,6 @@ def _epoch_text(result: TrainResult) -> str:
     best, by = result.best_epoch, str(at["monitor"])
     why = "the last, as was asked" if by == "last" else f"it was the best by {words(by).lower()} on validation"
     return f"The model folder holds the weights of epoch {best} {of}; {why}."
-
-
-def build_confusion(result: TrainResult) -> dict[str, Any]:
-    """Returns the confusion of the part of the verdict: one map, or a row for each label."""
-    data, part, names = result.arrays, result.part, strings(result.arrays, "class")
-    if "label_confusion" in data:
-        counts = pick(data, "label_confusion", part=part)
-        rows = [
-            {"label": name, "cells": [f"{int(v):,}" for v in (c[1, 1], c[1, 0], c[0, 1], c[0, 0])]}
-            for name, c in zip(names, counts, strict=True)
-        ]
-        return {"part": part, "labels": rows, "map": None, "pairs": []}
-    counts = np.asarray(pick(data, "confusion", part=part), float)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    drawn = [
-        {
-            "label": names[i],
-            "cells": [
-                {"text": f"{int(counts[i, j]):,}" if counts[i, j] else "·", "level": heat_level(float(shares[i, j]), 1)}
-                for j in range(len(names))
-            ],
-        }
-        for i in range(len(names))
-    ]
-    wrong = counts - np.diag(np.diag(counts))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:10]
-    pairs = [
-        {"true": names[i], "decided": names[j], "count": f"{int(wrong[i, j]):,}", "share": percent(float(shares[i, j]))}
-        for i, j in (np.unravel_index(k, wrong.shape) for k in order)
-        if wrong[i, j]
-    ]
-    fits = len(names) <= _MOST_CLASSES
-    return {"part": part, "labels": [], "map": {"names": names, "rows": drawn} if fits else None, "pairs": pairs}
 
 
 def build_ranking(result: TrainResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
-from shiftgauge.report.blocks.train import by_weakness, found, text, words
+from shiftgauge.report.blocks.train import by_weakness, found, shown_summaries, text, words
 from shiftgauge.report.format import clean, duration, fixed, number
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.train import TrainResult
@@ -35,10 +35,16 @@ def build_thresholds(result: TrainResult) -> dict[str, Any] | None:
     if "threshold" not in data:
         return None
     rows = [_threshold_row(result, name) for name in by_weakness(result)]
-    panels = []
-    for name in by_weakness(result)[:_MOST_PANELS]:
-        chosen, low, high = (float(pick(data, f"threshold{k}", **{"class": name})) for k in ("", "_low", "_high"))
-        panels.append({"label": name, "svg": _threshold_drawing(result, name, chosen, (low, high))})
+    drawn = [_SCORES, *([_COST] if data.attrs.get("aim") == "cost" else [])][::-1]
+    panels = [
+        {
+            "label": name,
+            "about": about if len(drawn) > 1 else "",
+            "svg": _threshold_drawing(result, name, about, curves),
+        }
+        for name in by_weakness(result)[:_MOST_PANELS]
+        for about, curves in drawn
+    ]
     search = "every score" if data.attrs.get("search") == "exact" else "a grid"
     return {"aim": aim_text(result), "search": search, "rows": rows, "panels": panels}
 
@@ -89,19 +95,24 @@ def _threshold_row(result: TrainResult, name: str) -> dict[str, Any]:
 _ACHIEVED: Final = {"precision": "Precision", "recall": "Recall", "f1": "F1", "cost": "Cost"}
 
 
-def _threshold_drawing(result: TrainResult, name: str, chosen: float, flat: tuple[float, float]) -> Any:
+_SCORES: Final = ("precision, recall and F1", {"precision": "total", "recall": "part", "f1": "first"})
+_COST: Final = ("mean cost of an image", {"cost": "first"})
+"""What is drawn against the threshold, and in which colours."""
+
+
+def _threshold_drawing(result: TrainResult, name: str, about: str, curves: Mapping[str, str]) -> Any:
     data, where = result.arrays, {"class": name}
+    chosen, low, high = (float(pick(data, f"threshold{k}", **where)) for k in ("", "_low", "_high"))
     at = pick(data, "curve_threshold", **where)
-    kinds = (("precision", "total"), ("recall", "part"), ("f1", "first"))
-    lines = [Line(x=at, y=pick(data, f"curve_{k}", **where), kind=colour, label=k) for k, colour in kinds]
+    lines = [Line(x=at, y=pick(data, f"curve_{k}", **where), kind=colour, label=k) for k, colour in curves.items()]
     return draw_lines(
         lines,
         x_label="threshold",
-        said=f"Precision, recall and F1 of {name} against the threshold",
+        said=f"{about[:1].upper()}{about[1:]} of {name} against the threshold",
         x_range=UNIT,
-        y_range=UNIT,
+        y_range=None if "cost" in curves else UNIT,
         marks=((chosen, f"chosen: {fixed(chosen)}"),),
-        band=flat,
+        band=(low, high),
     )
 
 
@@ -118,7 +129,9 @@ def build_calibration(result: TrainResult) -> dict[str, Any]:
             where = {"part": part, "stage": stage, "diagram": name}
             count = pick(data, "reliability_count", **where)
             x, y = pick(data, "reliability_confidence", **where), pick(data, "reliability_frequency", **where)
-            lines.append(Line(x=x[count > 0], y=y[count > 0], kind=kind, label=f"{stage}, said", dots=True))
+            ends = tuple(pick(data, f"reliability_{end}", **where)[count > 0] for end in ("low", "high"))
+            shown = {"x": x[count > 0], "y": y[count > 0], "whiskers": ends}
+            lines.append(Line(**shown, kind=kind, label=f"{stage}, said", dots=True))
         said = f"Share that came true against the probability that was said: {name}"
         svg = draw_lines(lines, x_label="probability said", said=said, x_range=UNIT, y_range=UNIT, diagonal=True)
         panels.append({"label": name, "svg": svg})
@@ -142,15 +155,17 @@ def build_averaging(result: TrainResult) -> dict[str, Any] | None:
     data = result.arrays
     if "averaging" not in data:
         return None
-    names = strings(data, "summary")
+    ways = [(part, way) for part in strings(data, "part")[::-1] for way in strings(data, "way")]
     rows = []
-    for part in strings(data, "part")[::-1]:
-        for way in strings(data, "way"):
-            where = {"part": part, "way": way}
-            value, bounds = pick(data, "averaging", **where), pick(data, "averaging_interval", **where)
-            cells = [text(Estimate(float(v), *map(float, b))) for v, b in zip(value, bounds, strict=True)]
-            rows.append({"part": part, "way": way, "cells": cells})
-    return {"changes": clean(data.attrs.get("averaging", "")), "names": [words(n) for n in names], "rows": rows}
+    for name in shown_summaries(result):
+        cells = []
+        for part, way in ways:
+            where = {"part": part, "way": way, "summary": name}
+            value, bounds = (pick(data, f"averaging{end}", **where) for end in ("", "_interval"))
+            cells.append(text(Estimate(float(value), *bounds.tolist())))
+        rows.append({"label": words(name), "cells": cells})
+    changes = clean(data.attrs.get("averaging", ""))
+    return {"changes": changes, "columns": [f"{part}, {way}" for part, way in ways], "rows": rows}
 
 
 def build_split(result: TrainResult) -> dict[str, Any]:
@@ -226,6 +241,7 @@ def build_options(result: TrainResult) -> list[tuple[str, str]]:
         ("Loss", _words(loss, "kind", ("class_weights", "class weights"), ("positive_weights", "positive weights"))),
         ("Batches", _words(sampling, "kind", ("batch_size", "images each"))),
         ("Changes of training images", _changes(augment)),
+        ("Moving average of the weights", _words({"kind": "", **train}, "kind", ("ema_decay", "decay"))),
         ("Epoch kept", _kept_epoch(str(at.get("monitor", "")))),
         ("Seed", str(at.get("seed", ""))),
     ]
