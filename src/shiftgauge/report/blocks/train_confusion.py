@@ -27,7 +27,12 @@ def build_confusion(result: TrainResult) -> dict[str, Any]:
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
     pairs = [
-        {"true": names[i], "decided": names[j], "count": f"{wrong[i, j]:,}", **_share(shares[i, j], bounds[i, j])}
+        {
+            "true": names[i],
+            "decided": names[j],
+            "count": f"{wrong[i, j]:,}",
+            **_share(float(shares[i, j]), bounds[i, j]),
+        }
         for i, j in (np.unravel_index(k, wrong.shape) for k in order)
         if wrong[i, j]
     ]
@@ -46,7 +51,7 @@ def _label_rows(result: TrainResult) -> list[dict[str, Any]]:
         {
             "label": name,
             "cells": [
-                {"label": word, "count": f"{counts[k][at]:,}", **_share(shares[k][at], bounds[k][at])}
+                {"label": word, "count": f"{counts[k][at]:,}", **_share(float(shares[k][at]), bounds[k][at])}
                 for word, at in _CELLS.items()
             ],
         }
@@ -59,12 +64,13 @@ def _counts(result: TrainResult, name: str) -> tuple[np.ndarray, FloatArray, Flo
     data, part = result.arrays, result.part
     counts = np.asarray(pick(data, name, part=part)).astype(int)
     if f"{name}_share" in data:
-        return counts, *(np.asarray(pick(data, f"{name}_share{end}", part=part)) for end in ("", "_interval"))
+        shares, bounds = (np.asarray(pick(data, f"{name}_share{end}", part=part)) for end in ("", "_interval"))
+        return counts, shares, bounds
     return counts, counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1), np.full((*counts.shape, 2), np.nan)
 
 
 def _share(share: float, bounds: FloatArray) -> dict[str, str]:
-    return {"share": percent(float(share)), "interval": percent_interval(*bounds.tolist())}
+    return {"share": percent(share), "interval": percent_interval(*bounds.tolist())}
 
 
 def _cell(count: int, share: float, bounds: FloatArray) -> dict[str, Any]:
