@@ -112,6 +112,23 @@ def test_classes_without_validation_images_and_notes_of_the_split_are_passed_on(
     assert found["data_notes"].text == "4 files are of no known class"
 
 
+@pytest.mark.browser
+def test_the_surface_is_drawn_and_the_page_silent(study, chromium):
+    _, folder = study
+    page, said = chromium.new_page(viewport={"width": 1100, "height": 800}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((folder / "report.html").as_uri())
+    page.locator("#surface-canvas").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#surface-canvas').getAttribute('aria-label').includes(' over ')")
+    data = "document.querySelector('#surface-canvas').getContext('2d').getImageData(0, 0, 600, 300).data"
+    assert page.evaluate(f"new Set({data}).size") > 50
+    assert page.locator("#surface-pair option").count() == 3
+    assert page.locator("#surface-slice").get_attribute("max") != "0"
+    assert said == []
+    page.close()
+
+
 def test_the_page_and_the_summary_show_intervals_facts_and_what_cannot_be_told(study):
     result, folder = study
     page = (folder / "report.html").read_text(encoding="utf-8")

@@ -230,6 +230,12 @@ def test_watching_is_judged_by_how_much_too_good_the_chosen_epoch_looks(gap, ver
     assert f"{100 * gap:.2f} points higher" in found.measured
 
 
+def test_watching_cannot_be_told_where_divisions_disagree():
+    found = rules.watching(arrays(watch_chosen=[0.88, 0.96]))
+    assert found.agreement == "unclear"
+    assert "1.00 points higher" in found.measured
+
+
 def test_without_a_watched_training_nothing_is_said_of_it():
     whole = arrays()
     assert len(rules.find(whole)) == 12
