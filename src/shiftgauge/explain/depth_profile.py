@@ -169,5 +169,27 @@ def channel_share(values: npt.NDArray[np.float64]) -> FloatArray:
     return np.where(some, between / np.where(total > 0, total, 1.0), np.nan)
 
 
+def share_of_moments(mean_ic: npt.NDArray[np.float64], mean_square_ic: npt.NDArray[np.float64]) -> FloatArray:
+    """Returns η² over all pixels and images from each image's moments, so that no map has to be kept.
+
+    Args:
+        mean_ic: Mean over the pixels, axes (image, ..., channel).
+        mean_square_ic: Mean of the squares over the pixels, same axes; every image has as many pixels.
+
+    Returns:
+        Axes (...); NaN where the values are constant or there is one channel.
+
+    Example:
+        >>> share_of_moments(np.array([[1.0, 3.0]]), np.array([[2.0, 10.0]])).item()
+        0.5
+    """
+    of_channel = mean_ic.mean(axis=0)
+    grand = of_channel.mean(axis=-1)
+    between = ((of_channel - grand[..., None]) ** 2).mean(axis=-1)
+    total = mean_square_ic.mean(axis=(0, -1)) - grand**2
+    some = (total > 1e-12 * grand**2) & (mean_ic.shape[-1] > 1)
+    return np.where(some, between / np.where(some, total, 1.0), np.nan)
+
+
 def _spread(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

@@ -1,0 +1,174 @@
+"""What a look inside found, in plain sentences, and what to know before relying on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.results.explain import agreement_table, profile_table
+from shiftgauge.results.status import LEVELS, Message
+from shiftgauge.studies.data_messages import data_messages
+from shiftgauge.studies.explain_options import ExplainOptions
+
+_FEW: Final = 10
+"""Images below which a spread over images says little."""
+_MISSED: Final = 0.05
+"""Share of the change of the output that integrated gradients may miss."""
+_WEAK: Final = 0.3
+"""Rank correlation below which methods do not say the same."""
+
+
+def explain_headline(arrays: xr.Dataset) -> str:
+    """Returns what was found in a few sentences; what was left out is passed over.
+
+    Args:
+        arrays: Of the result.
+    """
+    found = [*_depth_sentence(arrays), *_colour_sentence(arrays), *_agreement_sentence(arrays), *_walk_sentence(arrays)]
+    if not found and "maximized" in arrays:
+        found = [f"Images that raise {arrays.sizes['target']} classes and units were climbed to."]
+    return " ".join(found)
+
+
+def find_explain_messages(arrays: xr.Dataset, options: ExplainOptions, notes: Sequence[str]) -> tuple[Message, ...]:
+    """Findings about trust, most serious first.
+
+    Args:
+        arrays: Of the result.
+        options: What was asked.
+        notes: Of the data set.
+    """
+    found = [*data_messages(notes), *_about_images(arrays), *_about_maps(arrays, options), *_about_attributions(arrays)]
+    found += [*_about_climbs(arrays, options)]
+    return tuple(sorted(found, key=lambda m: -LEVELS.index(m.level)))
+
+
+def _depth_sentence(arrays: xr.Dataset) -> list[str]:
+    table = profile_table(arrays)
+    table = table[table["pushed"].isin(["all"])]
+    if len(table) < 2:
+        return []
+    first, last = table.iloc[0], table.iloc[-1]
+    if not (first["relative_mean"] > 0 and np.isfinite(last["relative_mean"])):
+        return []
+    ratio = last["relative_mean"] / first["relative_mean"]
+    word = "keeps" if 0.8 <= ratio <= 1.25 else "grows to" if ratio > 1 else "falls to"
+    return [
+        f"Relative to its size, the answer of a block to a pushed pixel {word} {ratio:.2g} times that of "
+        f"{first['block']} by {last['block']}."
+    ]
+
+
+def _colour_sentence(arrays: xr.Dataset) -> list[str]:
+    if "channel_share" not in arrays or arrays.sizes["pushed"] < 2:
+        return []
+    shares = arrays["channel_share"].values
+    if not np.isfinite(shares).all() or len(shares) < 2:
+        return []
+    names = arrays["block"].values
+    return [
+        f"Which colour is pushed explains {shares[0]:.0%} of the variance of the maps in {names[0]} and "
+        f"{shares[-1]:.0%} in {names[-1]}."
+    ]
+
+
+def _agreement_sentence(arrays: xr.Dataset) -> list[str]:
+    table = agreement_table(arrays).dropna(subset=["mean"])
+    if not len(table):
+        return []
+    weakest = table.loc[table["mean"].idxmin()]
+    return [
+        f"Methods of attribution agree by a rank correlation of {table['mean'].mean():.2f} on average, least "
+        f"{weakest['method']} and {weakest['other']} ({weakest['mean']:.2f})."
+    ]
+
+
+def _walk_sentence(arrays: xr.Dataset) -> list[str]:
+    if "walk_reached_at" not in arrays:
+        return []
+    steps, rms = arrays["walk_reached_at"].values, arrays["walk_reached_rms"].values
+    away = steps != 0
+    reached = away & (steps > 0)
+    if not reached.any():
+        return [f"None of {int(away.sum())} pushes to another class got there."] if away.any() else []
+    return [
+        f"{int(reached.sum())} of {int(away.sum())} pushes to another class got there, after a change of "
+        f"{255 * np.median(rms[reached]):.2g} of 255 grey levels in the median (root mean square)."
+    ]
+
+
+def _about_images(arrays: xr.Dataset) -> list[Message]:
+    wrong = [
+        str(name)
+        for name, label, said in zip(
+            arrays["image"].values, arrays["image_label"].values, arrays["image_predicted"].values, strict=True
+        )
+        if str(said) not in str(label).split(", ")
+    ]
+    if not wrong:
+        return []
+    text = (
+        f"The network names {len(wrong)} of the {arrays.sizes['image']} images that are shown wrongly; what is said "
+        "of them is about the class that the network says."
+    )
+    return [Message(level="info", code="wrong_images", text=text)]
+
+
+def _about_maps(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
+    found = []
+    if "norm_of_difference" not in arrays or options.maps is None:
+        return found
+    if arrays.sizes["counted"] < _FEW:
+        text = (
+            f"Maps were averaged over {arrays.sizes['counted']} images: the profile is that of these images; raise "
+            "`counted_per_class` before saying it of the network."
+        )
+        found.append(Message(level="caution", code="few_images", text=text))
+    if options.maps.law != "fixed":
+        text = (
+            f"Every pixel was pushed by a random amount (law {options.maps.law}): its size is part of what the maps "
+            "show and looks like texture."
+        )
+        found.append(Message(level="caution", code="random_push", text=text))
+    return found
+
+
+def _about_attributions(arrays: xr.Dataset) -> list[Message]:
+    found = []
+    missed = float(arrays.attrs.get("completeness_error", 0.0))
+    if missed > _MISSED:
+        text = f"Integrated gradients miss {missed:.0%} of the change that they explain; raise `attribution.steps`."
+        found.append(Message(level="caution", code="incomplete_integral", text=text))
+    table = agreement_table(arrays).dropna(subset=["mean"])
+    weak = table[table["mean"] < _WEAK]
+    if len(weak):
+        text = (
+            f"{len(weak)} of {len(table)} pairs of methods agree by a rank correlation below {_WEAK:g}: one map alone "
+            "does not say which pixels matter."
+        )
+        found.append(Message(level="caution", code="methods_disagree", text=text))
+    return found
+
+
+def _about_climbs(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
+    found = []
+    flat = str(arrays.attrs.get("without_slope", ""))
+    if flat:
+        text = f"No step could raise {flat}: there is no slope anywhere on the way (a unit that is off)."
+        found.append(Message(level="caution", code="without_slope", text=text))
+    if "maximized" in arrays and options.maximize is not None:
+        rows = [t for t in arrays["target"].values if float(arrays["maximized_activation"].sel(target=t)[-1])
+                <= float(arrays["maximized_activation"].sel(target=t)[0])]  # fmt: skip
+        if rows and not flat:
+            text = f"{len(rows)} of {arrays.sizes['target']} climbs ended no higher than they began; take smaller steps."
+            found.append(Message(level="caution", code="no_climb", text=text))
+    if "walk_reached_at" in arrays:
+        text = (
+            "How far an image had to go is what plain ascent took: an upper bound of the distance to the class, and "
+            "it depends on the step size."
+        )
+        found.append(Message(level="info", code="upper_bound", text=text))
+    return found
