@@ -174,7 +174,7 @@ def agreement_table(arrays: xr.Dataset) -> pd.DataFrame:
     """
     names = arrays["method"].values.tolist() if "agreement_mean" in arrays else []
     rows = [
-        (a, b, *(float(arrays[f"agreement_{k}"].sel(method=a, method_2=b)) for k in ("mean", "low", "high")))
+        (a, b, *(float(arrays[f"agreement_{k}"].sel({"method": a, "method_2": b})) for k in ("mean", "low", "high")))
         for i, a in enumerate(names)
         for b in names[i + 1 :]
     ]
