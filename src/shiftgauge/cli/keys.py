@@ -11,10 +11,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shiftgauge.cli.config import Config
+from shiftgauge.cli.explain_config import ExplainConfig
 from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.cli.train_config import TrainConfig
 
-KINDS: Final[dict[str, type[BaseModel]]] = {"audit": Config, "table": TableConfig, "train": TrainConfig}
+KINDS: Final[dict[str, type[BaseModel]]] = {
+    "audit": Config,
+    "table": TableConfig,
+    "train": TrainConfig,
+    "explain": ExplainConfig,
+}
 """Kind of configuration to its schema."""
 
 

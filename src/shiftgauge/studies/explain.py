@@ -90,9 +90,7 @@ def explain(
     try:
         arrays, cost = _all_parts(chosen, chosen_options, store, progress)
     except KeyboardInterrupt as error:
-        raise InterruptedRunError(
-            "interrupted; the same call goes on with what is not finished yet"
-        ) from error
+        raise InterruptedRunError("interrupted; the same call goes on with what is not finished yet") from error
     arrays.attrs |= _attributes(network, title, data_name)
     result = ExplainResult(
         config=dict(record) if record is not None else chosen_options.to_dict(),

@@ -118,9 +118,7 @@ class _Maps:
         axes = ("counted", "block", "pushed")
         found = {name: (axes[: counted[name].ndim], counted[name]) for name in _PER_IMAGE[:-1]}
         found["channel_share"] = (("block",), share_of_moments(counted["sensitivity"], counted["square"]))
-        found |= {
-            f"map_{name}": (("class", *_MAP), known[name].values.astype(np.float32)) for name in _STATISTICS
-        }
+        found |= {f"map_{name}": (("class", *_MAP), known[name].values.astype(np.float32)) for name in _STATISTICS}
         found["map_count"] = (("class",), self.statistics.count)
         coords = {
             "block": list(self.statistics.blocks),

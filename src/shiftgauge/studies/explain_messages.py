@@ -55,10 +55,10 @@ def _depth_sentence(arrays: xr.Dataset) -> list[str]:
     if not (first["relative_mean"] > 0 and np.isfinite(last["relative_mean"])):
         return []
     ratio = last["relative_mean"] / first["relative_mean"]
-    word = "keeps" if 0.8 <= ratio <= 1.25 else "grows to" if ratio > 1 else "falls to"
+    word = "stays at" if 0.8 <= ratio <= 1.25 else "grows to" if ratio > 1 else "falls to"
     return [
-        f"Relative to its size, the answer of a block to a pushed pixel {word} {ratio:.2g} times that of "
-        f"{first['block']} by {last['block']}."
+        f"From {first['block']} to {last['block']} the answer to a pushed pixel, relative to the block's output, "
+        f"{word} {ratio:.2g} times its first value."
     ]
 
 
@@ -163,7 +163,9 @@ def _about_climbs(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
         rows = [t for t in arrays["target"].values if float(arrays["maximized_activation"].sel(target=t)[-1])
                 <= float(arrays["maximized_activation"].sel(target=t)[0])]  # fmt: skip
         if rows and not flat:
-            text = f"{len(rows)} of {arrays.sizes['target']} climbs ended no higher than they began; take smaller steps."
+            text = (
+                f"{len(rows)} of {arrays.sizes['target']} climbs ended no higher than they began; take smaller steps."
+            )
             found.append(Message(level="caution", code="no_climb", text=text))
     if "walk_reached_at" in arrays:
         text = (

@@ -88,7 +88,11 @@ def build_profile(result: ExplainResult) -> dict[str, Any] | None:
     if data.sizes["pushed"] > 1:
         share = Line(x=depth, y=data["channel_share"].values, kind="total", label="share of colour", dots=True)
         svg = draw_lines(
-            [share], x_label="block", said="Share of the colour channel over depth", x_range=_ends(depth), y_range=(0, 1)
+            [share],
+            x_label="block",
+            said="Share of the colour channel over depth",
+            x_range=_ends(depth),
+            y_range=(0, 1),
         )
         panels.append({"label": "Share of the colour channel, η²", "svg": svg})
     rows = [
@@ -163,7 +167,9 @@ def build_walks(result: ExplainResult) -> dict[str, Any] | None:
         for t, target in enumerate(strings(data, "walked")):
             step = int(pick(data, "walk_reached_at", walker=k, walked=t))
             grey = _GREY_LEVELS * float(pick(data, "walk_reached_rms", walker=k, walked=t))
-            text = "never" if step < 0 else "from the start" if step == 0 else f"step {step}, {number(grey)} grey levels"
+            text = (
+                "never" if step < 0 else "from the start" if step == 0 else f"step {step}, {number(grey)} grey levels"
+            )
             shown = picture(pick(data, "walk_image", walker=k, walked=t))
             tile = _tile(shown, target, text, f"{name} pushed towards {target}", cells=True)
             tiles.append(tile | {"wrong": step < 0})
@@ -211,7 +217,12 @@ def _tile(shown: np.ndarray, title: str, text: str, alt: str, *, cells: bool = F
 def _depth_panel(label: str, table: Any, mean: str, spread: str, depth: np.ndarray) -> dict[str, Any]:
     values, around = table[mean].to_numpy(float), np.nan_to_num(table[spread].to_numpy(float))
     line = Line(
-        x=depth, y=values, kind="first", label=label, dots=True, band=(depth, np.maximum(values - around, 0), values + around)
+        x=depth,
+        y=values,
+        kind="first",
+        label=label,
+        dots=True,
+        band=(depth, np.maximum(values - around, 0), values + around),
     )
     svg = draw_lines([line], x_label="block", said=f"Sensitivity over depth, {label.lower()}", x_range=_ends(depth))
     return {"label": label, "svg": svg}

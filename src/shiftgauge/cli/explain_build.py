@@ -1,0 +1,98 @@
+"""From a checked configuration of a look inside to the objects that `shiftgauge.explain` takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shiftgauge.cli.explain_section import ClimbSection, ExplainSection
+from shiftgauge.cli.reader import LoadedExplain
+
+if TYPE_CHECKING:
+    from shiftgauge.explain.ascent import ActivationMaximization
+    from shiftgauge.explain.objectives import Target
+    from shiftgauge.studies.explain_options import ExplainOptions
+
+
+def explain_options(loaded: LoadedExplain) -> ExplainOptions:
+    """The options of the section `explain`.
+
+    Raises:
+        ConfigError: Options that do not go together; with file and line.
+    """
+    from shiftgauge.studies.explain_options import ExplainOptions
+
+    section = loaded.config.explain
+    parts = {"maps": _maps(loaded), "attribution": _attribution(loaded), "units": _units(loaded)}
+    climbs = {name: _climb(loaded, name) for name in ("maximize", "walk")}
+    with loaded.at("explain"):
+        return ExplainOptions(
+            per_class=section.per_class,
+            counted_per_class=section.counted_per_class,
+            classes=_tuple(section.classes),
+            most_classes=section.most_classes,
+            blocks=_tuple(section.blocks),
+            methods=tuple(section.attribution.methods),
+            layer=section.attribution.layer,
+            walk_per_class=section.walk_per_class,
+            batch_size=None if section.batch_size == "auto" else section.batch_size,
+            seed=section.seed,
+            **parts,
+            **climbs,
+        )
+
+
+def _maps(loaded: LoadedExplain) -> Any:
+    from shiftgauge.explain.perturbation import PerturbationOptions
+
+    section = loaded.config.explain
+    with loaded.at("explain", "maps"):
+        return None if section.maps is False else PerturbationOptions(**section.maps.model_dump(), seed=section.seed)
+
+
+def _attribution(loaded: LoadedExplain) -> Any:
+    from shiftgauge.explain.attribution_options import AttributionOptions
+
+    section: ExplainSection = loaded.config.explain
+    given = section.attribution.model_dump(exclude={"methods", "layer"})
+    with loaded.at("explain", "attribution"):
+        return AttributionOptions(**given, seed=section.seed)
+
+
+def _units(loaded: LoadedExplain) -> tuple[Target, ...]:
+    from shiftgauge.studies.explain_options import unit_of
+
+    found = []
+    for k, unit in enumerate(loaded.config.explain.units):
+        with loaded.at("explain", "units", k):
+            found.append(unit_of(unit.model_dump(exclude_none=True)))
+    return tuple(found)
+
+
+def _climb(loaded: LoadedExplain, name: str) -> ActivationMaximization | None:
+    from shiftgauge.explain.ascent import ActivationMaximization
+    from shiftgauge.explain.operators import GaussianBlur, Jitter, Scale
+    from shiftgauge.explain.regularizers import SquaredNorm, TotalVariation
+
+    section: ClimbSection | bool = getattr(loaded.config.explain, name)
+    if not isinstance(section, ClimbSection):
+        return None
+    plain = ("steps", "step_size", "penalty_size", "gradient", "bounds", "scale", "noise")
+    with loaded.at("explain", name):
+        regularizers: list[Any] = []
+        if section.total_variation is not None:
+            kind = "isotropic" if section.isotropic else "anisotropic"
+            regularizers.append(TotalVariation(reduce=section.total_variation, kind=kind))
+        regularizers += [SquaredNorm(weight=section.l2)] if section.l2 else []
+        views: list[Any] = [Jitter(pixels=section.jitter_px)] if section.jitter_px else []
+        views += [] if section.scales is None else [Scale(low=section.scales[0], high=section.scales[1])]
+        return ActivationMaximization(
+            **{key: getattr(section, key) for key in plain},
+            regularizers=tuple(regularizers),
+            operators=(GaussianBlur(sigma_px=section.blur_px),) if section.blur_px else (),
+            views=tuple(views),
+            seed=loaded.config.explain.seed,
+        )
+
+
+def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
