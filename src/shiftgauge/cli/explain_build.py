@@ -9,7 +9,9 @@ from shiftgauge.cli.reader import LoadedExplain
 
 if TYPE_CHECKING:
     from shiftgauge.explain.ascent import ActivationMaximization
+    from shiftgauge.explain.attribution_options import AttributionOptions
     from shiftgauge.explain.objectives import Target
+    from shiftgauge.explain.perturbation import PerturbationOptions
     from shiftgauge.studies.explain_options import ExplainOptions
 
 
@@ -22,8 +24,8 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
     from shiftgauge.studies.explain_options import ExplainOptions
 
     section = loaded.config.explain
-    parts = {"maps": _maps(loaded), "attribution": _attribution(loaded), "units": _units(loaded)}
-    climbs = {name: _climb(loaded, name) for name in ("maximize", "walk")}
+    maps, attribution, units = _maps(loaded), _attribution(loaded), _units(loaded)
+    maximize, walk = _climb(loaded, "maximize"), _climb(loaded, "walk")
     with loaded.at("explain"):
         return ExplainOptions(
             per_class=section.per_class,
@@ -36,12 +38,15 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
             walk_per_class=section.walk_per_class,
             batch_size=None if section.batch_size == "auto" else section.batch_size,
             seed=section.seed,
-            **parts,
-            **climbs,
+            maps=maps,
+            attribution=attribution,
+            units=units,
+            maximize=maximize,
+            walk=walk,
         )
 
 
-def _maps(loaded: LoadedExplain) -> Any:
+def _maps(loaded: LoadedExplain) -> PerturbationOptions | None:
     from shiftgauge.explain.perturbation import PerturbationOptions
 
     section = loaded.config.explain
@@ -49,7 +54,7 @@ def _maps(loaded: LoadedExplain) -> Any:
         return None if section.maps is False else PerturbationOptions(**section.maps.model_dump(), seed=section.seed)
 
 
-def _attribution(loaded: LoadedExplain) -> Any:
+def _attribution(loaded: LoadedExplain) -> AttributionOptions:
     from shiftgauge.explain.attribution_options import AttributionOptions
 
     section: ExplainSection = loaded.config.explain

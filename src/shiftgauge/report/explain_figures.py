@@ -82,7 +82,7 @@ def plot_depth_profile(result: ExplainResult) -> Figure:
         figure, panels = grid_figure(3 if several else 2, 3, (3.2, 2.8))
         for axes, kind, title in ((panels[0], "relative_", "Relative to the block"), (panels[1], "", "As it is")):
             for pushed in strings(data, "pushed"):
-                rows = table[table["pushed"] == pushed]
+                rows = table.loc[table["pushed"] == pushed]
                 mean = rows[f"{kind}mean"].to_numpy(float)
                 spread = np.nan_to_num(rows[f"{kind}standard_deviation"].to_numpy(float))
                 colour = _COLOURS.get(pushed, FIRST)

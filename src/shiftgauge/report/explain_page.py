@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import explain, record
 from shiftgauge.report.blocks.verdict import TRUST
@@ -87,24 +89,24 @@ def key_figures(result: ExplainResult) -> list[dict[str, str]]:
     """Returns the numbers that the page opens with; of parts that were left out there are none."""
     data, found = result.arrays, []
     if "relative_sensitivity" in data:
-        means = data["relative_sensitivity"].mean(("counted", "pushed")).values
+        depth = data["relative_sensitivity"].mean(("counted", "pushed")).values
         names = strings(data, "block")
         text = f"relative sensitivity of {names[-1]} over that of {names[0]}"
-        found.append(("Through the depth", f"× {number(float(means[-1] / means[0]))}", text))
+        found.append(("Through the depth", f"× {number(float(depth[-1] / depth[0]))}", text))
         if data.sizes["pushed"] > 1:
             shares = data["channel_share"].values
             text = f"share of variance between colours in {names[0]}; {percent(float(shares[-1]))} in {names[-1]}"
             found.append(("Colour", percent(float(shares[0])), text))
-    table = agreement_table(data).dropna(subset=["mean"])
-    if len(table):
-        low, high = float(table["mean"].min()), float(table["mean"].max())
+    means = agreement_table(data)["mean"].dropna().to_numpy(float)
+    if len(means):
+        low, high = float(means.min()), float(means.max())
         text = f"mean rank correlation of two methods, from {fixed(low, 2)} to {fixed(high, 2)}"
-        found.append(("Methods agree", fixed(float(table["mean"].mean()), 2), text))
+        found.append(("Methods agree", fixed(float(means.mean()), 2), text))
     walks = walk_table(data)
-    away = walks[walks["reached_at"] != 0]
+    away = walks.loc[walks["reached_at"] != 0]
     if len(away):
-        reached = away[away["reached_at"] > 0]
-        grey = 255 * float(reached["reached_rms"].median()) if len(reached) else float("nan")
+        reached = away.loc[away["reached_at"] > 0, "reached_rms"].to_numpy(float)
+        grey = 255 * float(np.median(reached)) if len(reached) else float("nan")
         text = f"grey levels of 255 to another class in the median; {len(reached)} of {len(away)} got there"
         found.append(("To another class", number(grey), text))
     return [{"title": title, "value": value, "text": text, "tone": ""} for title, value, text in found]

@@ -33,16 +33,16 @@ def explain_summary(result: ExplainResult) -> RenderableType:
 
 def _profile(result: ExplainResult) -> list[RenderableType]:
     known = result.to_dataframe()
-    rows = known[known["pushed"] == "all"]
+    rows = known.loc[known["pushed"] == "all"]
     if not len(rows):
         return []
     table = plain_table("Block")
     for name in ("Sensitivity", "Relative", "± images", "Colour"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows.head(_MOST_ROWS).itertuples():
-        cells = [number(row.mean), number(row.relative_mean), number(row.relative_standard_deviation)]  # pyright: ignore[reportArgumentType]
-        cells.append(percent(row.channel_share))  # pyright: ignore[reportArgumentType]
-        table.add_row(Text(shorten(row.block, _NAME)), *(Text(cell) for cell in cells))
+    for row in rows.head(_MOST_ROWS).to_dict("records"):
+        cells = [number(row["mean"]), number(row["relative_mean"]), number(row["relative_standard_deviation"])]
+        cells.append(percent(row["channel_share"]))
+        table.add_row(Text(shorten(row["block"], _NAME)), *(Text(cell) for cell in cells))
     more = len(rows) - _MOST_ROWS
     rest = [line((f"and {more} more blocks, see the page", "dim"))] if more > 0 else []
     return [line(("Sensitivity to pushed pixels, from input to output", "bold")), table, *rest, Text("")]

@@ -125,13 +125,14 @@ def _wanted(
     options: ExplainOptions,
 ) -> dict[str, Callable[[ChosenImages, ExplainOptions, PartStore, Advance], Part]]:
     """What is asked for, in the order in which it is done."""
+    every = {"maps": map_arrays, "attribution": attribution_arrays, "maximize": maximize_arrays, "walk": walk_arrays}
     asked = {
-        "maps": options.maps is not None and map_arrays,
-        "attribution": bool(options.methods) and attribution_arrays,
-        "maximize": options.maximize is not None and maximize_arrays,
-        "walk": options.walk is not None and walk_arrays,
+        "maps": options.maps is not None,
+        "attribution": bool(options.methods),
+        "maximize": options.maximize is not None,
+        "walk": options.walk is not None,
     }
-    return {name: do for name, do in asked.items() if do}
+    return {name: do for name, do in every.items() if asked[name]}
 
 
 def _attributes(network: TorchClassifier, title: str, data_name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -116,7 +116,7 @@ class _Maps:
         known = self.statistics.dataset()
         counted = {name: np.stack(self.rows[name]) for name in _PER_IMAGE}
         axes = ("counted", "block", "pushed")
-        found = {name: (axes[: counted[name].ndim], counted[name]) for name in _PER_IMAGE[:-1]}
+        found: dict[str, Any] = {name: (axes[: counted[name].ndim], counted[name]) for name in _PER_IMAGE[:-1]}
         found["channel_share"] = (("block",), share_of_moments(counted["sensitivity"], counted["square"]))
         found |= {f"map_{name}": (("class", *_MAP), known[name].values.astype(np.float32)) for name in _STATISTICS}
         found["map_count"] = (("class",), self.statistics.count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -151,7 +152,9 @@ def _agreeing(arrays: xr.Dataset, parts: list[xr.Dataset]) -> xr.Dataset:
         return arrays
     between = agreement_of(arrays["attribution"].values)
     pair = ("method", "method_2")
-    found = {f"agreement_{name}": (pair, values) for name, values in between.items() if name != "correlation"}
+    found: dict[str, Any] = {
+        f"agreement_{name}": (pair, values) for name, values in between.items() if name != "correlation"
+    }
     found["agreement"] = (("image", *pair), between["correlation"])
     return arrays.assign(found).assign_coords(method_2=arrays["method"].values)
 

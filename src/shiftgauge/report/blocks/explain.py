@@ -80,7 +80,7 @@ def build_profile(result: ExplainResult) -> dict[str, Any] | None:
     if "sensitivity" not in data:
         return None
     table, depth = profile_table(data), np.arange(data.sizes["block"])
-    whole = table[table["pushed"] == "all"]
+    whole = table.loc[table["pushed"] == "all"]
     panels = [
         _depth_panel("Relative to the block", whole, "relative_mean", "relative_standard_deviation", depth),
         _depth_panel("As it is", whole, "mean", "standard_deviation", depth),
@@ -97,17 +97,17 @@ def build_profile(result: ExplainResult) -> dict[str, Any] | None:
         panels.append({"label": "Share of the colour channel, η²", "svg": svg})
     rows = [
         {
-            "label": row.block,
+            "label": row["block"],
             "cells": [
                 str(k),
-                number(row.mean),
-                number(row.standard_deviation),
-                number(row.relative_mean),
-                number(row.relative_standard_deviation),
-                percent(row.channel_share),
+                number(row["mean"]),
+                number(row["standard_deviation"]),
+                number(row["relative_mean"]),
+                number(row["relative_standard_deviation"]),
+                percent(row["channel_share"]),
             ],
         }
-        for k, row in enumerate(whole.itertuples())
+        for k, row in enumerate(whole.to_dict("records"))
     ]
     return {"panels": panels, "rows": rows, "images": data.sizes["counted"]}
 
@@ -131,10 +131,10 @@ def build_attributions(result: ExplainResult) -> dict[str, Any] | None:
         "layer": clean(data.attrs.get("cam_layer", "")),
         "agreement": [
             {
-                "label": f"{METHOD_LABEL.get(row.method, row.method)} and {METHOD_LABEL.get(row.other, row.other)}",
-                "cells": [fixed(row.mean, 2), fixed(row.low, 2), fixed(row.high, 2)],
+                "label": " and ".join(METHOD_LABEL.get(str(row[k]), str(row[k])) for k in ("method", "other")),
+                "cells": [fixed(row["mean"], 2), fixed(row["low"], 2), fixed(row["high"], 2)],
             }
-            for row in agreement_table(data).itertuples()
+            for row in agreement_table(data).to_dict("records")
         ],
         "with_maps": _with_maps(result),
     }
