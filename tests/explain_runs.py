@@ -1,0 +1,42 @@
+"""A small look inside a small network, for the tests of what is found and what is shown."""
+
+import numpy as np
+import torch
+
+from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.explain.objectives import ChannelMean
+from shiftgauge.studies.explain_options import ExplainOptions
+from small_networks import ConvNet, wrap
+
+CLASSES = ("a", "b", "c", "d")
+
+
+def classifier(seed=None):
+    """A network of 8×8 colour images; a seed gives it other weights."""
+    net = ConvNet()
+    if seed is not None:
+        with torch.no_grad():
+            net.head.weight.copy_(torch.randn(net.head.weight.shape, generator=torch.Generator().manual_seed(seed)))
+    return wrap(net, classes=CLASSES)
+
+
+def data(n=12, seed=0):
+    """Noise images and labels that go round."""
+    images = np.random.default_rng(seed).uniform(size=(n, 3, 8, 8)).astype(np.float32)
+    return images, np.arange(n) % 4
+
+
+def options(**changed):
+    """Everything, with few steps."""
+    climb = ActivationMaximization(steps=6, step_size=1.0, gradient="normalised")
+    chosen = {
+        "per_class": 1,
+        "counted_per_class": 2,
+        "blocks": ("stem", "block"),
+        "methods": ("saliency", "grad_cam"),
+        "maximize": climb,
+        "walk": climb,
+        "units": (ChannelMean(block="stem", channel=1),),
+        "batch_size": 48,
+    }
+    return ExplainOptions(**{**chosen, **changed})

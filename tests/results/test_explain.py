@@ -1,0 +1,57 @@
+"""What a look inside found survives its run folder, and a damaged one is refused."""
+
+import json
+
+import pytest
+
+import shiftgauge
+from explain_runs import classifier, data, options
+from shiftgauge.errors import StoreError
+from shiftgauge.results.explain import ExplainResult
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain") / "run"
+    return folder, shiftgauge.explain(classifier(), data(), out=folder, options=options(), progress=False)
+
+
+def test_a_result_is_the_same_after_its_run_folder(run):
+    folder, result = run
+    found = ExplainResult.from_disk(folder)
+    assert found.headline == result.headline
+    assert found.messages == result.messages
+    assert set(found.arrays.variables) == set(result.arrays.variables)
+    assert found.to_dataframe().equals(result.to_dataframe())
+    assert found.walks_to_dataframe().equals(result.walks_to_dataframe())
+    assert found.agreement_to_dataframe().equals(result.agreement_to_dataframe())
+
+
+def test_the_tables_lie_beside_the_arrays(run):
+    names = {path.name for path in run[0].iterdir()}
+    assert {"run.json", "results.nc", "profile.csv", "agreement.csv", "walk.csv", "report.html", "figures"} <= names
+    assert len(run[1].to_dataframe()) == 2 * 4
+    assert len(run[1].walks_to_dataframe()) == 4 * 4
+    assert len(run[1].agreement_to_dataframe()) == 1
+
+
+def test_a_missing_variable_is_refused(run, tmp_path):
+    result = run[1]
+    broken = ExplainResult(
+        config=result.config, provenance=result.provenance, cost=result.cost, headline=result.headline,
+        arrays=result.arrays.drop_vars("walk_final"),
+    )  # fmt: skip
+    folder = tmp_path / "broken"
+    assert "walk_final" not in broken.arrays
+    with pytest.raises((StoreError, KeyError)):
+        broken.to_disk(folder)
+        ExplainResult.from_disk(folder)
+
+
+def test_another_kind_of_run_is_refused(run, tmp_path):
+    folder = tmp_path / "other"
+    run[1].to_disk(folder)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "kind": "audit"}))
+    with pytest.raises(StoreError, match="kind `audit`"):
+        ExplainResult.from_disk(folder)
