@@ -10,6 +10,13 @@ from shiftgauge.errors import StoreError
 from shiftgauge.results.explain import ExplainResult
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_figures():
+    with pytest.MonkeyPatch.context() as patch:  # drawing takes most of the time and is tested by itself
+        patch.setattr("shiftgauge.studies.explain.write_explain_figures", lambda result, folder: [])
+        yield
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explain") / "run"
@@ -29,7 +36,7 @@ def test_a_result_is_the_same_after_its_run_folder(run):
 
 def test_the_tables_lie_beside_the_arrays(run):
     names = {path.name for path in run[0].iterdir()}
-    assert {"run.json", "results.nc", "profile.csv", "agreement.csv", "walk.csv", "report.html", "figures"} <= names
+    assert {"run.json", "results.nc", "profile.csv", "agreement.csv", "walk.csv", "report.html"} <= names
     assert len(run[1].to_dataframe()) == 2 * 4
     assert len(run[1].walks_to_dataframe()) == 4 * 4
     assert len(run[1].agreement_to_dataframe()) == 1
