@@ -73,3 +73,9 @@ def test_init_writes_a_configuration_that_is_read(cli, project, tmp_path):
     from shiftgauge.cli.reader import load_explain_config
 
     assert load_explain_config(out).config.explain.per_class == 2
+
+
+def test_blocks_of_a_look_inside_are_listed(cli, config):
+    found = cli("blocks", config)
+    assert found.code == 0, found.err
+    assert "Conv2d" in found.out

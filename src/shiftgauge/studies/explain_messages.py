@@ -57,7 +57,7 @@ def _depth_sentence(arrays: xr.Dataset) -> list[str]:
     ratio = last["relative_mean"] / first["relative_mean"]
     word = "stays at" if 0.8 <= ratio <= 1.25 else "grows to" if ratio > 1 else "falls to"
     return [
-        f"From block {first['block']} to block {last['block']} the answer to a pushed pixel, relative to the block's output, "
+        f"From block {first['block']} to block {last['block']} the answer to a pushed pixel, relative to its output, "
         f"{word} {ratio:.2g} times its first value."
     ]
 
