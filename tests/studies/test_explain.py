@@ -10,6 +10,7 @@ import shiftgauge
 from explain_runs import CLASSES, classifier, data, options
 from shiftgauge.errors import ConfigError, InterruptedRunError, ModelError, StoreError
 from shiftgauge.explain.depth_profile import depth_profile
+from shiftgauge.explain.objectives import ChannelMean
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
 from shiftgauge.studies import explain_maps, explain_parts
 from shiftgauge.studies.explain_store import PartStore
@@ -157,6 +158,15 @@ def test_an_unknown_class_or_block_is_named_with_the_nearest(tmp_path):
         shiftgauge.explain(classifier(), data(), out=tmp_path / "a", options=options(classes=("e",)), progress=False)
     with pytest.raises(ModelError, match="stem"):
         shiftgauge.explain(classifier(), data(), out=tmp_path / "b", options=options(blocks=("sten",)), progress=False)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"layer": "blok"}, {"units": (ChannelMean(block="stem", channel=99),)}, {"blocks": ("stem", "blok")}]
+)
+def test_what_a_later_part_would_refuse_is_refused_before_anything_is_written(tmp_path, changed):
+    with pytest.raises((ConfigError, ModelError)):
+        shiftgauge.explain(classifier(), data(), out=tmp_path / "run", options=options(**changed), progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_random_push_is_told_to_be_part_of_the_maps(tmp_path):

@@ -22,7 +22,14 @@ from shiftgauge.studies.explain_images import ChosenImages, choose_images, image
 from shiftgauge.studies.explain_maps import Advance, map_arrays
 from shiftgauge.studies.explain_messages import explain_headline, find_explain_messages
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_parts import Part, attribution_arrays, map_agreement, maximize_arrays, walk_arrays
+from shiftgauge.studies.explain_parts import (
+    Part,
+    attribution_arrays,
+    check_parts,
+    map_agreement,
+    maximize_arrays,
+    walk_arrays,
+)
 from shiftgauge.studies.explain_store import PartStore
 from shiftgauge.studies.record import provenance, write_with_page
 
@@ -85,6 +92,7 @@ def explain(
     source = as_source(data, network)
     require_apart(folder, source.searched)
     chosen = choose_images(network, source, chosen_options)
+    check_parts(chosen, chosen_options)
     store = PartStore(folder=folder, origin={"model": network.fingerprint, "data": source.fingerprint})
     store.open()
     try:

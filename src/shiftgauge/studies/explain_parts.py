@@ -11,9 +11,12 @@ import xarray as xr
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.agreement import rank_correlation
 from shiftgauge.explain.attribution import Attribution, attribute
+from shiftgauge.explain.cam_layer import cam_layer, require_cam_layer
+from shiftgauge.explain.captum_methods import captum_attributions
 from shiftgauge.explain.image_walk import image_walk
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.mean_interval import mean_interval
+from shiftgauge.explain.objectives import Objectives
 from shiftgauge.explain.target_classes import target_classes
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Advance
@@ -24,6 +27,28 @@ Part = tuple[xr.Dataset, dict[str, float]]
 """Arrays of a part, and what it cost: evaluations and seconds."""
 _AT_ONCE = 16
 _PICTURE = ("channel", "y", "x")
+
+
+def check_parts(chosen: ChosenImages, options: ExplainOptions) -> None:
+    """Refuses what a later part would refuse, before the first one is begun.
+
+    Raises:
+        MissingExtraError: Captum is not installed.
+        ConfigError: An unknown unit, or a place outside a block's output.
+        ModelError: An unknown block or layer, or a network without the layer that Grad-CAM needs.
+    """
+    network, image = chosen.network, chosen.one(0)
+    if options.methods:
+        captum_attributions()
+    if "grad_cam" in options.methods:
+        if options.layer is None:
+            cam_layer(network, image)
+        else:
+            require_cam_layer(network, options.layer, image)
+    if options.maximize is not None:
+        Objectives(network, [*chosen.classes, *options.units])
+    if options.blocks is not None:
+        network.block_shapes(options.blocks)
 
 
 def attribution_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartStore, progress: Advance) -> Part:
