@@ -57,7 +57,7 @@ def _depth_sentence(arrays: xr.Dataset) -> list[str]:
     ratio = last["relative_mean"] / first["relative_mean"]
     word = "stays at" if 0.8 <= ratio <= 1.25 else "grows to" if ratio > 1 else "falls to"
     return [
-        f"From block {first['block']} to block {last['block']} the answer to a pushed pixel, relative to its output, "
+        f"From “{first['block']}” to “{last['block']}” the answer to a pushed pixel, relative to its output, "
         f"{word} {ratio:.2g} times its first value."
     ]
 
@@ -70,8 +70,8 @@ def _colour_sentence(arrays: xr.Dataset) -> list[str]:
         return []
     names = arrays["block"].values
     return [
-        f"Which colour is pushed explains {shares[0]:.0%} of the variance of the maps in block {names[0]} and "
-        f"{shares[-1]:.0%} in block {names[-1]}."
+        f"Which colour is pushed explains {shares[0]:.0%} of the variance of the maps in “{names[0]}” and "
+        f"{shares[-1]:.0%} in “{names[-1]}”."
     ]
 
 
