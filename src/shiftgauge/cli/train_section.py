@@ -145,6 +145,11 @@ class TrainSection(Section):
         default="auto", description="auto takes bfloat16 on a CUDA device that has it, else float32."
     )
     clip: Positive | None = Field(default=1.0, description="Largest norm of the gradient; null for none.")
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Decay of a moving average of the weights, such as 0.99; the average is validated and kept. Left "
+        "out, the weights themselves.",
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     devices: Count = Field(default=1, description="CUDA devices, or processes of a CPU, that share every batch.")
     validation_batch: Count = Field(default=128, description="Images of a batch in validation and test.")

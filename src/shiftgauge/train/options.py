@@ -123,6 +123,9 @@ class TrainOptions:
         precision: `float32`; `bfloat16` or `float16` (CUDA alone, with scaled gradients) for mixed precision; `auto`
             takes bfloat16 on a CUDA device that has it, else float32.
         clip: Largest norm of the gradient of all weights together; None leaves it.
+        ema_decay: Decay in (0, 1) of an exponential moving average of the weights over the steps
+            (`train.moving_average`); validation looks at the average, and its weights are kept. It swings less from
+            epoch to epoch, which matters where validation has few images. None for the weights themselves.
         seed: The one seed of the training: initial weights that are random, batches, changes and dropout.
         validation_batch: Images of a validation batch, ≥ 1.
 
@@ -144,6 +147,7 @@ class TrainOptions:
     patience: int | None = None
     precision: MixedPrecision = "auto"
     clip: float | None = 1.0
+    ema_decay: float | None = None
     seed: int = 0
     validation_batch: int = 128
 
@@ -158,6 +162,8 @@ class TrainOptions:
             require_positive_int("patience", self.patience)
         if self.clip is not None and require_range("clip", self.clip, 0) == 0:
             raise ConfigError("`clip` must be above 0, got 0; leave it out for no clipping")
+        if self.ema_decay is not None and require_range("ema_decay", self.ema_decay, 0, 1) in (0, 1):
+            raise ConfigError(f"`ema_decay` must be above 0 and below 1, got {self.ema_decay:g}; 0.99 is customary")
         if self.schedule.warmup_epochs >= self.epochs:
             shorter = ScheduleOptions(**{**asdict(self.schedule), "warmup_epochs": self.epochs - 1})
             object.__setattr__(self, "schedule", shorter)
