@@ -64,6 +64,7 @@ def derivative_maps(
     blocks: Sequence[str] | None = None,
     scale: Literal["input", "pixel"] = "input",
     channels: Literal["each", "together"] = "each",
+    rows: tuple[int, int] | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> DerivativeMaps:
@@ -80,6 +81,8 @@ def derivative_maps(
         blocks: Module paths; default the classifier's main blocks.
         scale: Unit of a pixel: `input` (default, as published) or `pixel`.
         channels: `each` or `together`.
+        rows: First row of pixels whose maps are wanted, and the one after the last; default all. A long image can so be
+            worked on in parts.
         batch_size: Tangents in one batch, ≥ 1; None finds the fastest by a short trial.
         progress: Called with (tangents done, tangents in all).
 
@@ -110,6 +113,7 @@ def derivative_maps(
         blocks=blocks,
         together=channels == "together",
         way=Way(is_derivative=True),
+        rows=rows,
         batch_size=batch_size,
         progress=progress,
     )

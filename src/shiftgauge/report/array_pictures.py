@@ -13,6 +13,11 @@ from PIL import Image
 
 _SCALE: Final = "inferno"
 """Dark is little, bright is much; its lightness rises all along."""
+_SIGNED: Final = "RdBu_r"
+"""Blue is below zero, white is zero, red is above."""
+_LONGEST: Final = 120
+_CLOSED: Final = (96, 104, 116)
+"""Colour of cells of which no value is known."""
 
 
 def picture(image_cyx: np.ndarray) -> np.ndarray:
@@ -47,6 +52,35 @@ def heat(map_yx: np.ndarray, top: float | None = None) -> np.ndarray:
     return np.round(255 * colormaps[_SCALE](share)[..., :3]).astype(np.uint8)
 
 
+def signed_heat(map_yx: np.ndarray) -> np.ndarray:
+    """Returns a map of either sign as uint8 (height, width, 3): blue below zero, white at zero, red above.
+
+    Example:
+        >>> signed_heat(np.array([[-1.0, 0.0, 1.0]]))[0, 1].tolist()
+        [247, 246, 246]
+    """
+    values = np.nan_to_num(np.asarray(map_yx, float))
+    high = float(np.quantile(np.abs(values), 0.995))
+    share = np.clip(values / high, -1, 1) if high > 0 else np.zeros_like(values)
+    return np.round(255 * colormaps[_SIGNED]((1 + share) / 2)[..., :3]).astype(np.uint8)
+
+
+def cells_over(values_rc: np.ndarray, image_cyx: np.ndarray, top: float) -> np.ndarray:
+    """Returns values of cells as a heat map over an image, as uint8 (height, width, 3); undefined ones are grey.
+
+    Args:
+        values_rc: Axes (row, column).
+        image_cyx: The image that the cells divide.
+        top: Value that is brightest.
+    """
+    shape = np.asarray(image_cyx).shape[1:]
+    places = [np.minimum(np.arange(n) * k // n, k - 1) for n, k in zip(shape, np.shape(values_rc), strict=True)]
+    spread = np.asarray(values_rc, float)[np.ix_(*places)]
+    shown = np.where(np.isfinite(spread)[..., None], heat(spread, top), np.array(_CLOSED, np.uint8))
+    grey = picture(image_cyx).mean(axis=-1, keepdims=True)
+    return np.round(0.7 * shown + 0.3 * grey).astype(np.uint8)
+
+
 def colour_map(map_cyx: np.ndarray) -> np.ndarray:
     """Returns a map of three pushed channels as one picture, red, green and blue for those pushed, on one scale."""
     values = np.nan_to_num(np.asarray(map_cyx, float))
@@ -79,9 +113,15 @@ def png_uri(image_yxc: np.ndarray, most: int = 224) -> str:
 def file_name(*parts: object) -> str:
     """Returns a file's name from names of any kind, without its ending; what a file system may refuse is replaced.
 
+    What is too long is shortened at the end of the longest part, so that the others stay whole.
+
     Example:
         >>> file_name(0, "cats/a b.png", "layer1.0")
         '0_cats-a-b.png_layer1.0'
     """
     words = [re.sub(r"[^\w.]+", "-", str(part)).strip("-.") or "x" for part in parts]
-    return "_".join(words)[:120]
+    while (over := len("_".join(words)) - _LONGEST) > 0:
+        longest = max(range(len(words)), key=lambda k: len(words[k]))
+        second = max((len(word) for k, word in enumerate(words) if k != longest), default=1)
+        words[longest] = words[longest][: max(len(words[longest]) - over, min(second, len(words[longest]) - 1))]
+    return "_".join(words)

@@ -3,74 +3,58 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from shiftgauge.errors import StoreError
 from shiftgauge.files import write_atomic
-from shiftgauge.report.array_pictures import colour_map, file_name, heat, picture, png_bytes
+from shiftgauge.report.array_pictures import picture, png_bytes
+from shiftgauge.report.blocks.explain_global import mask_pictures
+from shiftgauge.report.explain_pictures import ARRAYS, KINDS, arrays_by_file, explain_pictures
 from shiftgauge.report.figure_file import save_figures
-from shiftgauge.report.figure_style import FIRST, TOTAL, figure_style, grid_figure, long_text
+from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, grid_figure, long_text
 from shiftgauge.report.read import pick, strings
-from shiftgauge.results.explain import ExplainResult, profile_table
+from shiftgauge.results.explain import ExplainResult
+from shiftgauge.results.explain_tables import compared_table, profile_table
 
-_ARRAYS = {
-    "maps": ("norm_of_difference", "difference_of_norms", "block_norm", "map_mean", "map_standard_deviation",
-             "map_mean_square", "map_minimum", "map_maximum", "sensitivity", "relative_sensitivity", "channel_share"),
-    "attributions": ("attribution", "agreement", "map_agreement"),
-    "maximized": ("maximized", "maximized_start", "maximized_activation", "maximized_predicted"),
-    "walks": ("walk_image", "walk_reached_at", "walk_reached_rms", "walk_reached_max", "walk_rms"),
-}  # fmt: skip
 _COLOURS = {"red": "#c0392b", "green": "#2e8b57", "blue": FIRST}
+_HUES = (FIRST, TOTAL, "#2f9a62", "#b565b8", "#a1793a", SOFT)
+_MOST_MASKED = 8
 
 
 def write_explain_figures(result: ExplainResult, folder: str | Path) -> list[Path]:
     """Writes the figures as svg and png, every picture as PNG below `pictures`, the arrays as npz below `arrays`.
 
+    Files of this kind that an earlier run left there and that this result does not have are taken away.
+
     Raises:
         StoreError: The folder cannot be written to.
     """
-    data, drawings = result.arrays, dict[str, Callable[[ExplainResult], Figure]]()
-    if "sensitivity" in data:
-        drawings["depth"] = plot_depth_profile
-    if "agreement_mean" in data:
-        drawings["agreement"] = plot_agreement
-    if "maximized" in data:
-        drawings["maximized"] = plot_maximized
-        drawings["climbs"] = plot_climbs
-    written = save_figures(result, drawings, folder)
+    target = Path(folder)
+    wanted = {name: draw for name, (mark, draw) in _DRAWINGS.items() if mark in result.arrays}
+    written = save_figures(result, wanted, target)
     for name, shown in explain_pictures(result):
-        written.append(write_atomic(Path(folder) / "pictures" / f"{name}.png", png_bytes(shown)))
-    for name, names in _ARRAYS.items():
-        known = {key: data[key].values for key in names if key in data}
-        if known:
-            axes = {axis: np.array(strings(data, axis)) for axis in _axes(result, known)}
-            written.append(write_atomic(Path(folder) / "arrays" / f"{name}.npz", _npz({**known, **axes})))
+        written.append(write_atomic(target / "pictures" / f"{name}.png", png_bytes(shown)))
+    for name, variables in arrays_by_file(result).items():
+        written.append(write_atomic(target / "arrays" / f"{name}.npz", _npz(result, variables)))
+    _remove_others(target, set(written))
     return written
 
 
-def explain_pictures(result: ExplainResult) -> Iterator[tuple[str, np.ndarray]]:
-    """Every picture of a result with its file's name, one after another; maps have a brightness scale each."""
-    data = result.arrays
-    for k, name in enumerate(strings(data, "image")):
-        yield file_name("image", k, name), picture(pick(data, "picture", image=k))
-        if "norm_of_difference" in data:
-            for block in strings(data, "block"):
-                maps = pick(data, "norm_of_difference", image=k, block=block)
-                shown = colour_map(maps) if len(maps) == 3 else heat(maps.mean(axis=0))
-                yield file_name("map", k, name, block), shown
-        if "attribution" in data:
-            for method in strings(data, "method"):
-                yield file_name("attribution", k, name, method), heat(pick(data, "attribution", image=k, method=method))
-    if "maximized" in data:
-        for k, name in enumerate(strings(data, "target")):
-            yield file_name("maximized", k, name), picture(pick(data, "maximized", target=k))
-    if "walk_image" in data:
-        for k, name in enumerate(strings(data, "walker")):
-            for t, target in enumerate(strings(data, "walked")):
-                yield file_name("walk", k, name, target), picture(pick(data, "walk_image", walker=k, walked=t))
+def _remove_others(folder: Path, written: set[Path]) -> None:
+    """Takes away figures, pictures and arrays that a look inside writes and that were not written now."""
+    known = [folder / f"{name}.{kind}" for name in _DRAWINGS for kind in ("svg", "png")]
+    known += [folder / "arrays" / f"{name}.npz" for name in ARRAYS]
+    known += [path for kind in KINDS for path in (folder / "pictures").glob(f"{kind}_[0-9]*.png")]
+    try:
+        for path in set(known) - written:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
 
 
 def plot_depth_profile(result: ExplainResult) -> Figure:
@@ -97,6 +81,84 @@ def plot_depth_profile(result: ExplainResult) -> Figure:
         for axes in panels:
             axes.set_xticks(x, [long_text(b, 18) for b in blocks], rotation=35, ha="right", fontsize=7)
             axes.grid(visible=True, color="#d9dee6", lw=0.6)
+    return figure
+
+
+def plot_networks(result: ExplainResult) -> Figure:
+    """Returns the profiles of several networks against the share of the depth, and their share of colour."""
+    table = compared_table(result.arrays)
+    kinds = [("relative_mean", "Relative to the block"), ("mean", "As it is")]
+    if np.isfinite(table["channel_share"].to_numpy(float)).any():
+        kinds.append(("channel_share", "Share of the colour channel, η²"))
+    with figure_style():
+        figure, panels = grid_figure(len(kinds), 3, (3.2, 2.6))
+        for axes, (column, title) in zip(panels, kinds, strict=True):
+            for k, name in enumerate(dict.fromkeys(table["network"])):
+                rows, colour = table.loc[table["network"] == name], _HUES[k % len(_HUES)]
+                x, mean = rows["depth"].to_numpy(float), rows[column].to_numpy(float)
+                if column.endswith("mean"):
+                    spread = np.nan_to_num(rows[column.replace("mean", "standard_deviation")].to_numpy(float))
+                    axes.fill_between(x, np.maximum(mean - spread, 0), mean + spread, color=colour, alpha=0.15, lw=0)
+                axes.plot(x, mean, color=colour, lw=1.4, marker="o", ms=2.8, label=long_text(name, 24))
+            axes.set_title(title, loc="left", fontsize=9)
+            axes.set_xlabel("share of the depth", fontsize=8)
+            axes.grid(visible=True, color="#d9dee6", lw=0.6)
+        panels[0].legend(frameon=False, fontsize=7)
+    return figure
+
+
+def plot_curves(result: ExplainResult) -> Figure:
+    """Returns deletion and insertion curves of every method, mean over images, beside random orders."""
+    data, x = result.arrays, np.asarray(result.arrays["fraction"].values, float)
+    with figure_style():
+        figure, panels = grid_figure(2, 2, (3.4, 2.7))
+        for axes, name in zip(panels, ("deletion", "insertion"), strict=True):
+            for m, values in enumerate(data[name].mean("image").transpose("method", "fraction").values):
+                label = long_text(strings(data, "method")[m].replace("_", " "), 24)
+                axes.plot(x, values, color=_HUES[m % len(_HUES)], lw=1.3, label=label)
+            chance = data[f"random_{name}"].mean(("image", "method", "order")).values
+            axes.plot(x, chance, color="black", lw=1, ls="--", label="random order")
+            axes.set_title(name.capitalize(), loc="left", fontsize=9)
+            axes.set_xlabel("share of the pixels", fontsize=8)
+            axes.grid(visible=True, color="#d9dee6", lw=0.6)
+        panels[0].set_ylabel(str(data.attrs.get("curve_quantity", "score")))
+        panels[0].legend(frameon=False, fontsize=6.5)
+    return figure
+
+
+def plot_randomisation(result: ExplainResult) -> Figure:
+    """Returns what is left of each method's maps as the network loses its weights, layer by layer."""
+    data, layers = result.arrays, strings(result.arrays, "weight_layer")
+    x = np.arange(len(layers) + 1)
+    with figure_style():
+        figure = Figure(figsize=(max(4.6, 1.6 + 0.3 * len(layers)), 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        for m, name in enumerate(strings(data, "checked_method")):
+            mean, low, high = (np.concatenate([[1.0], pick(data, f"randomised_magnitude_{end}", checked_method=m)])
+                               for end in ("mean", "low", "high"))  # fmt: skip
+            axes.fill_between(x, low, high, color=_HUES[m % len(_HUES)], alpha=0.12, lw=0)
+            label = long_text(name.replace("_", " "), 24)
+            axes.plot(x, mean, color=_HUES[m % len(_HUES)], lw=1.3, marker="o", ms=2.6, label=label)
+        axes.set_xticks(x, ["none", *(long_text(name, 18) for name in layers)], rotation=35, ha="right", fontsize=7)
+        axes.set_ylabel("rank correlation")
+        axes.set_title("Maps as weights are drawn anew from the output down", loc="left", fontsize=9)
+        axes.grid(visible=True, color="#d9dee6", lw=0.6)
+        axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def plot_masks(result: ExplainResult) -> Figure:
+    """Returns total indices of the cells of images between the ends of their intervals, a row for each image."""
+    data, names = result.arrays, strings(result.arrays, "masked")[:_MOST_MASKED]
+    with figure_style():
+        figure, panels = grid_figure(5 * len(names), 5, (1.5, 1.7))
+        for k, name in enumerate(names):
+            image = picture(pick(data, "picture", image=int(data["mask_source"].values[k])))
+            shown = [(image, long_text(name, 22)), *((each, label) for each, label, _ in mask_pictures(result, k))]
+            for axes, (each, label) in zip(panels[5 * k : 5 * k + 5], shown, strict=True):
+                axes.imshow(each, interpolation="nearest")
+                axes.set_title(label, fontsize=7)
+                axes.set_axis_off()
     return figure
 
 
@@ -147,14 +209,23 @@ def plot_climbs(result: ExplainResult) -> Figure:
     return figure
 
 
-def _axes(result: ExplainResult, known: dict[str, np.ndarray]) -> list[str]:
-    """Named axes of some variables."""
-    data = result.arrays
-    named = (str(axis) for key in known for axis in data[key].dims)
-    return [axis for axis in dict.fromkeys(named) if axis in data.coords]
-
-
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+def _npz(result: ExplainResult, variables: list[str]) -> bytes:
+    """Variables with their named axes; text as text, so that no file needs pickle."""
+    data, buffer = result.arrays, io.BytesIO()
+    axes = dict.fromkeys(str(axis) for name in variables for axis in data[name].dims)
+    arrays = {name: data[name].values for name in [*variables, *(axis for axis in axes if axis in data.coords)]}
+    np.savez_compressed(buffer, **{k: v.astype(str) if v.dtype == object else v for k, v in arrays.items()})
     return buffer.getvalue()
+
+
+_DRAWINGS: Final[Mapping[str, tuple[str, Callable[[ExplainResult], Figure]]]] = {
+    "depth": ("sensitivity", plot_depth_profile),
+    "networks": ("compared_sensitivity", plot_networks),
+    "agreement": ("agreement_mean", plot_agreement),
+    "curves": ("deletion", plot_curves),
+    "randomisation": ("randomised_magnitude", plot_randomisation),
+    "masks": ("mask_total_order", plot_masks),
+    "maximized": ("maximized", plot_maximized),
+    "climbs": ("maximized", plot_climbs),
+}
+"""File → a variable without which there is no such figure, and what draws it."""

@@ -8,12 +8,21 @@ from typing import Any, Final
 import numpy as np
 
 from shiftgauge.files import write_atomic
-from shiftgauge.report.blocks import explain, record
+from shiftgauge.report.blocks import (
+    explain,
+    explain_attributions,
+    explain_climbs,
+    explain_depth,
+    explain_global,
+    explain_maps,
+    record,
+)
 from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, number, percent
 from shiftgauge.report.read import strings
-from shiftgauge.results.explain import ExplainResult, agreement_table, walk_table
+from shiftgauge.results.explain import ExplainResult
+from shiftgauge.results.explain_tables import agreement_table, profile_table, walk_table
 
 
 def write_explain_page(result: ExplainResult, path: str | Path) -> Path:
@@ -33,13 +42,19 @@ def render_explain_page(result: ExplainResult) -> str:
         "several": False,
         "quantities": [],
         "verdict": _verdict(result),
-        "maps": explain.build_maps(result),
-        "class_maps": explain.build_class_maps(result),
-        "profile": explain.build_profile(result),
-        "attributions": explain.build_attributions(result),
-        "methods": [explain.METHOD_LABEL.get(name, name) for name in strings(result.arrays, "method")],
-        "maximized": explain.build_maximized(result),
-        "walks": explain.build_walks(result),
+        "profile": explain_depth.build_profile(result),
+        "networks": explain_depth.build_networks(result),
+        "maps": explain_maps.build_maps(result),
+        "class_maps": explain_maps.build_class_maps(result),
+        "derivatives": explain_maps.build_derivatives(result),
+        "attributions": explain_attributions.build_attributions(result),
+        "methods": [explain.method_label(name) for name in strings(result.arrays, "method")],
+        "curves": explain_attributions.build_curves(result),
+        "randomisation": explain_attributions.build_randomisation(result),
+        "bounds": explain_global.build_bounds(result),
+        "masks": explain_global.build_masks(result),
+        "maximized": explain_climbs.build_maximized(result),
+        "walks": explain_climbs.build_walks(result),
         "cost": explain.build_explain_cost(result),
         "provenance": {**record.build_provenance(result), "how": _PROVENANCE},
     }
@@ -61,9 +76,15 @@ _PROVENANCE: Final = "The same model, images and options give the same numbers u
 _SECTIONS: Final = (
     ("verdict", "Verdict", None),
     ("profile", "Depth", "profile"),
+    ("networks", "Several networks", "networks"),
     ("maps", "Maps of blocks", "maps"),
     ("class-maps", "Maps of classes", "class_maps"),
+    ("derivatives", "Derivatives", "derivatives"),
     ("attributions", "Attributions", "attributions"),
+    ("curves", "Deletion and insertion", "curves"),
+    ("randomisation", "Randomised weights", "randomisation"),
+    ("bounds", "Bounds of pixels", "bounds"),
+    ("masks", "Sobol' indices of masks", "masks"),
     ("maximized", "Maximised images", "maximized"),
     ("walks", "Towards other classes", "walks"),
     ("cost", "Cost", None),
@@ -89,10 +110,11 @@ def key_figures(result: ExplainResult) -> list[dict[str, str]]:
     """Returns the numbers that the page opens with; of parts that were left out there are none."""
     data, found = result.arrays, []
     if "relative_sensitivity" in data:
-        depth = data["relative_sensitivity"].mean(("counted", "pushed")).values
-        names = strings(data, "block")
+        table, names = profile_table(data), strings(data, "block")
+        depth = table.loc[table["pushed"] == "all", "relative_mean"].to_numpy(float)
+        ratio = float(depth[-1] / depth[0]) if depth[0] > 0 else float("nan")
         text = f"relative sensitivity of {names[-1]} over that of {names[0]}"
-        found.append(("Through the depth", f"× {number(float(depth[-1] / depth[0]))}", text))
+        found.append(("Through the depth", f"× {number(ratio)}", text))
         if data.sizes["pushed"] > 1:
             shares = data["channel_share"].values
             text = f"share of variance between colours in {names[0]}; {percent(float(shares[-1]))} in {names[-1]}"

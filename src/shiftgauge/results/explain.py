@@ -6,28 +6,49 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import xarray as xr
 
 from shiftgauge.errors import StoreError
+from shiftgauge.results.explain_tables import TABLES, agreement_table, profile_table, walk_table
 from shiftgauge.results.result import RunResult, reading, shared_parts
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_variables
 
 KIND: Final = "explain"
-PARTS: Final = ("maps", "attribution", "maximize", "walk")
-"""Parts of a look inside, in the order in which they are done; each may be left out."""
+PARTS: Final[Mapping[str, str]] = {
+    "maps": "norm_of_difference",
+    "compare": "compared_sensitivity",
+    "derivatives": "norm_of_derivative",
+    "attribution": "attribution",
+    "curves": "deletion",
+    "randomisation": "randomised_magnitude",
+    "bounds": "pixel_bound",
+    "masks": "mask_total_order",
+    "maximize": "maximized",
+    "walk": "walk_image",
+}
+"""Parts of a look inside in the order in which they are done, each with a variable that it brings; each may be left
+out."""
+STATISTICS: Final = ("mean", "standard_deviation", "mean_square", "minimum", "maximum")
+"""What is kept of the maps of each class."""
 _PICTURE: Final = ("channel", "y", "x")
 _MAP: Final = ("block", "pushed", "y", "x")
+_DERIVATIVE: Final = ("block", "direction", "y", "x")
 _PAIR: Final = ("method", "method_2")
+_CURVE: Final = ("method", "curve")
+_RANDOMISED: Final = ("checked_method", "weight_layer")
+_CELLS: Final = ("masked", "row_of_cells", "column_of_cells")
 _WALK: Final = ("walker", "walked")
+_ENDS: Final = ("", "_low", "_high")
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "picture": ("image", *_PICTURE),
-    **dict.fromkeys(("image_label", "image_predicted", "image_probability"), ("image",)),
+    **dict.fromkeys(
+        ("image_label", "image_predicted", "image_probability", "image_right", "asked_class"), ("image",)
+    ),
 }
-_STATISTICS: Final = ("mean", "standard_deviation", "mean_square", "minimum", "maximum")
 _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {
         **dict.fromkeys(("norm_of_difference", "difference_of_norms"), ("image", *_MAP)),
@@ -35,22 +56,52 @@ _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
         **dict.fromkeys(("sensitivity", "relative_sensitivity"), ("counted", "block", "pushed")),
         "channel_share": ("block",),
         "channel_share_of_images": ("counted", "block"),
-        **{f"map_{name}": ("class", *_MAP) for name in _STATISTICS},
+        **{f"map_{name}": ("class", *_MAP) for name in STATISTICS},
         "map_count": ("class",),
     },
-    {"attribution": ("image", "method", "y", "x"), "asked_class": ("image",)},
-    {"agreement": ("image", *_PAIR), **{f"agreement_{name}": _PAIR for name in ("mean", "low", "high")}},
+    {
+        **dict.fromkeys(("compared_network", "compared_block", "compared_depth", "compared_share"), ("row",)),
+        **dict.fromkeys(("compared_sensitivity", "compared_relative_sensitivity"), ("row", "counted")),
+    },
+    {
+        **dict.fromkeys(("norm_of_derivative", "derivative_of_norm"), ("image", *_DERIVATIVE)),
+        "derivative_sensitivity": ("counted", "block", "direction"),
+        **{f"derivative_{name}": ("class", *_DERIVATIVE) for name in STATISTICS},
+        "derivative_count": ("class",),
+    },
+    dict.fromkeys(("attribution", "attribution_signed"), ("image", "method", "y", "x")),
+    {"agreement": ("image", *_PAIR), **{f"agreement_{name}": _PAIR for name in ("mean", "low", "high", "counted")}},
     {"map_agreement": ("image", "block", "method")},
     {
+        **dict.fromkeys(("deletion", "insertion"), ("image", "method", "fraction")),
+        **dict.fromkeys(("random_deletion", "random_insertion"), ("image", "method", "order", "fraction")),
+        **{f"curve_{name}": _CURVE for name in ("area", "random_area", "gain", "gain_low", "gain_high")},
+    },
+    {
+        **dict.fromkeys(("randomised_magnitude", "randomised_signed"), (*_RANDOMISED, "checked_image")),
+        **{f"randomised_{kind}_{end}": _RANDOMISED for kind in ("magnitude", "signed")
+           for end in ("mean", "low", "high")},
+    },
+    {
+        **{name: ("image", *_PICTURE) for name in ("pixel_bound", "pixel_bound_low", "pixel_bound_limit")},
+        "bound_variance": ("image",),
+    },
+    {
+        **{f"mask_{kind}{end}": _CELLS for kind in ("total_order", "first_order") for end in _ENDS},
+        "mask_is_open": _CELLS,
+        **dict.fromkeys(("mask_rest_total_order", "mask_rest_limit", "mask_source"), ("masked",)),
+    },
+    {
         **dict.fromkeys(("maximized", "maximized_start"), ("target", *_PICTURE)),
-        **dict.fromkeys(("maximized_activation", "maximized_predicted", "maximized_rms"), ("target", "step")),
+        **{f"maximized_{name}": ("target", "step") for name in ("activation", "penalty", "predicted", "rms")},
     },
     {
         "walk_image": (*_WALK, *_PICTURE),
         **dict.fromkeys(("walk_reached_at", "walk_reached_rms", "walk_reached_max", "walk_final"), _WALK),
         **dict.fromkeys(("walk_rms", "walk_l2", "walk_max", "walk_stayed"), _WALK),
+        "walk_source": ("walker",),
     },
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -70,13 +121,12 @@ class ExplainResult(RunResult):
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts that were done, of `PARTS`."""
-        marks = {
-            "maps": "norm_of_difference",
-            "attribution": "attribution",
-            "maximize": "maximized",
-            "walk": "walk_image",
-        }
-        return tuple(part for part in PARTS if marks[part] in self.arrays)
+        return tuple(part for part, mark in PARTS.items() if mark in self.arrays)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by the name of its file; those of parts that were left out are empty."""
+        return {name: make(self.arrays) for name, make in TABLES.items()}
 
     def to_dataframe(self) -> pd.DataFrame:
         """The profile over depth as a table; see `profile_table`. Empty without maps."""
@@ -95,17 +145,19 @@ class ExplainResult(RunResult):
         return import_module("shiftgauge.report.explain_page").write_explain_page(self, path)
 
     def to_disk(self, folder: str | Path) -> Path:
-        """Writes `results.nc`, `profile.csv`, `agreement.csv`, `walk.csv` and, last, `run.json`; returns the folder.
+        """Writes `results.nc`, the tables as csv and, last, `run.json`; returns the folder.
+
+        Tables of an earlier run whose parts are left out now are taken away.
 
         Raises:
             StoreError: The folder cannot be written to.
         """
-        known = {
-            "profile.csv": self.to_dataframe(),
-            "agreement.csv": self.agreement_to_dataframe(),
-            "walk.csv": self.walks_to_dataframe(),
-        }
-        tables = {name: table.to_csv(index=False) for name, table in known.items() if len(table)}
+        tables = {name: table.to_csv(index=False) for name, table in self.tables.items() if len(table)}
+        try:
+            for name in TABLES.keys() - tables.keys():
+                (Path(folder) / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from error
         return write_run_folder(folder, kind=KIND, record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
@@ -139,62 +191,3 @@ def check_explain_arrays(arrays: xr.Dataset) -> None:
     if "image" not in arrays.coords:
         raise StoreError("results.nc holds no look inside: the axis `image` is missing or unnamed")
     check_variables(arrays, _REQUIRED, _TOGETHER)
-
-
-def profile_table(arrays: xr.Dataset) -> pd.DataFrame:
-    """The profile over depth: a row for each block and pushed channel, `all` being the mean of the channels.
-
-    Columns: block, pushed, images, mean, standard_deviation (over images), relative_mean,
-    relative_standard_deviation, channel_share (η² over all images).
-
-    Args:
-        arrays: Of a result.
-    """
-    columns = ["block", "pushed", "images", "mean", "standard_deviation", "relative_mean"]
-    columns += ["relative_standard_deviation", "channel_share"]
-    rows: list[list[Any]] = []
-    if "sensitivity" not in arrays:
-        return pd.DataFrame(rows, columns=columns)
-    for block in arrays["block"].values.tolist():
-        for pushed in [*arrays["pushed"].values.tolist(), "all"]:
-            row: list[Any] = [block, pushed, arrays.sizes["counted"]]
-            for name in ("sensitivity", "relative_sensitivity"):
-                found = arrays[name].sel(block=block)
-                values = found.mean("pushed") if pushed == "all" else found.sel(pushed=pushed)
-                row += [float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else float("nan")]
-            rows.append([*row, float(arrays["channel_share"].sel(block=block))])
-    return pd.DataFrame(rows, columns=columns)
-
-
-def agreement_table(arrays: xr.Dataset) -> pd.DataFrame:
-    """Rank correlation of each pair of methods with its interval over images: method, other, mean, low, high.
-
-    Args:
-        arrays: Of a result.
-    """
-    names = arrays["method"].values.tolist() if "agreement_mean" in arrays else []
-    rows = [
-        (a, b, *(float(arrays[f"agreement_{k}"].sel({"method": a, "method_2": b})) for k in ("mean", "low", "high")))
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
-    ]
-    return pd.DataFrame(rows, columns=["method", "other", "mean", "low", "high"])
-
-
-def walk_table(arrays: xr.Dataset) -> pd.DataFrame:
-    """How far each image had to go to each class; distances are of pixels in [0, 1], NaN where it never got there.
-
-    Columns: image, target, reached_at (step, −1 for never), reached_rms, reached_max, rms and max after the last step,
-    final (the network's class there), stayed.
-
-    Args:
-        arrays: Of a result.
-    """
-    columns = ["image", "target", "reached_at", "reached_rms", "reached_max", "rms", "max", "final", "stayed"]
-    rows = []
-    for image in arrays["walker"].values.tolist() if "walk_image" in arrays else []:
-        for target in arrays["walked"].values.tolist():
-            where = {"walker": image, "walked": target}
-            values = [arrays[f"walk_{name}"].sel(where).item() for name in columns[2:-1]]
-            rows.append([image, target, *values, bool(arrays["walk_stayed"].sel(where))])
-    return pd.DataFrame(rows, columns=columns)

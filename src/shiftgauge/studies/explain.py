@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,28 +19,37 @@ from shiftgauge.report.explain_page import write_explain_page
 from shiftgauge.results.explain import KIND, ExplainResult
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.studies.convert import as_classifier, as_source
+from shiftgauge.studies.explain_attributions import (
+    LEVEL,
+    attribution_arrays,
+    checked_methods,
+    curve_arrays,
+    map_agreement,
+    randomisation_arrays,
+)
+from shiftgauge.studies.explain_check import check_parts
+from shiftgauge.studies.explain_climbs import maximize_arrays, walk_arrays
+from shiftgauge.studies.explain_compare import check_compared, compared_arrays
+from shiftgauge.studies.explain_global import bound_arrays, mask_arrays
 from shiftgauge.studies.explain_images import ChosenImages, choose_images, image_arrays
-from shiftgauge.studies.explain_maps import Advance, map_arrays
+from shiftgauge.studies.explain_maps import Part, derivative_arrays, map_arrays
 from shiftgauge.studies.explain_messages import explain_headline, find_explain_messages
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_parts import (
-    Part,
-    attribution_arrays,
-    check_parts,
-    map_agreement,
-    maximize_arrays,
-    walk_arrays,
-)
-from shiftgauge.studies.explain_store import PartStore
+from shiftgauge.studies.explain_store import Advance, PartStore
 from shiftgauge.studies.record import provenance, write_with_page
 
 _LABELS: Final = {
-    "maps": "pushed images",
+    "maps": "pushes",
+    "compare": "pushes of other networks",
+    "derivatives": "derivatives",
     "attribution": "attributions",
+    "curves": "curves",
+    "randomisation": "weights drawn anew",
+    "bounds": "bounds of pixels",
+    "masks": "masks",
     "maximize": "maximised images",
     "walk": "walks",
 }
-_LEVEL: Final = 0.95
 
 
 def explain(
@@ -48,6 +58,7 @@ def explain(
     *,
     out: str | Path,
     options: ExplainOptions | None = None,
+    compare: Mapping[str, Any] | None = None,
     progress: bool | None = None,
     title: str = "",
     data_name: str = "the given images",
@@ -58,16 +69,20 @@ def explain(
 
     Some images of each class are drawn. Every pixel of each is pushed, and what each block answers is measured; the
     profile over depth and the share of the colour channels follow. Several methods say which pixels the network's own
-    answer rests on, and are compared with one another and with the maps. Images are climbed to that raise each class
-    or unit, and images are pushed towards every other class. Each finished part is kept in the run folder: the same
-    call goes on where an interrupted one ended, and after changed options only what they change is done again.
+    answer rests on; they are compared with one another and with the maps, and tested by taking pixels away and by
+    destroying the network's weights. Bounds say how much every single pixel can matter, and masks how much each part of
+    an image does. Images are climbed to that raise each class or unit, and images are pushed towards every other class.
+    What is finished is kept in the run folder, image by image: the same call goes on where an interrupted one ended,
+    and after changed options only what they change is done again.
 
     Args:
         model: A torch network as a `Classifier`, or what `shiftgauge.load_model` takes.
         data: A labelled data set of `shiftgauge.data`, (images, labels), or what `shiftgauge.load_data` takes.
-        out: Run folder: run.json, results.nc, profile.csv, agreement.csv, walk.csv, figures/ with pictures and arrays,
-            report.html, and `parts` with what is finished.
+        out: Run folder: run.json, results.nc, tables as csv, figures/ with pictures and arrays, report.html, and `parts`
+            with what is finished.
         options: What is done, and to how many images.
+        compare: Further networks by name, as `model`, whose profiles over depth are set beside that of the first. Each
+            sees the images at its own size.
         progress: Show progress bars; default only on a terminal.
         title: Title of the page.
         data_name: What the page calls the images.
@@ -89,20 +104,23 @@ def explain(
     started, folder, chosen_options = datetime.now(UTC), Path(out), options or ExplainOptions()
     require_own_folder(folder, KIND)
     network = require_network(as_classifier(model, trust=trust))
+    others = {name: require_network(as_classifier(other, trust=trust)) for name, other in (compare or {}).items()}
     source = as_source(data, network)
     require_apart(folder, source.searched)
     chosen = choose_images(network, source, chosen_options)
+    check_compared(others, _name(network), chosen_options)
     check_parts(chosen, chosen_options)
     store = PartStore(folder=folder, origin={"model": network.fingerprint, "data": source.fingerprint})
     store.open()
     try:
-        arrays, cost = _all_parts(chosen, chosen_options, store, progress)
+        arrays, cost = _all_parts(chosen, chosen_options, others, store, progress)
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not finished yet") from error
-    arrays.attrs |= _attributes(network, title, data_name)
+    arrays.attrs |= _attributes(chosen, title, data_name)
+    hashes = {**store.origin, **{f"compare {name}": other.fingerprint for name, other in others.items()}}
     result = ExplainResult(
         config=dict(record) if record is not None else chosen_options.to_dict(),
-        provenance=provenance(store.origin, chosen_options.seed, started)
+        provenance=provenance(hashes, chosen_options.seed, started, device=_device(network))
         | {"skipped": [list(entry) for entry in source.skipped], "notes": list(source.notes)},
         cost=cost,
         headline=explain_headline(arrays),
@@ -114,14 +132,19 @@ def explain(
 
 
 def _all_parts(
-    chosen: ChosenImages, options: ExplainOptions, store: PartStore, progress: bool | None
+    chosen: ChosenImages,
+    options: ExplainOptions,
+    others: Mapping[str, TorchClassifier],
+    store: PartStore,
+    progress: bool | None,
 ) -> tuple[xr.Dataset, dict[str, Any]]:
     """The arrays of everything that was asked for, and what each part cost."""
-    arrays, costs = image_arrays(chosen), {}
-    for name, do in _wanted(options).items():
+    chosen, arrays = image_arrays(chosen, options)
+    costs = {}
+    for name, do in _wanted(options, others, _name(chosen.network)).items():
         with progress_bar(_LABELS[name], wanted=progress) as advance:
             found, costs[name] = do(chosen, options, store, advance)
-        facts = {**arrays.attrs, **{k: v for k, v in found.attrs.items() if k != "identity"}}
+        facts = {**arrays.attrs, **found.attrs}
         arrays = arrays.merge(found.drop_attrs(), join="exact").assign_attrs(facts)
     if "attribution" in arrays and "norm_of_difference" in arrays:
         arrays = map_agreement(arrays)
@@ -130,25 +153,41 @@ def _all_parts(
 
 
 def _wanted(
-    options: ExplainOptions,
+    options: ExplainOptions, others: Mapping[str, TorchClassifier], own: str
 ) -> dict[str, Callable[[ChosenImages, ExplainOptions, PartStore, Advance], Part]]:
     """What is asked for, in the order in which it is done."""
-    every = {"maps": map_arrays, "attribution": attribution_arrays, "maximize": maximize_arrays, "walk": walk_arrays}
-    asked = {
-        "maps": options.maps is not None,
-        "attribution": bool(options.methods),
-        "maximize": options.maximize is not None,
-        "walk": options.walk is not None,
+    wanted = {
+        "maps": (map_arrays, options.maps),
+        "compare": (partial(compared_arrays, own, others), others or None),
+        "derivatives": (derivative_arrays, options.derivatives),
+        "attribution": (attribution_arrays, options.methods or None),
+        "curves": (curve_arrays, options.curves if options.methods else None),
+        "randomisation": (randomisation_arrays, options.randomisation if checked_methods(options) else None),
+        "bounds": (bound_arrays, options.bounds),
+        "masks": (mask_arrays, options.masks),
+        "maximize": (maximize_arrays, options.maximize),
+        "walk": (walk_arrays, options.walk),
     }
-    return {name: do for name, do in every.items() if asked[name]}
+    return {name: do for name, (do, asked) in wanted.items() if asked is not None}
 
 
-def _attributes(network: TorchClassifier, title: str, data_name: str) -> dict[str, Any]:
-    name = type(network.module).__name__
+def _name(network: TorchClassifier) -> str:
+    return type(network.module).__name__
+
+
+def _device(network: TorchClassifier) -> str:
+    first = next(network.module.parameters(), None)
+    return "cpu" if first is None else first.device.type
+
+
+def _attributes(chosen: ChosenImages, title: str, data_name: str) -> dict[str, Any]:
+    name = _name(chosen.network)
     return {
         "title": title or f"A look inside {name}",
         "data_name": data_name,
         "model_name": name,
-        "class_names": "\n".join(network.class_names),
-        "confidence_level": _LEVEL,
+        "class_names": "\n".join(chosen.network.class_names),
+        "classes_looked_at": len(chosen.classes),
+        "classes_left_out": chosen.left_out,
+        "confidence_level": LEVEL,
     }

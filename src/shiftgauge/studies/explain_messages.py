@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.results.explain import agreement_table, profile_table
+from shiftgauge.results.explain_tables import agreement_table, curve_table, profile_table, randomisation_table
 from shiftgauge.results.status import LEVELS, Message
 from shiftgauge.studies.data_messages import data_messages
 from shiftgauge.studies.explain_options import ExplainOptions
@@ -20,6 +20,9 @@ _MISSED: Final = 0.05
 _WEAK: Final = 0.3
 """Rank correlation below which methods do not say the same."""
 
+_KEPT: Final = 0.5
+"""Rank correlation above which a map counts as unchanged."""
+
 
 def explain_headline(arrays: xr.Dataset) -> str:
     """Returns what was found in a few sentences; what was left out is passed over.
@@ -27,7 +30,8 @@ def explain_headline(arrays: xr.Dataset) -> str:
     Args:
         arrays: Of the result.
     """
-    found = [*_depth_sentence(arrays), *_colour_sentence(arrays), *_agreement_sentence(arrays), *_walk_sentence(arrays)]
+    found = [*_depth_sentence(arrays), *_colour_sentence(arrays), *_agreement_sentence(arrays)]
+    found += [*_mask_sentence(arrays), *_walk_sentence(arrays)]
     if not found and "maximized" in arrays:
         found = [f"Images that raise {arrays.sizes['target']} classes and units were climbed to."]
     return " ".join(found)
@@ -41,8 +45,8 @@ def find_explain_messages(arrays: xr.Dataset, options: ExplainOptions, notes: Se
         options: What was asked.
         notes: Of the data set.
     """
-    found = [*data_messages(notes), *_about_images(arrays), *_about_maps(arrays, options), *_about_attributions(arrays)]
-    found += [*_about_climbs(arrays, options)]
+    found = [*data_messages(notes), *_about_images(arrays, options), *_about_maps(arrays, options)]
+    found += [*_about_attributions(arrays), *_about_checks(arrays), *_about_global(arrays), *_about_climbs(arrays)]
     return tuple(sorted(found, key=lambda m: -LEVELS.index(m.level)))
 
 
@@ -86,6 +90,16 @@ def _agreement_sentence(arrays: xr.Dataset) -> list[str]:
     ]
 
 
+def _mask_sentence(arrays: xr.Dataset) -> list[str]:
+    if "mask_total_order" not in arrays:
+        return []
+    is_open = arrays["mask_is_open"].values.reshape(arrays.sizes["masked"], -1)
+    return [
+        f"Of {is_open.shape[1]} cells of an image {np.median(is_open.sum(axis=1)):.0f} in the median can matter; bounds "
+        "from gradients close the others."
+    ]
+
+
 def _walk_sentence(arrays: xr.Dataset) -> list[str]:
     if "walk_reached_at" not in arrays:
         return []
@@ -100,21 +114,23 @@ def _walk_sentence(arrays: xr.Dataset) -> list[str]:
     ]
 
 
-def _about_images(arrays: xr.Dataset) -> list[Message]:
-    wrong = [
-        str(name)
-        for name, label, said in zip(
-            arrays["image"].values, arrays["image_label"].values, arrays["image_predicted"].values, strict=True
+def _about_images(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
+    found, left_out = [], int(arrays.attrs.get("classes_left_out", 0))
+    if left_out:
+        text = (
+            f"{left_out} more classes with images were left out, because at most {options.most_classes} are taken; name "
+            "those of interest in `classes`, or raise `most_classes`."
         )
-        if str(said) not in str(label).split(", ")
-    ]
-    if not wrong:
-        return []
-    text = (
-        f"The network names {len(wrong)} of the {arrays.sizes['image']} images that are shown wrongly; what is said "
-        "of them is about the class that the network says."
-    )
-    return [Message(level="info", code="wrong_images", text=text)]
+        found.append(Message(level="caution", code="classes_left_out", text=text))
+    wrong = int((arrays["image_right"].values == 0).sum())
+    if wrong:
+        said = "the class that the network says" if options.about == "predicted" else "the class that was asked about"
+        text = (
+            f"The network names {wrong} of the {arrays.sizes['image']} images that are shown wrongly; what is said of "
+            f"them is about {said}."
+        )
+        found.append(Message(level="info", code="wrong_images", text=text))
+    return found
 
 
 def _about_maps(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
@@ -127,6 +143,16 @@ def _about_maps(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
             "`counted_per_class` before saying it of the network."
         )
         found.append(Message(level="caution", code="few_images", text=text))
+    table = profile_table(arrays)
+    dead = table[(table["pushed"] == "all") & (table["relative_images"] < table["images"])]
+    if len(dead):
+        worst = dead.loc[dead["relative_images"].idxmin()]
+        text = (
+            f"“{worst['block']}” gives nothing but zeros for {int(worst['images'] - worst['relative_images'])} of "
+            f"{int(worst['images'])} images, which are left out of what is relative to it"
+            + (f"; so do {len(dead) - 1} more blocks." if len(dead) > 1 else ".")
+        )
+        found.append(Message(level="caution", code="silent_block", text=text))
     if options.maps.law != "fixed":
         text = (
             f"Every pixel was pushed by a random amount (law {options.maps.law}): its size is part of what the maps "
@@ -153,19 +179,64 @@ def _about_attributions(arrays: xr.Dataset) -> list[Message]:
     return found
 
 
-def _about_climbs(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
+def _about_checks(arrays: xr.Dataset) -> list[Message]:
+    found = []
+    curves = curve_table(arrays)
+    unproven = [
+        method for method, rows in curves.groupby("method", sort=False) if not (rows["gain_low"].to_numpy() > 0).any()
+    ]
+    if unproven:
+        text = (
+            f"Neither deletion nor insertion shows the order of {listed(unproven)} to be better than a random one (over "
+            f"{arrays.sizes['image']} images)."
+        )
+        found.append(Message(level="caution", code="order_unproven", text=text))
+    left = randomisation_table(arrays)
+    left = left[(left["maps"] == "magnitude") & (left["depth"] == left["depth"].max())]
+    kept = left.loc[left["mean"] > _KEPT, "method"].tolist()
+    if kept:
+        text = (
+            f"The maps of {listed(kept)} stay much the same (rank correlation above {_KEPT:g}) when all weights are drawn "
+            "anew: they show the image more than what the network has learnt."
+        )
+        found.append(Message(level="caution", code="maps_survive", text=text))
+    return found
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names of methods in a sentence.
+
+    Example:
+        >>> listed(["grad_cam", "smooth_grad"])
+        'grad cam and smooth grad'
+    """
+    plain = [str(name).replace("_", " ") for name in names]
+    return " and ".join([", ".join(plain[:-1]), plain[-1]] if len(plain) > 2 else plain)
+
+
+def _about_global(arrays: xr.Dataset) -> list[Message]:
+    found = []
+    for name, what, count in (("bounds", "bounds of pixels", "image"), ("masks", "indices of masks", "masked")):
+        noted = int(arrays.attrs.get(f"{name}_noted", 0))
+        if noted:
+            text = f"The {what} of {noted} of {arrays.sizes[count]} images come with a warning, the first: " + str(
+                arrays.attrs[f"{name}_note"]
+            )
+            found.append(Message(level="caution", code=f"{name}_noted", text=text))
+    return found
+
+
+def _about_climbs(arrays: xr.Dataset) -> list[Message]:
     found = []
     flat = str(arrays.attrs.get("without_slope", ""))
     if flat:
         text = f"No step could raise {flat}: there is no slope anywhere on the way (a unit that is off)."
         found.append(Message(level="caution", code="without_slope", text=text))
-    if "maximized" in arrays and options.maximize is not None:
-        rows = [t for t in arrays["target"].values if float(arrays["maximized_activation"].sel(target=t)[-1])
-                <= float(arrays["maximized_activation"].sel(target=t)[0])]  # fmt: skip
-        if rows and not flat:
-            text = (
-                f"{len(rows)} of {arrays.sizes['target']} climbs ended no higher than they began; take smaller steps."
-            )
+    if "maximized" in arrays:
+        way = arrays["maximized_activation"].values
+        lower = int((way[:, -1] <= way[:, 0]).sum())
+        if lower and not flat:
+            text = f"{lower} of {len(way)} climbs ended no higher than they began; take smaller steps."
             found.append(Message(level="caution", code="no_climb", text=text))
     if "walk_reached_at" in arrays:
         text = (
