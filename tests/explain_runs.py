@@ -4,8 +4,12 @@ import numpy as np
 import torch
 
 from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.explain.curve_options import CurveOptions
+from shiftgauge.explain.mask_sobol import MaskSobolOptions
 from shiftgauge.explain.objectives import ChannelMean
-from shiftgauge.studies.explain_options import ExplainOptions
+from shiftgauge.explain.pixel_bounds import PixelBoundOptions
+from shiftgauge.explain.randomisation import RandomisationOptions
+from shiftgauge.studies.explain_options import DerivativeOptions, ExplainOptions
 from small_networks import ConvNet, wrap
 
 CLASSES = ("a", "b", "c", "d")
@@ -37,6 +41,20 @@ def options(**changed):
         "maximize": climb,
         "walk": climb,
         "units": (ChannelMean(block="stem", channel=1),),
-        "batch_size": 48,
+        "derivatives": DerivativeOptions(),
+        "curves": CurveOptions(steps=4, random_orders=2),
+        "randomisation": RandomisationOptions(),
+        "checked_images": 2,
+        "bounds": PixelBoundOptions(n=64),
+        "masks": MaskSobolOptions(grid=2, n_base=32, n_gradients=32),
+        "map_batch_size": 48,
     }
     return ExplainOptions(**{**chosen, **changed})
+
+
+def nothing_but(**wanted):
+    """The options of a few parts alone."""
+    none = dict.fromkeys(
+        ("maps", "derivatives", "curves", "randomisation", "bounds", "masks", "maximize", "walk"), None
+    )
+    return options(**{**none, "methods": (), "units": (), **wanted})

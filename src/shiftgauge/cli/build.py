@@ -194,7 +194,13 @@ def build_model(loaded: LoadedConfig, *, trust: bool) -> Classifier:
 
 
 def load_section_model(
-    loaded: LoadedFile, section: ModelSection, *, device: str, trust: bool, compiled: bool = False
+    loaded: LoadedFile,
+    section: ModelSection,
+    *,
+    device: str,
+    trust: bool,
+    compiled: bool = False,
+    at: tuple[str, ...] = ("model",),
 ) -> Classifier:
     """Loads the model of a section `model` of any configuration.
 
@@ -204,6 +210,7 @@ def load_section_model(
         device: `auto`, `cpu`, `cuda` …
         trust: Open model files that run code when opened.
         compiled: Insist on a compiled copy of the network.
+        at: Where the section stands in the file.
 
     Raises:
         ShiftgaugeError: Whatever is wrong with it, as one line.
@@ -212,7 +219,7 @@ def load_section_model(
 
     if section.factory is not None and str(loaded.folder) not in sys.path:
         sys.path.insert(0, str(loaded.folder))
-    with loaded.at("model"):
+    with loaded.at(*at):
         values = _model_values(loaded, section) | ({"compile": True} if compiled else {})
         return load_model(values, trust=trust, device=None if device == "auto" else device)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from shiftgauge.cli.explain_section import ClimbSection, ExplainSection
+from shiftgauge.cli.explain_part_sections import ClimbSection
+from shiftgauge.cli.explain_section import ExplainSection
 from shiftgauge.cli.reader import LoadedExplain
+from shiftgauge.cli.section import Section
 
 if TYPE_CHECKING:
     from shiftgauge.explain.ascent import ActivationMaximization
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from shiftgauge.explain.objectives import Target
     from shiftgauge.explain.perturbation import PerturbationOptions
     from shiftgauge.studies.explain_options import ExplainOptions
+
+T = TypeVar("T")
 
 
 def explain_options(loaded: LoadedExplain) -> ExplainOptions:
@@ -23,9 +27,30 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
     """
     from shiftgauge.studies.explain_options import ExplainOptions
 
-    section = loaded.config.explain
-    maps, attribution, units = _maps(loaded), _attribution(loaded), _units(loaded)
-    maximize, walk = _climb(loaded, "maximize"), _climb(loaded, "walk")
+    from shiftgauge.explain.curve_options import CurveOptions
+    from shiftgauge.explain.mask_sobol import MaskSobolOptions
+    from shiftgauge.explain.pixel_bounds import PixelBoundOptions
+    from shiftgauge.explain.randomisation import RandomisationOptions
+    from shiftgauge.studies.explain_options import DerivativeOptions
+
+    section: ExplainSection = loaded.config.explain
+    parts: dict[str, Any] = {
+        "maps": _maps(loaded),
+        "derivatives": _part(loaded, "derivatives", DerivativeOptions, seeded=False),
+        "attribution": _attribution(loaded),
+        "curves": _part(loaded, "curves", CurveOptions),
+        "randomisation": _part(loaded, "randomisation", RandomisationOptions, leave="images"),
+        "bounds": _part(loaded, "bounds", PixelBoundOptions),
+        "masks": _part(loaded, "masks", MaskSobolOptions, leave="per_class"),
+        "units": _units(loaded),
+        "maximize": _climb(loaded, "maximize"),
+        "walk": _climb(loaded, "walk"),
+    }
+    for name, key, field in (("masks", "per_class", "masks_per_class"), ("randomisation", "images", "checked_images")):
+        if getattr(section, name) is not False:
+            parts[field] = getattr(getattr(section, name), key)
+    if section.maximize is not False:
+        parts |= {name: getattr(section.maximize, name) for name in ("start", "start_image", "mean_images")}
     with loaded.at("explain"):
         return ExplainOptions(
             per_class=section.per_class,
@@ -34,16 +59,26 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
             most_classes=section.most_classes,
             blocks=_tuple(section.blocks),
             methods=tuple(section.attribution.methods),
+            about=section.attribution.about,
             layer=section.attribution.layer,
             walk_per_class=section.walk_per_class,
             batch_size=None if section.batch_size == "auto" else section.batch_size,
+            map_batch_size=None if section.map_batch_size == "auto" else section.map_batch_size,
             seed=section.seed,
-            maps=maps,
-            attribution=attribution,
-            units=units,
-            maximize=maximize,
-            walk=walk,
+            **parts,
         )
+
+
+def _part(loaded: LoadedExplain, name: str, options: type[T], *, seeded: bool = True, leave: str = "") -> T | None:
+    """Options of a part from its section, None where it is left out."""
+    section: Section | bool = getattr(loaded.config.explain, name)
+    if not isinstance(section, Section):
+        return None
+    given = section.model_dump(exclude={leave})
+    if isinstance(given.get("grid"), list):
+        given["grid"] = tuple(given["grid"])
+    with loaded.at("explain", name):
+        return options(**given, **({"seed": loaded.config.explain.seed} if seeded else {}))
 
 
 def _maps(loaded: LoadedExplain) -> PerturbationOptions | None:
@@ -58,13 +93,13 @@ def _attribution(loaded: LoadedExplain) -> AttributionOptions:
     from shiftgauge.explain.attribution_options import AttributionOptions
 
     section: ExplainSection = loaded.config.explain
-    given = section.attribution.model_dump(exclude={"methods", "layer"})
+    given = section.attribution.model_dump(exclude={"methods", "layer", "about"})
     with loaded.at("explain", "attribution"):
         return AttributionOptions(**given, seed=section.seed)
 
 
 def _units(loaded: LoadedExplain) -> tuple[Target, ...]:
-    from shiftgauge.studies.explain_options import unit_of
+    from shiftgauge.studies.explain_units import unit_of
 
     found = []
     for k, unit in enumerate(loaded.config.explain.units):

@@ -68,12 +68,18 @@ def run_explain(loaded: LoadedExplain, folder: Path, *, trust: bool, progress: b
     config = loaded.config
     options = explain_options(loaded)
     data = load_section_data(loaded, config.data, config.explain.seed)
-    model = load_section_model(loaded, config.model, device=config.explain.device, trust=trust)
+    device = config.explain.device
+    model = load_section_model(loaded, config.model, device=device, trust=trust)
+    others = {
+        name: load_section_model(loaded, section, device=device, trust=trust, at=("compare", name))
+        for name, section in config.compare.items()
+    }
     return explain(
         model,
         relabelled(loaded, config.data, data, model),
         out=folder,
         options=options,
+        compare=others,
         progress=progress,
         title=config.title,
         data_name=data_name(config.data),

@@ -14,6 +14,10 @@ class ExplainConfig(Section):
     """One look inside a network: a model, labelled images, and what is looked at."""
 
     model: ModelSection = Field(description="The trained classifier: a torch network (folder, timm, factory, demo).")
+    compare: dict[str, ModelSection] = Field(
+        default_factory=dict,
+        description="Further networks, each under a name of its own, whose profiles over depth stand beside the first.",
+    )
     data: DataSection = Field(description="The labelled images.")
     explain: ExplainSection = Field(default_factory=ExplainSection, description="What is looked at.")
     out: str | None = Field(

@@ -34,7 +34,8 @@ def tables(config: type[BaseModel]) -> str:
     for name, field in config.model_fields.items():
         section = _section_of(field)
         if section is not None:
-            parts += _section(name, section)
+            named = typing.get_origin(field.annotation) is dict
+            parts += _section(f"{name}.NAME" if named else name, section)
     top = [name for name, field in config.model_fields.items() if _section_of(field) is None]
     parts += ["## At the top", "", *_table(config, top)]
     return "\n".join(parts)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from zipfile import BadZipFile
 
+import numpy as np
 import xarray as xr
 
 from shiftgauge.errors import StoreError
@@ -19,6 +21,7 @@ Advance = Callable[[int, int], None]
 """Called with (done, in all)."""
 _FOLDER: Final = "parts"
 _IDENTITY: Final = "identity"
+_FACTS: Final = "facts of the part"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +63,12 @@ class PartStore:
             name: Of the part, such as `walk`.
             asked: Plain values that decide the part's content beside the origin.
         """
-        path = self._path(name)
-        if not path.is_file():
+        facts, arrays = self._opened(name, whole=True)
+        if facts is None or facts["attrs"].get(_IDENTITY) != self._identity(name, asked):
             return None
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as data:
-                found = data.load()
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # a damaged part is made again
-        return found if found.attrs.get(_IDENTITY) == self._identity(name, asked) else None
+        variables = {key: (facts["dims"][key], values) for key, values in arrays.items()}
+        found = xr.Dataset(variables, attrs=facts["attrs"])
+        return found.set_coords([key for key in facts["coords"] if key in found])
 
     def holds(self, name: str, asked: object) -> bool:
         """Whether a part that was made from the same is there, without reading it.
@@ -77,14 +77,8 @@ class PartStore:
             name: Of the part.
             asked: As of `load`.
         """
-        path = self._path(name)
-        if not path.is_file():
-            return False
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as data:
-                return data.attrs.get(_IDENTITY) == self._identity(name, asked)
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        facts, _ = self._opened(name, whole=False)
+        return facts is not None and facts["attrs"].get(_IDENTITY) == self._identity(name, asked)
 
     def each(
         self,
@@ -132,21 +126,38 @@ class PartStore:
         Raises:
             StoreError: The folder cannot be written to.
         """
+        kept = arrays.assign_attrs({_IDENTITY: self._identity(name, asked)})
+        values = {str(key): kept[key].values for key in kept.variables}
+        facts = {
+            "dims": {str(key): list(map(str, kept[key].dims)) for key in kept.variables},
+            "coords": list(map(str, kept.coords)),
+            "attrs": dict(kept.attrs),
+        }
+        buffer = io.BytesIO()
+        plain = {key: array.astype(str) if array.dtype == object else array for key, array in values.items()}
+        np.savez(buffer, **{_FACTS: np.array(json.dumps(facts, default=_number))}, **plain)
+        write_atomic(self._path(name), buffer.getvalue())
+        return kept
+
+    def _opened(self, name: str, *, whole: bool) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
+        """What a part says of itself, and its arrays; nothing of one that is missing or damaged, which is made again."""
         path = self._path(name)
-        unfinished = path.with_name(f".{path.name}.part")
+        if not path.is_file():
+            return None, {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                arrays.assign_attrs({_IDENTITY: self._identity(name, asked)}).to_netcdf(unfinished, engine="h5netcdf")
-                os.replace(unfinished, path)
-            finally:
-                unfinished.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-        return arrays.assign_attrs({_IDENTITY: self._identity(name, asked)})
+            with np.load(path, allow_pickle=False) as file:
+                facts = json.loads(str(file[_FACTS]))
+                return facts, {key: file[key] for key in file.files if key != _FACTS} if whole else {}
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+            return None, {}
 
     def _path(self, name: str) -> Path:
-        return self.folder / _FOLDER / f"{name}.nc"
+        return self.folder / _FOLDER / f"{name}.npz"
 
     def _identity(self, name: str, asked: object) -> str:
         return hash_json({"name": name, "origin": self.origin, "asked": asked})
+
+
+def _number(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item()
