@@ -12,7 +12,8 @@ def test_the_schema_is_printed_as_json(cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "key"), [("audit", "n_base"), ("train", "epochs"), ("table", "label_column"), ("explain", "per_class")]
+    ("kind", "key"),
+    [("audit", "n_base"), ("train", "epochs"), ("table", "label_column"), ("explain", "counted_per_class")],
 )
 def test_the_keys_are_printed_as_tables(cli, kind: str, key: str) -> None:
     found = cli("schema", "--keys", kind)

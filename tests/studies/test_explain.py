@@ -94,9 +94,7 @@ def test_the_same_call_again_computes_nothing(found, monkeypatch):
         for name in names:
             monkeypatch.setattr(module, name, never)
     compare = {"another": classifier(seed=1)}
-    again = shiftgauge.explain(
-        classifier(), data(), out=found[0], options=options(), compare=compare, progress=False
-    )
+    again = shiftgauge.explain(classifier(), data(), out=found[0], options=options(), compare=compare, progress=False)
     for name in found[1].arrays.variables:
         assert again.arrays[name].equals(found[1].arrays[name]), name
 
@@ -115,7 +113,9 @@ def test_a_stopped_run_goes_on_within_an_image(tmp_path, monkeypatch, found):
     only = nothing_but(maps=PerturbationOptions())
     with pytest.raises(InterruptedRunError, match="goes on"):
         shiftgauge.explain(classifier(), data(), out=tmp_path / "run", options=only, progress=False)
-    monkeypatch.setattr(explain_image_maps, "perturbation_maps", lambda *a, **k: seen.append(k["rows"]) or real(*a, **k))
+    monkeypatch.setattr(
+        explain_image_maps, "perturbation_maps", lambda *a, **k: seen.append(k["rows"]) or real(*a, **k)
+    )
     result = shiftgauge.explain(classifier(), data(), out=tmp_path / "run", options=only, progress=False)
     assert seen == [(0, 3), (3, 6), (6, 8)] * 8
     assert not list((tmp_path / "run" / "parts").glob("map-*-*.npz"))
@@ -172,7 +172,9 @@ def test_bounds_and_masks_are_those_of_the_functions(found):
     masks = mask_sobol(classifier(), images[row], said, options=options().masks)
     for name in ("total_order", "first_order"):
         assert np.allclose(arrays[f"mask_{name}"].values[0], getattr(masks, name)[0], equal_nan=True, rtol=1e-4)
-        assert np.allclose(arrays[f"mask_{name}_high"].values[0], getattr(masks, f"{name}_interval")[0, ..., 1], rtol=1e-3)
+        assert np.allclose(
+            arrays[f"mask_{name}_high"].values[0], getattr(masks, f"{name}_interval")[0, ..., 1], rtol=1e-3
+        )
 
 
 def test_curves_and_randomised_weights_are_those_of_the_functions(found):
@@ -193,7 +195,9 @@ def test_derivative_maps_are_the_limit_of_the_maps(found):
     row = [int(_number(arrays["image"].values[0]))]
     exact = derivative_maps(classifier(), images[row], blocks=["stem", "block"])
     assert np.allclose(arrays["norm_of_derivative"].values[0], exact.norm_of_derivative[0], atol=1e-6)
-    assert np.allclose(arrays["norm_of_derivative"].values[0, 0] * 0.1, arrays["norm_of_difference"].values[0, 0], atol=1e-5)
+    assert np.allclose(
+        arrays["norm_of_derivative"].values[0, 0] * 0.1, arrays["norm_of_difference"].values[0, 0], atol=1e-5
+    )
     assert arrays["derivative_mean"].dims == ("class", "block", "direction", "y", "x")
 
 
@@ -222,7 +226,9 @@ def test_climbs_begin_where_they_are_told_to(tmp_path):
         means = np.stack([images[labels == k].mean(axis=0) for k in range(4)])
         wanted = means if start == "class_mean" else images[[5] * 4 if more else names]
         assert np.allclose(result.arrays["maximized"].values[:4], wanted, atol=1e-6)
-        assert np.allclose(result.arrays["maximized"].values[4], means.mean(axis=0) if start == "class_mean" else wanted[0])
+        assert np.allclose(
+            result.arrays["maximized"].values[4], means.mean(axis=0) if start == "class_mean" else wanted[0]
+        )
 
 
 def test_units_of_one_name_are_told_apart(tmp_path):
@@ -273,7 +279,9 @@ def test_a_block_that_says_nothing_for_an_image_is_left_out_and_counted(tmp_path
         net.stem.bias.sub_(black + 1)
         net.norm.running_mean.zero_()
     only = nothing_but(maps=PerturbationOptions(), counted_per_class=3, blocks=("relu", "block"))
-    result = shiftgauge.explain(wrap(net, classes=CLASSES), (images, labels), out=tmp_path / "r", options=only, progress=False)
+    result = shiftgauge.explain(
+        wrap(net, classes=CLASSES), (images, labels), out=tmp_path / "r", options=only, progress=False
+    )
     table = result.to_dataframe().query("pushed == 'all' and block == 'relu'").iloc[0]
     assert table["images"] == 12
     silent = int((result.arrays["relative_sensitivity"].sel(block="relu").isnull().any("pushed")).sum())
@@ -339,8 +347,19 @@ def test_what_gives_no_gradients_is_refused_in_one_line(tmp_path):
         ({"methods": ("saliency", "saliency")}, "twice"),
         ({"methods": ("gradcam",)}, "grad_cam"),
         ({"maximize": None}, "units"),
-        ({"maps": None, "methods": (), "maximize": None, "walk": None, "units": (), "bounds": None, "masks": None,
-          "derivatives": None}, "every part"),
+        (
+            {
+                "maps": None,
+                "methods": (),
+                "maximize": None,
+                "walk": None,
+                "units": (),
+                "bounds": None,
+                "masks": None,
+                "derivatives": None,
+            },
+            "every part",
+        ),
         ({"masks_per_class": 2}, "masks_per_class"),
         ({"start": "middle"}, "start"),
         ({"start_image": "7"}, "start_image"),
@@ -360,7 +379,14 @@ def test_an_unknown_class_or_block_is_named_with_the_nearest(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"layer": "blok"}, {"about": "e"}, {"start": "image", "start_image": "x"}, {"units": (ChannelMean(block="stem", channel=99),)}, {"blocks": ("stem", "blok")}]
+    "changed",
+    [
+        {"layer": "blok"},
+        {"about": "e"},
+        {"start": "image", "start_image": "x"},
+        {"units": (ChannelMean(block="stem", channel=99),)},
+        {"blocks": ("stem", "blok")},
+    ],
 )
 def test_what_a_later_part_would_refuse_is_refused_before_anything_is_written(tmp_path, changed):
     with pytest.raises((ConfigError, ModelError)):

@@ -25,13 +25,11 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
     Raises:
         ConfigError: Options that do not go together; with file and line.
     """
-    from shiftgauge.studies.explain_options import ExplainOptions
-
     from shiftgauge.explain.curve_options import CurveOptions
     from shiftgauge.explain.mask_sobol import MaskSobolOptions
     from shiftgauge.explain.pixel_bounds import PixelBoundOptions
     from shiftgauge.explain.randomisation import RandomisationOptions
-    from shiftgauge.studies.explain_options import DerivativeOptions
+    from shiftgauge.studies.explain_options import DerivativeOptions, ExplainOptions
 
     section: ExplainSection = loaded.config.explain
     parts: dict[str, Any] = {
@@ -46,11 +44,7 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
         "maximize": _climb(loaded, "maximize"),
         "walk": _climb(loaded, "walk"),
     }
-    for name, key, field in (("masks", "per_class", "masks_per_class"), ("randomisation", "images", "checked_images")):
-        if getattr(section, name) is not False:
-            parts[field] = getattr(getattr(section, name), key)
-    if section.maximize is not False:
-        parts |= {name: getattr(section.maximize, name) for name in ("start", "start_image", "mean_images")}
+    parts |= _of_parts(section)
     with loaded.at("explain"):
         return ExplainOptions(
             per_class=section.per_class,
@@ -67,6 +61,18 @@ def explain_options(loaded: LoadedExplain) -> ExplainOptions:
             seed=section.seed,
             **parts,
         )
+
+
+def _of_parts(section: ExplainSection) -> dict[str, Any]:
+    """Options of the whole that stand in the sections of its parts."""
+    found: dict[str, Any] = {}
+    if section.masks is not False:
+        found["masks_per_class"] = section.masks.per_class
+    if section.randomisation is not False:
+        found["checked_images"] = section.randomisation.images
+    if section.maximize is not False:
+        found |= {name: getattr(section.maximize, name) for name in ("start", "start_image", "mean_images")}
+    return found
 
 
 def _part(loaded: LoadedExplain, name: str, options: type[T], *, seeded: bool = True, leave: str = "") -> T | None:

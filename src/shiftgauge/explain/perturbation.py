@@ -127,8 +127,8 @@ def perturbation_maps(
         images: (N, C, H, W) of its input shape, values in [0, 1].
         blocks: Module paths; default the classifier's main blocks.
         options: How the pixels are pushed; default a fixed push of 0.1 in input scale, one channel at a time.
-        rows: First row of pixels that is pushed, and the one after the last; default all. A large image can so be worked
-            on in parts, whose edges should lie between the cells of `pixelise`.
+        rows: First row of pixels that is pushed, and the one after the last; default all. A large image can so be
+            worked on in parts, whose edges should lie between the cells of `pixelise`.
         batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a short trial. Changes rounding alone.
         progress: Called with (pushes done, pushes in all).
 

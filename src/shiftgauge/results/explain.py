@@ -45,9 +45,7 @@ _WALK: Final = ("walker", "walked")
 _ENDS: Final = ("", "_low", "_high")
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "picture": ("image", *_PICTURE),
-    **dict.fromkeys(
-        ("image_label", "image_predicted", "image_probability", "image_right", "asked_class"), ("image",)
-    ),
+    **dict.fromkeys(("image_label", "image_predicted", "image_probability", "image_right", "asked_class"), ("image",)),
 }
 _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
     {
@@ -83,7 +81,7 @@ _TOGETHER: Final[tuple[Mapping[str, tuple[str, ...]], ...]] = (
            for end in ("mean", "low", "high")},
     },
     {
-        **{name: ("image", *_PICTURE) for name in ("pixel_bound", "pixel_bound_low", "pixel_bound_limit")},
+        **dict.fromkeys(("pixel_bound", "pixel_bound_low", "pixel_bound_limit"), ("image", *_PICTURE)),
         "bound_variance": ("image",),
     },
     {

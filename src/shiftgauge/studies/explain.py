@@ -78,8 +78,8 @@ def explain(
     Args:
         model: A torch network as a `Classifier`, or what `shiftgauge.load_model` takes.
         data: A labelled data set of `shiftgauge.data`, (images, labels), or what `shiftgauge.load_data` takes.
-        out: Run folder: run.json, results.nc, tables as csv, figures/ with pictures and arrays, report.html, and `parts`
-            with what is finished.
+        out: Run folder: run.json, results.nc, tables as csv, figures/ with pictures and arrays, report.html, and
+            `parts` with what is finished.
         options: What is done, and to how many images.
         compare: Further networks by name, as `model`, whose profiles over depth are set beside that of the first. Each
             sees the images at its own size.
@@ -117,10 +117,9 @@ def explain(
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not finished yet") from error
     arrays.attrs |= _attributes(chosen, title, data_name)
-    hashes = {**store.origin, **{f"compare {name}": other.fingerprint for name, other in others.items()}}
     result = ExplainResult(
         config=dict(record) if record is not None else chosen_options.to_dict(),
-        provenance=provenance(hashes, chosen_options.seed, started, device=_device(network))
+        provenance=provenance(_hashes(store, others), chosen_options.seed, started, device=_device(network))
         | {"skipped": [list(entry) for entry in source.skipped], "notes": list(source.notes)},
         cost=cost,
         headline=explain_headline(arrays),
@@ -169,6 +168,10 @@ def _wanted(
         "walk": (walk_arrays, options.walk),
     }
     return {name: do for name, (do, asked) in wanted.items() if asked is not None}
+
+
+def _hashes(store: PartStore, others: Mapping[str, TorchClassifier]) -> dict[str, str]:
+    return {**store.origin, **{f"compare {name}": other.fingerprint for name, other in others.items()}}
 
 
 def _name(network: TorchClassifier) -> str:

@@ -47,7 +47,9 @@ def attribution_arrays(chosen: ChosenImages, options: ExplainOptions, store: Par
         between = agreement(found, confidence_level=LEVEL)
         pair = ("method", "method_2")
         variables["agreement"] = (("image", *pair), between.correlation)
-        variables |= {f"agreement_{name}": (pair, getattr(between, name)) for name in ("mean", "low", "high", "counted")}
+        variables |= {
+            f"agreement_{name}": (pair, getattr(between, name)) for name in ("mean", "low", "high", "counted")
+        }
         coords["method_2"] = list(found)
     cost = {name: float(sum(each.cost[name] for each in found.values())) for name in ("evaluations", "seconds")}
     return xr.Dataset(variables, coords=coords, attrs=_facts(found, layer)), cost
@@ -66,21 +68,22 @@ def curve_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartStore
                     "curves": asked_curves.to_dict()}) for i in shown]  # fmt: skip
 
         def make(group: Sequence[int], tell: Advance, maps: Attribution = of_all) -> list[xr.Dataset]:
-            kept = [
+            return [
                 deletion_insertion(
                     chosen.network, chosen.one(i), maps.maps(asked_curves.maps)[[i]], targets=[chosen.asked[i]],
                     options=asked_curves, batch_size=options.batch_size, progress=tell,
                 ).dataset()
                 for i in group
             ]  # fmt: skip
-            return kept
 
         before = m * chosen.shown
         parts[method] = store.each(
             "curve", entries, make, progress=lambda done, _, before=before: progress(before + done, total)
         )
     joined = {method: _joined_curves(each, chosen, options) for method, each in parts.items()}
-    cost = {name: float(sum(p.attrs[name] for each in parts.values() for p in each)) for name in ("evaluations", "seconds")}
+    cost = {
+        name: float(sum(p.attrs[name] for each in parts.values() for p in each)) for name in ("evaluations", "seconds")
+    }
     return _curves(joined, chosen), cost
 
 
@@ -106,8 +109,8 @@ def randomisation_arrays(chosen: ChosenImages, options: ExplainOptions, store: P
     def make(group: Sequence[int], tell: Advance) -> list[xr.Dataset]:
         found = cascading_randomisation(
             chosen.network, chosen.several(taken), places, methods=[methods[k] for k in group], options=drawn,
-            attribution_options=options.attribution, cam_layer=options.layer if methods[group[0]] == "grad_cam" else None,
-            batch_size=options.batch_size, progress=tell,
+            attribution_options=options.attribution, batch_size=options.batch_size, progress=tell,
+            cam_layer=options.layer if methods[group[0]] == "grad_cam" else None,
         )  # fmt: skip
         return [found.dataset()]
 
@@ -137,7 +140,9 @@ def checked_methods(options: ExplainOptions) -> tuple[str, ...]:
 
 def checked_images(chosen: ChosenImages, options: ExplainOptions) -> list[int]:
     """Places of the images that are asked about then: one of each class in turn."""
-    turns = {index: list(chosen.places[:index]).count(place) for index, place in enumerate(chosen.places[: chosen.shown])}
+    turns = {
+        index: list(chosen.places[:index]).count(place) for index, place in enumerate(chosen.places[: chosen.shown])
+    }
     return sorted(sorted(turns, key=lambda index: (turns[index], index))[: options.checked_images])
 
 

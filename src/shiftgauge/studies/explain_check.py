@@ -24,7 +24,9 @@ def check_parts(chosen: ChosenImages, options: ExplainOptions) -> None:
     if options.methods:
         captum_attributions()
         if options.curves is not None and options.curves.quantity == "logit" and network.output_kind != "logits":
-            raise ConfigError("the network gives probabilities, so that it has no `logit`; take `quantity: probability`")
+            raise ConfigError(
+                "the network gives probabilities, so that it has no `logit`; take `quantity: probability`"
+            )
     if "grad_cam" in options.methods:
         if options.layer is None:
             cam_layer(network, image)
@@ -35,9 +37,13 @@ def check_parts(chosen: ChosenImages, options: ExplainOptions) -> None:
         require_start(chosen, options)
     if options.blocks is not None:
         network.block_shapes(options.blocks)
-    if options.masks is not None and any(n > size for n, size in zip(options.masks.shape, image.shape[2:], strict=True)):
+    if options.masks is not None and any(
+        n > size for n, size in zip(options.masks.shape, image.shape[2:], strict=True)
+    ):
         rows, columns = options.masks.shape
-        raise ConfigError(f"masks of {rows}×{columns} cells are finer than images of {image.shape[2]}×{image.shape[3]} pixels")
+        raise ConfigError(
+            f"masks of {rows}×{columns} cells are finer than images of {image.shape[2]}×{image.shape[3]} pixels"
+        )
 
 
 def require_start(chosen: ChosenImages, options: ExplainOptions) -> None:

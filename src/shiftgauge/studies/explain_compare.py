@@ -25,7 +25,9 @@ def check_compared(names: Mapping[str, Any], own: str, options: ExplainOptions) 
         ConfigError: Without maps there is nothing to compare, or a name is that of the network that is looked inside.
     """
     if names and options.maps is None:
-        raise ConfigError("networks are compared by their maps, which are left out; ask for `maps`, or leave `compare` out")
+        raise ConfigError(
+            "networks are compared by their maps, which are left out; ask for `maps`, or leave `compare` out"
+        )
     if own in names:
         raise ConfigError(f"`compare` names `{own}`, which is the network that is looked inside; take another name")
 

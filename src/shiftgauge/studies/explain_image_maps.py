@@ -97,7 +97,9 @@ class MapWork:
             batch_size = int(part.attrs["batch_size"])
             found.append(part)
         whole = xr.concat(found, "y", data_vars="minimal", coords="minimal", compat="override", join="override")
-        whole = whole.assign_attrs({name: sum(part.attrs[name] for part in found) for name in ("evaluations", "seconds")})
+        whole = whole.assign_attrs(
+            {name: sum(part.attrs[name] for part in found) for name in ("evaluations", "seconds")}
+        )
         whole = self.store.save(self._name(row), self.asked(row), whole)
         for first, _ in bands if len(bands) > 1 else ():
             self.store.remove(f"{self._name(row)}-{first:04d}")

@@ -118,8 +118,8 @@ def _about_images(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
     found, left_out = [], int(arrays.attrs.get("classes_left_out", 0))
     if left_out:
         text = (
-            f"{left_out} more classes with images were left out, because at most {options.most_classes} are taken; name "
-            "those of interest in `classes`, or raise `most_classes`."
+            f"{left_out} more class{'es' if left_out > 1 else ''} with images were left out, because at most "
+            f"{options.most_classes} are taken; name those of interest in `classes`, or raise `most_classes`."
         )
         found.append(Message(level="caution", code="classes_left_out", text=text))
     wrong = int((arrays["image_right"].values == 0).sum())
@@ -148,8 +148,8 @@ def _about_maps(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
     if len(dead):
         worst = dead.loc[dead["relative_images"].idxmin()]
         text = (
-            f"“{worst['block']}” gives nothing but zeros for {int(worst['images'] - worst['relative_images'])} of "
-            f"{int(worst['images'])} images, which are left out of what is relative to it"
+            f"“{worst['block']}” gives nothing but zeros for "
+            f"{int(worst['images'] - worst['relative_images'])} of {int(worst['images'])} images, which are left out of what is relative to it"
             + (f"; so do {len(dead) - 1} more blocks." if len(dead) > 1 else ".")
         )
         found.append(Message(level="caution", code="silent_block", text=text))
@@ -187,8 +187,8 @@ def _about_checks(arrays: xr.Dataset) -> list[Message]:
     ]
     if unproven:
         text = (
-            f"Neither deletion nor insertion shows the order of {listed(unproven)} to be better than a random one (over "
-            f"{arrays.sizes['image']} images)."
+            f"Neither deletion nor insertion shows the order of {listed(unproven)} to be better than a random one "
+            f"(over {arrays.sizes['image']} images)."
         )
         found.append(Message(level="caution", code="order_unproven", text=text))
     left = randomisation_table(arrays)
@@ -196,8 +196,8 @@ def _about_checks(arrays: xr.Dataset) -> list[Message]:
     kept = left.loc[left["mean"] > _KEPT, "method"].tolist()
     if kept:
         text = (
-            f"The maps of {listed(kept)} stay much the same (rank correlation above {_KEPT:g}) when all weights are drawn "
-            "anew: they show the image more than what the network has learnt."
+            f"The maps of {listed(kept)} stay much the same (rank correlation above {_KEPT:g}) when all weights are "
+            "drawn anew: they show the image more than what the network has learnt."
         )
         found.append(Message(level="caution", code="maps_survive", text=text))
     return found

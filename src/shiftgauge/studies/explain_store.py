@@ -140,7 +140,7 @@ class PartStore:
         return kept
 
     def _opened(self, name: str, *, whole: bool) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
-        """What a part says of itself, and its arrays; nothing of one that is missing or damaged, which is made again."""
+        """What a part says of itself, and its arrays; nothing where it is missing or damaged."""
         path = self._path(name)
         if not path.is_file():
             return None, {}

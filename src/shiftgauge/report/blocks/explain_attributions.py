@@ -64,7 +64,9 @@ def build_curves(result: ExplainResult) -> dict[str, Any] | None:
         chance = data[f"random_{name}"].mean(("image", "method", "order")).values
         lines.append(Line(x=x, y=chance, kind="random", label="random order"))
         said = f"Score of the class against the share of {label.lower()}"
-        panels.append({"label": label, "svg": draw_lines(lines, x_label="share of the pixels", said=said, x_range=(0, 1))})
+        panels.append(
+            {"label": label, "svg": draw_lines(lines, x_label="share of the pixels", said=said, x_range=(0, 1))}
+        )
     rows = [
         {
             "label": f"{method_label(row['method'])}, {row['curve']}",
@@ -74,7 +76,12 @@ def build_curves(result: ExplainResult) -> dict[str, Any] | None:
         for row in curve_table(data).to_dict("records")
     ]  # fmt: skip
     keys = [*legend([method_label(name) for name in methods]), ("random", "random order")]
-    return {"panels": panels, "rows": rows, "legend": keys, "quantity": clean(data.attrs.get("curve_quantity", "score"))}
+    return {
+        "panels": panels,
+        "rows": rows,
+        "legend": keys,
+        "quantity": clean(data.attrs.get("curve_quantity", "score")),
+    }
 
 
 def build_randomisation(result: ExplainResult) -> dict[str, Any] | None:
@@ -100,7 +107,10 @@ def build_randomisation(result: ExplainResult) -> dict[str, Any] | None:
     table = randomisation_table(data)
     last = table.loc[table["depth"] == len(layers)].set_index(["method", "maps"])
     rows = [
-        {"label": method_label(name), "cells": [_with_interval(last.loc[(name, kind)]) for kind in ("magnitude", "signed")]}
+        {
+            "label": method_label(name),
+            "cells": [_with_interval(last.loc[(name, kind)]) for kind in ("magnitude", "signed")],
+        }
         for name in methods
     ]
     return {"panels": panels, "rows": rows, "legend": legend([method_label(name) for name in methods]),

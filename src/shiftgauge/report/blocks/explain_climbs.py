@@ -33,7 +33,7 @@ def build_maximized(result: ExplainResult) -> dict[str, Any] | None:
 
 
 def build_walks(result: ExplainResult) -> dict[str, Any] | None:
-    """Returns each pushed image at each class, with the distance at which the network said so and that of the picture."""
+    """Returns each pushed image at each class, with the distance of the turn and that of the picture."""
     data = result.arrays
     if "walk_image" not in data:
         return None

@@ -89,7 +89,10 @@ def _panel(label: str, kind: str, table: pd.DataFrame, shown: list[str], blocks:
     depth = np.arange(len(blocks))
     lines = [_line(table.loc[table["pushed"] == name], kind, depth, _HUE.get(name, "first"), name) for name in shown]
     said = f"Sensitivity over depth, {label.lower()}"
-    return {"label": label, "svg": draw_lines(lines, x_label="block", said=said, x_range=_ends(len(blocks)), names=blocks)}
+    return {
+        "label": label,
+        "svg": draw_lines(lines, x_label="block", said=said, x_range=_ends(len(blocks)), names=blocks),
+    }
 
 
 def _line(rows: pd.DataFrame, kind: str, x: np.ndarray, hue: str, label: str) -> Line:

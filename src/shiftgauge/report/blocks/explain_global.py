@@ -1,4 +1,4 @@
-"""Global sensitivity on the page of a look inside: bounds of pixels and indices of masks as heat maps with intervals."""
+"""Global sensitivity on the page of a look inside: bounds and indices of masks as heat maps with intervals."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ def build_bounds(result: ExplainResult) -> dict[str, Any] | None:
         if np.isfinite(bound).any():
             top = max(float(np.quantile(limit, 0.995)), 1e-12)
             below = float((limit < _SMALL).mean())
-            texts = (f"sum {number(float(low.sum()))}", f"sum {number(float(bound.sum()))}, largest {fixed(float(bound.max()), 4)}",
-                     f"{percent(below)} of the pixels stay below {_SMALL:g}")  # fmt: skip
+            texts = (
+                f"sum {number(float(low.sum()))}",
+                f"sum {number(float(bound.sum()))}, largest {fixed(float(bound.max()), 4)}",
+                f"{percent(below)} of the pixels stay below {_SMALL:g}",
+            )
             labels = ("lower end", "bound", "upper end")
             for shown, label, text in zip((low, bound, limit), labels, texts, strict=True):
                 tiles.append(tile(heat(shown, top), label, text, f"{head['name']}, {label} of the bounds", cells=True))

@@ -22,7 +22,7 @@ STATISTIC_LABEL: Final = {
 
 
 def map_picture(maps_cyx: np.ndarray) -> np.ndarray:
-    """Returns a map as a picture: three pushed channels as red, green and blue, otherwise the brightness of the mean."""
+    """Returns a map as a picture: three pushed channels as red, green and blue, others by their mean."""
     return colour_map(maps_cyx) if len(maps_cyx) == 3 else heat(maps_cyx.mean(axis=0))
 
 

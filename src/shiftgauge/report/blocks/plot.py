@@ -67,13 +67,7 @@ def draw_lines(
         diagonal: Draw the line from corner to corner.
         names: What stands at 0, 1, 2 … of the horizontal axis in place of numbers; of many some are left out.
     """
-    if y_range is None:
-        known = np.concatenate([np.asarray(line.y, float) for line in lines])
-        known = known[np.isfinite(known)]
-        low, high = (float(known.min()), float(known.max())) if known.size else UNIT
-        levels = ticks(min(low, 0.0) if low < 0.3 * high else low, high, 4)
-    else:
-        levels = inner_ticks(*y_range, 4)
+    levels = _levels(lines) if y_range is None else inner_ticks(*y_range, 4)
     bottom, top = (levels[0], levels[-1]) if y_range is None else y_range
 
     def x_of(value: Any) -> np.ndarray:
@@ -97,6 +91,14 @@ def draw_lines(
         parts.append(_line(line, x_of, y_of, names))
     view = f"0 0 {_WIDTH:g} {_HEIGHT + (0 if names is None else _NAMES_HEIGHT):g}"
     return element("svg", *parts, class_="plot", viewBox=view, role="img", aria_label=said)
+
+
+def _levels(lines: Sequence[Line]) -> list[float]:
+    """Round numbers around what is drawn, from 0 where that is not far."""
+    known = np.concatenate([np.asarray(line.y, float) for line in lines])
+    known = known[np.isfinite(known)]
+    low, high = (float(known.min()), float(known.max())) if known.size else UNIT
+    return ticks(min(low, 0.0) if low < 0.3 * high else low, high, 4)
 
 
 def _line(line: Line, x_of: Any, y_of: Any, names: Sequence[str] | None) -> Markup:
