@@ -214,7 +214,8 @@ def _npz(result: ExplainResult, variables: list[str]) -> bytes:
     data, buffer = result.arrays, io.BytesIO()
     axes = dict.fromkeys(str(axis) for name in variables for axis in data[name].dims)
     arrays = {name: data[name].values for name in [*variables, *(axis for axis in axes if axis in data.coords)]}
-    np.savez_compressed(buffer, **{k: v.astype(str) if v.dtype == object else v for k, v in arrays.items()})
+    plain = {name: values.astype(str) if values.dtype == object else values for name, values in arrays.items()}
+    np.savez_compressed(buffer, **plain)  # pyright: ignore[reportArgumentType]
     return buffer.getvalue()
 
 

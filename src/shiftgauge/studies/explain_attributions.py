@@ -38,8 +38,8 @@ def attribution_arrays(chosen: ChosenImages, options: ExplainOptions, store: Par
     """
     found, layer = _attributions(chosen, options, store, progress)
     both = {
-        name: np.stack([each.maps(kind).astype(np.float32) for each in found.values()], axis=1)
-        for name, kind in (("attribution", "magnitude"), ("attribution_signed", "signed"))
+        "attribution": np.stack([each.maps().astype(np.float32) for each in found.values()], axis=1),
+        "attribution_signed": np.stack([each.maps("signed").astype(np.float32) for each in found.values()], axis=1),
     }
     variables: dict[str, Any] = {name: (("image", "method", "y", "x"), values) for name, values in both.items()}
     coords: dict[str, Any] = {"method": list(found), "image": list(chosen.names[: chosen.shown])}
@@ -210,7 +210,8 @@ def _joined(parts: list[xr.Dataset], chosen: ChosenImages, options: ExplainOptio
         targets=tuple(chosen.network.class_names[k] for k in chosen.asked),
         places=np.array(chosen.asked, np.int64),
         layer=str(parts[0].attrs["layer"]) or None,
-        **{name: np.array([float(part[name]) for part in parts]) for name in _STATED},
+        completeness_error=np.array([float(part["completeness_error"]) for part in parts]),
+        output_change=np.array([float(part["output_change"]) for part in parts]),
         options=options.attribution,
         fingerprint=chosen.network.fingerprint,
         cost={name: sum(float(part.attrs[name]) for part in parts) for name in ("evaluations", "seconds")},

@@ -24,6 +24,13 @@ from shiftgauge.studies.explain_units import told_apart
 _AT_ONCE = 16
 _TRACES = ("activation", "penalty", "predicted", "slope", "distance_rms", "distance_max")
 
+_NAMES: dict[str, str] = {
+    "image": "maximized",
+    "start": "maximized_start",
+    "distance_rms": "maximized_rms",
+    "distance_max": "maximized_max",
+}
+
 
 def maximize_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartStore, progress: Advance) -> Part:
     """Climbs to an image of each class and unit, a batch of them at a time.
@@ -61,10 +68,8 @@ def maximize_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartSt
         "maximize", entries, make, unit=climb.steps, at_once=options.batch_size or _AT_ONCE, progress=progress
     )
     names = told_apart(asked.names)
-    joined = xr.concat([part.drop_attrs() for part in parts], "target", join="override").rename(
-        image="maximized", start="maximized_start", distance_rms="maximized_rms", distance_max="maximized_max",
-        **{name: f"maximized_{name}" for name in _TRACES[:4]},
-    )  # fmt: skip
+    joined = xr.concat([part.drop_attrs() for part in parts], "target", join="override")
+    joined = joined.rename(_NAMES | {name: f"maximized_{name}" for name in _TRACES[:4]})
     flat = [name for name, part in zip(names, parts, strict=True) if part.attrs["without_slope"]]
     cost = {name: float(sum(part.attrs[name] for part in parts)) for name in ("evaluations", "seconds")}
     facts = {"without_slope": ", ".join(flat), "start": options.start}

@@ -59,7 +59,8 @@ def compared_arrays(
     for k, (name, network) in enumerate(others.items()):
         works[name] = _work(network, options, store, f"other{k}", None, network.fingerprint)
     totals = [work.pushes * len(chosen.rows) for name, work in works.items() if name != own]
-    parts, cost, done = [], dict.fromkeys(("evaluations", "seconds"), 0.0), 0
+    parts, done = [], 0
+    cost: dict[str, float] = dict.fromkeys(("evaluations", "seconds"), 0.0)
     for name, work in works.items():
         if name != own:
             work = make_all(work, chosen, lambda n, _, before=done: progress(before + n, sum(totals)))
@@ -89,7 +90,7 @@ def _work(
 def _rows(name: str, work: MapWork, chosen: ChosenImages, pushed: int) -> tuple[xr.Dataset, dict[str, float]]:
     """One network's rows of the comparison; those of each channel only where it has as many as the first network."""
     rows, blocks = [], []
-    cost = dict.fromkeys(("evaluations", "seconds"), 0.0)
+    cost: dict[str, float] = dict.fromkeys(("evaluations", "seconds"), 0.0)
     for index, row in enumerate(chosen.rows):
         part = work.kept(row, lambda i=index: chosen.one(i, work.network))
         blocks = part["block"].values.tolist()

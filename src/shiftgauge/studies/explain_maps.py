@@ -105,7 +105,7 @@ def _reduced(work: MapWork, chosen: ChosenImages) -> Part:
     """Statistics class by class, so that memory holds one class's at a time; the maps of those that are shown."""
     statistics, shown = [], dict[int, xr.Dataset]()
     profiles: dict[int, dict[str, np.ndarray]] = {}
-    cost = dict.fromkeys(("evaluations", "seconds"), 0.0)
+    cost: dict[str, float] = dict.fromkeys(("evaluations", "seconds"), 0.0)
     for place, name in enumerate(chosen.classes):
         state: MapStatistics | None = None
         for index in (i for i, k in enumerate(chosen.places) if k == place):

@@ -95,8 +95,8 @@ def _mask_sentence(arrays: xr.Dataset) -> list[str]:
         return []
     is_open = arrays["mask_is_open"].values.reshape(arrays.sizes["masked"], -1)
     return [
-        f"Of {is_open.shape[1]} cells of an image {np.median(is_open.sum(axis=1)):.0f} in the median can matter; bounds "
-        "from gradients close the others."
+        f"Of {is_open.shape[1]} cells of an image {np.median(is_open.sum(axis=1)):.0f} in the median can matter; "
+        "bounds from gradients close the others."
     ]
 
 
@@ -143,16 +143,7 @@ def _about_maps(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
             "`counted_per_class` before saying it of the network."
         )
         found.append(Message(level="caution", code="few_images", text=text))
-    table = profile_table(arrays)
-    dead = table[(table["pushed"] == "all") & (table["relative_images"] < table["images"])]
-    if len(dead):
-        worst = dead.loc[dead["relative_images"].idxmin()]
-        text = (
-            f"“{worst['block']}” gives nothing but zeros for "
-            f"{int(worst['images'] - worst['relative_images'])} of {int(worst['images'])} images, which are left out of what is relative to it"
-            + (f"; so do {len(dead) - 1} more blocks." if len(dead) > 1 else ".")
-        )
-        found.append(Message(level="caution", code="silent_block", text=text))
+    found += _about_silence(arrays)
     if options.maps.law != "fixed":
         text = (
             f"Every pixel was pushed by a random amount (law {options.maps.law}): its size is part of what the maps "
@@ -160,6 +151,21 @@ def _about_maps(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
         )
         found.append(Message(level="caution", code="random_push", text=text))
     return found
+
+
+def _about_silence(arrays: xr.Dataset) -> list[Message]:
+    """Blocks that give nothing but zeros for some images, so that nothing can be relative to them."""
+    counts = np.isfinite(arrays["relative_sensitivity"].values).all(axis=-1).sum(axis=0)
+    silent = arrays.sizes["counted"] - counts
+    if not silent.any():
+        return []
+    worst, more = int(silent.argmax()), int((silent > 0).sum()) - 1
+    others = f", and {more} more block{'s' if more > 1 else ''} for others" if more else ""
+    text = (
+        f"“{arrays['block'].values[worst]}” gives nothing but zeros for {silent[worst]} of {arrays.sizes['counted']} "
+        f"images{others}; they are left out of what is relative to it."
+    )
+    return [Message(level="caution", code="silent_block", text=text)]
 
 
 def _about_attributions(arrays: xr.Dataset) -> list[Message]:
@@ -183,7 +189,9 @@ def _about_checks(arrays: xr.Dataset) -> list[Message]:
     found = []
     curves = curve_table(arrays)
     unproven = [
-        method for method, rows in curves.groupby("method", sort=False) if not (rows["gain_low"].to_numpy() > 0).any()
+        str(method)
+        for method, rows in curves.groupby("method", sort=False)
+        if not (rows["gain_low"].to_numpy() > 0).any()
     ]
     if unproven:
         text = (

@@ -135,7 +135,8 @@ class PartStore:
         }
         buffer = io.BytesIO()
         plain = {key: array.astype(str) if array.dtype == object else array for key, array in values.items()}
-        np.savez(buffer, **{_FACTS: np.array(json.dumps(facts, default=_number))}, **plain)
+        plain[_FACTS] = np.array(json.dumps(facts, default=_number))
+        np.savez(buffer, **plain)  # pyright: ignore[reportArgumentType]
         write_atomic(self._path(name), buffer.getvalue())
         return kept
 
