@@ -1,8 +1,10 @@
 """A small look inside a small network, for the tests of what is found and what is shown."""
 
 import numpy as np
+import pytest
 import torch
 
+import shiftgauge
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.mask_sobol import MaskSobolOptions
@@ -58,3 +60,18 @@ def nothing_but(**wanted):
         ("maps", "derivatives", "curves", "randomisation", "bounds", "masks", "maximize", "walk"), None
     )
     return options(**{**none, "methods": (), "units": (), **wanted})
+
+
+def look(folder, chosen, model=None, given=None, **more):
+    """A look inside without figures, which take most of the time and are tested by themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shiftgauge.studies.explain.write_explain_figures", lambda result, folder: [])
+        return shiftgauge.explain(
+            classifier() if model is None else model, data() if given is None else given, out=folder, options=chosen,
+            progress=False, **more,
+        )  # fmt: skip
+
+
+def places(names):
+    """Rows of the data set from the names of images."""
+    return [int(str(name)) for name in names.values]

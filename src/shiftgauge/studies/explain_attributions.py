@@ -222,9 +222,10 @@ def _joined_curves(parts: list[xr.Dataset], chosen: ChosenImages, options: Expla
     if options.curves is None:
         raise ValueError("the part `curves` was not asked for")
     names = ("deletion", "insertion", "random_deletion", "random_insertion")
+    scores: dict[str, Any] = {name: np.concatenate([part[name].values for part in parts]) for name in names}
     return Curves(
+        **scores,
         fraction=parts[0]["fraction"].values,
-        **{name: np.concatenate([part[name].values for part in parts]) for name in names},
         places=np.array(chosen.asked, np.int64),
         options=options.curves,
         fingerprint=chosen.network.fingerprint,
