@@ -31,7 +31,8 @@ def explain_headline(arrays: xr.Dataset) -> str:
         arrays: Of the result.
     """
     found = [*_depth_sentence(arrays), *_colour_sentence(arrays), *_agreement_sentence(arrays)]
-    found += [*_mask_sentence(arrays), *_walk_sentence(arrays)]
+    found += _walk_sentence(arrays)
+    found = found or _mask_sentence(arrays)
     if not found and "maximized" in arrays:
         found = [f"Images that raise {arrays.sizes['target']} classes and units were climbed to."]
     return " ".join(found)
@@ -86,7 +87,7 @@ def _agreement_sentence(arrays: xr.Dataset) -> list[str]:
     weakest = table.loc[table["mean"].idxmin()]
     return [
         f"Methods of attribution agree by a rank correlation of {table['mean'].mean():.2f} on average, least "
-        f"{weakest['method']} and {weakest['other']} ({weakest['mean']:.2f})."
+        f"{listed([weakest['method'], weakest['other']])} ({weakest['mean']:.2f})."
     ]
 
 
@@ -230,6 +231,7 @@ def _about_global(arrays: xr.Dataset) -> list[Message]:
             text = f"The {what} of {noted} of {arrays.sizes[count]} images come with a warning, the first: " + str(
                 arrays.attrs[f"{name}_note"]
             )
+            text = text if text.endswith(".") else f"{text}."
             found.append(Message(level="caution", code=f"{name}_noted", text=text))
     return found
 

@@ -118,7 +118,7 @@ def build_randomisation(result: ExplainResult) -> dict[str, Any] | None:
 
 
 def _with_interval(row: Any) -> str:
-    return f"{fixed(row['mean'], 2)} ({interval(row['low'], row['high'], 2)})"
+    return f"{fixed(row['mean'], 2)} {interval(row['low'], row['high'], 2)}".strip()
 
 
 def _with_others(result: ExplainResult, image: int, method: int) -> str:

@@ -14,6 +14,7 @@ from shiftgauge.report.read import strings
 from shiftgauge.results.explain import ExplainResult
 from shiftgauge.results.explain_tables import compared_table, profile_table
 
+_ALL: Final = "hued ink"
 _HUE: Final = {"red": "hued red", "green": "hued green", "blue": "hued blue"}
 _KINDS: Final = (("Relative to the block", "relative_"), ("As it is", ""))
 
@@ -47,7 +48,7 @@ def build_profile(result: ExplainResult) -> dict[str, Any] | None:
         for k, row in enumerate(table.loc[table["pushed"] == "all"].to_dict("records"))
     ]
     words = [name if name != "all" else "mean of the channels" for name in shown]
-    keys = list(zip([_HUE.get(name, "first") for name in shown], words, strict=True)) if len(shown) > 1 else []
+    keys = list(zip([_hue(name, shown) for name in shown], words, strict=True)) if len(shown) > 1 else []
     return {"panels": panels, "rows": rows, "images": data.sizes["counted"], "legend": keys}
 
 
@@ -87,12 +88,16 @@ def build_networks(result: ExplainResult) -> dict[str, Any] | None:
 
 def _panel(label: str, kind: str, table: pd.DataFrame, shown: list[str], blocks: list[str]) -> dict[str, Any]:
     depth = np.arange(len(blocks))
-    lines = [_line(table.loc[table["pushed"] == name], kind, depth, _HUE.get(name, "first"), name) for name in shown]
+    lines = [_line(table.loc[table["pushed"] == name], kind, depth, _hue(name, shown), name) for name in shown]
     said = f"Sensitivity over depth, {label.lower()}"
     return {
         "label": label,
         "svg": draw_lines(lines, x_label="block", said=said, x_range=_ends(len(blocks)), names=blocks),
     }
+
+
+def _hue(pushed: str, shown: list[str]) -> str:
+    return _ALL if pushed == "all" and len(shown) > 1 else _HUE.get(pushed, "first")
 
 
 def _line(rows: pd.DataFrame, kind: str, x: np.ndarray, hue: str, label: str) -> Line:

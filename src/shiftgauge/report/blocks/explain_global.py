@@ -81,7 +81,7 @@ def mask_pictures(result: ExplainResult, masked: int) -> list[tuple[np.ndarray, 
     if np.isfinite(total).any():
         at = np.unravel_index(int(np.nanargmax(total)), total.shape)
         ends = interval(float(values["total_order_low"][at]), float(high[at]), 2)
-        text = f"largest {fixed(float(total[at]), 2)} ({ends})"
+        text = f"largest {fixed(float(total[at]), 2)} {ends}"
     first = values["first_order"]
     alone = f"sum {fixed(float(np.nansum(first)), 2)}" if np.isfinite(first).any() else ""
     shown = (("total index", "total_order", text), ("lower end", "total_order_low", ""),

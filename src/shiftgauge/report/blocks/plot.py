@@ -94,8 +94,10 @@ def draw_lines(
 
 
 def _levels(lines: Sequence[Line]) -> list[float]:
-    """Round numbers around what is drawn, from 0 where that is not far."""
-    known = np.concatenate([np.asarray(line.y, float) for line in lines])
+    """Round numbers around what is drawn with its bands, from 0 where that is not far."""
+    drawn = [np.asarray(line.y, float) for line in lines]
+    drawn += [np.asarray(edge, float) for line in lines if line.band is not None for edge in line.band[1:]]
+    known = np.concatenate(drawn)
     known = known[np.isfinite(known)]
     low, high = (float(known.min()), float(known.max())) if known.size else UNIT
     return ticks(min(low, 0.0) if low < 0.3 * high else low, high, 4)
