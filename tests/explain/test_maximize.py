@@ -18,7 +18,7 @@ from shiftgauge.models.callable_model import CallableClassifier
 from shiftgauge.models.model_folder import load_model_folder, write_model_folder
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.preprocessing import Preprocessing
-from small_networks import ConvNet, linear, wrap
+from small_networks import ConvNet, in_place, linear, wrap
 
 COLOURS = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3)}
 
@@ -219,6 +219,13 @@ def test_caller_s_gradient_mode_changes_nothing(mode):
     with mode():
         start = picture()
         assert np.array_equal(maximize(classifier, [0], start=start, options=climb()).images, expected)
+
+
+def test_a_network_that_writes_into_its_input_is_climbed_like_one_that_does_not():
+    found, plain = in_place()
+    ours, truth = (maximize(c, [0, 2], start=picture(), options=climb(scale="pixel")) for c in (found, plain))
+    np.testing.assert_allclose(ours.images, truth.images, atol=1e-4)
+    np.testing.assert_allclose(ours.start, truth.start)
 
 
 def test_start_is_not_written_to_and_may_be_read_only():

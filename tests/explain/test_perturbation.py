@@ -9,6 +9,7 @@ from pushed_networks import slow_maps, two_layers, wrapped
 from shiftgauge.errors import ConfigError, DataError, ModelError
 from shiftgauge.explain import push
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
+from small_networks import in_place
 
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -121,6 +122,20 @@ def test_networks_that_cannot_be_traced_give_the_same_maps():
     assert whole.cost["local"] is False
     np.testing.assert_allclose(local.norm_of_difference, whole.norm_of_difference, atol=1e-5)
     np.testing.assert_allclose(local.difference_of_norms, whole.difference_of_norms, atol=1e-5)
+
+
+@pytest.mark.parametrize("traceable", [True, False])
+def test_networks_that_write_into_their_input_give_the_maps_of_those_that_do_not(traceable):
+    found, plain = in_place(traceable)
+    images = IMAGES.clone()
+    chosen = PerturbationOptions(epsilon=0.1, scale="pixel")
+    ours = perturbation_maps(found, images, blocks=["net.norm", "net.block"], options=chosen, batch_size=12)
+    truth = perturbation_maps(plain, IMAGES, blocks=["norm", "block"], options=chosen, batch_size=12)
+    assert torch.equal(images, IMAGES)
+    assert ours.cost["local"] is traceable
+    np.testing.assert_allclose(ours.block_norm, truth.block_norm, rtol=1e-5)
+    np.testing.assert_allclose(ours.norm_of_difference, truth.norm_of_difference, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(ours.difference_of_norms, truth.difference_of_norms, rtol=1e-3, atol=1e-5)
 
 
 def test_a_trial_is_made_only_where_it_pays(monkeypatch):

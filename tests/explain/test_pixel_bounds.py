@@ -9,7 +9,7 @@ from shiftgauge.errors import ConfigError, DataError, ModelError
 from shiftgauge.estimate.derivative import derivative_bounds
 from shiftgauge.explain.pixel_bounds import PixelBoundOptions, pixel_bounds
 from shiftgauge.models.gradients import pixel_gradient
-from small_networks import ConvNet, linear, wrap
+from small_networks import ConvNet, in_place, linear, wrap
 
 SHAPE = (2, 3, 4)
 IMAGES = 0.3 + 0.4 * torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -113,6 +113,15 @@ def test_a_score_that_does_not_vary_is_said():
     found = pixel_bounds(wrap(net, SHAPE), IMAGES[:1], 0, options=options())
     assert [s.code for s in found.status] == ["constant_output"]
     assert np.isnan(found.bound).all()
+
+
+def test_a_network_that_writes_into_its_input_has_the_bounds_of_one_that_does_not():
+    found, plain = in_place()
+    images = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    before = images.clone()
+    ours, truth = (pixel_bounds(c, images, 1, options=options()).poincare_bound for c in (found, plain))
+    np.testing.assert_allclose(ours, truth, rtol=1e-3, atol=1e-7)
+    assert torch.equal(images, before)
 
 
 def test_progress_and_no_gradients_are_left():
