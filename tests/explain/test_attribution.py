@@ -12,6 +12,8 @@ from fakes import MeanClassifier
 from shiftgauge.errors import ConfigError, DataError, MissingExtraError, ModelError
 from shiftgauge.explain.attribution import attribute
 from shiftgauge.explain.attribution_options import AttributionOptions
+from shiftgauge.explain.cam_layer import cam_layer
+from shiftgauge.models.compat import prepare_torchvision
 from small_networks import ConvNet, linear, wrap
 
 METHODS = ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad", "grad_cam", "occlusion")
@@ -213,8 +215,6 @@ def test_a_window_larger_than_the_image_is_refused():
 
 
 def test_the_layer_of_grad_cam_is_the_last_stage_in_front_of_the_pooling():
-    from shiftgauge.explain.cam_layer import cam_layer
-
     class Residual(nn.Module):
         def __init__(self):
             super().__init__()
@@ -235,3 +235,22 @@ def test_the_layer_of_grad_cam_is_the_last_stage_in_front_of_the_pooling():
         resnet.add_module(name, part)
     assert cam_layer(wrap(vgg), pictures()) == "5"
     assert cam_layer(wrap(resnet), pictures()) == "layer1"
+
+
+def test_a_network_whose_convolutions_stand_in_front_has_no_layer_for_grad_cam():
+    prepare_torchvision()
+    import timm
+
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, num_classes=3)
+    classifier, images = wrap(vit, (3, 32, 32)), pictures(1, (3, 32, 32))
+    with pytest.raises(ModelError, match=r"`patch_embed.proj` is layer 1 of .* leave Grad-CAM out"):
+        attribute(classifier, images, 0, method="grad_cam")
+    assert attribute(classifier, images, 0, method="grad_cam", layer="patch_embed.proj").maps().shape == (1, 32, 32)
+    assert attribute(classifier, images, 0, method="saliency").values.any()
+
+
+def test_heads_of_several_layers_do_not_count_as_depth():
+    lenet = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 8), nn.ReLU(), nn.Linear(8, 8), nn.Linear(8, 2)
+    )
+    assert cam_layer(wrap(lenet), pictures()) == "1"
