@@ -137,6 +137,19 @@ def test_what_does_not_fit_is_refused():
         deletion_insertion(classifier, images, np.zeros((3, 8, 8)), targets="stian")
 
 
+def test_an_attribution_of_another_network_or_of_other_images_is_refused():
+    images = pictures()
+    classifier, other = wrap(ConvNet()), wrap(linear())
+    found = attribute(classifier, images, 0, method="saliency")
+    options = CurveOptions(steps=2, random_orders=1)
+    assert deletion_insertion(classifier, images, found, options=options).deletion.shape == (3, 3)
+    with pytest.raises(DataError, match="another network"):
+        deletion_insertion(other, images, found, options=options)
+    with pytest.raises(DataError, match="other images"):
+        deletion_insertion(classifier, images.flip(0), found, options=options)
+    assert deletion_insertion(other, images, found.maps(), options=options).deletion.shape == (3, 3)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"steps": 0}, {"deletion_baseline": "white"}, {"insertion_baseline": "white"}, {"blur_px": 0},

@@ -106,6 +106,19 @@ def test_progress_ends_and_the_data_set_has_named_axes():
     assert arrays.attrs["grid"] == [2, 3]
 
 
+def test_an_image_that_was_given_as_the_baseline_is_told():
+    classifier = wrap(linear(SHAPE), SHAPE)
+    black, white = torch.zeros(SHAPE), torch.ones(SHAPE)
+    named, given, other = (
+        mask_sobol(classifier, IMAGES, 0, options=options(), baseline=b) for b in (None, black, white)
+    )
+    np.testing.assert_allclose(named.total_order, given.total_order, rtol=1e-6)
+    assert (named.baseline, named.baseline_hash) == (options().baseline, "")
+    assert given.baseline == other.baseline == given.dataset().attrs["baseline"] == "given"
+    assert given.baseline_hash != other.baseline_hash
+    assert given.dataset().attrs["baseline_hash"] == given.baseline_hash != ""
+
+
 def test_masks():
     image = torch.rand(1, 4, 4)
     shown = MaskedImage(image, torch.zeros(1, 4, 4), (2, 2))

@@ -37,6 +37,7 @@ from shiftgauge.explain.input_scale import input_scale
 from shiftgauge.explain.inputs import require_images, require_network
 from shiftgauge.explain.target_classes import Targets, target_classes
 from shiftgauge.explain.trial_size import batch_for
+from shiftgauge.files import hash_array
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, FloatArray
 
@@ -59,6 +60,7 @@ class Attribution:
         output_change: z(x) − z(b) of integrated gradients, (image,); NaN for other methods.
         options: How it was asked; its `scale` is that of the values.
         fingerprint: Content hash of the classifier.
+        image_hash: Content hash of the images.
         cost: `evaluations` (images that passed forward), `gradients` (backward), `seconds`, `batch_size`.
     """
 
@@ -71,6 +73,7 @@ class Attribution:
     output_change: FloatArray
     options: AttributionOptions
     fingerprint: str = ""
+    image_hash: str = ""
     cost: Mapping[str, Any] = field(default_factory=dict)
 
     def maps(self, kind: MapKind = "magnitude") -> FloatArray:
@@ -96,6 +99,7 @@ class Attribution:
             "layer": self.layer or "",
             "options": json.dumps(self.options.to_dict()),
             "fingerprint": self.fingerprint,
+            "image_hash": self.image_hash,
             **self.cost,
         }
         variables = {
@@ -181,6 +185,7 @@ def attribute(
         output_change=values.astype(np.float64).sum(axis=(1, 2, 3)) - missed,
         options=chosen,
         fingerprint=network.fingerprint,
+        image_hash=hash_array(pixels.cpu().numpy()),
         cost={**cost, "seconds": time.perf_counter() - start},
     )
 

@@ -31,6 +31,7 @@ from shiftgauge.explain.inputs import require_images
 from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.explain.target_classes import Targets, target_classes
 from shiftgauge.explain.trial_size import batch_for
+from shiftgauge.files import hash_array
 from shiftgauge.types import Classifier, Execution, FloatArray
 
 
@@ -124,7 +125,8 @@ def deletion_insertion(
 
     Raises:
         ConfigError: An option outside its range, an unknown class, a logit of a classifier that gives probabilities.
-        DataError: Images of another shape or none, or maps that do not fit them.
+        DataError: Images of another shape or none, maps that do not fit them, or an attribution of another network or
+            of other images.
 
     Example:
         >>> from shiftgauge.models.preprocessing import Preprocessing
@@ -144,6 +146,7 @@ def deletion_insertion(
     chosen = options or CurveOptions()
     pixels = require_images(classifier, images)
     maps = _maps(importance, pixels, chosen.maps)
+    _require_same(importance, classifier, pixels)
     if chosen.quantity == "logit" and classifier.output_kind != "logits":
         raise ConfigError("the classifier gives probabilities, so that it has no `logit`; take `probability`")
     if targets is None and isinstance(importance, Attribution):
@@ -181,6 +184,20 @@ def _maps(importance: Attribution | npt.ArrayLike, pixels: torch.Tensor, kind: M
     if maps.shape != wanted:
         raise DataError(f"`importance` must hold one map for each image, {wanted}, got {maps.shape}")
     return require_finite("importance", maps, error=DataError)
+
+
+def _require_same(importance: Attribution | npt.ArrayLike, classifier: Classifier, pixels: torch.Tensor) -> None:
+    """Checks that an attribution is of this network and of these images, where it says of which it is."""
+    if not isinstance(importance, Attribution):
+        return
+    own = ("another network", importance.fingerprint, classifier.fingerprint)
+    images = ("other images", importance.image_hash, hash_array(pixels.cpu().numpy()))
+    for what, said, here in (own, images):
+        if said and said != here:
+            raise DataError(
+                f"the attribution is of {what}; give that of this network and these images, or pass its `maps()` if "
+                "you mean to look at its order here"
+            )
 
 
 def _scores(classifier: Classifier, images_nchw: torch.Tensor, place: int, quantity: str) -> FloatArray:

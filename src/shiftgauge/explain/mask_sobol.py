@@ -35,6 +35,7 @@ from shiftgauge.explain.mask_score import Counter, MaskScore
 from shiftgauge.explain.masks import BASELINES, BaselineName, MaskedImage
 from shiftgauge.explain.objectives import require_gradients
 from shiftgauge.explain.push import Progress
+from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
 from shiftgauge.types import Classifier, FloatArray
@@ -109,6 +110,8 @@ class MaskSobol:
         variance: Its variance, axes (image,).
         targets: Name of the class that was looked at, of each image.
         options: How it was done.
+        baseline: What hid the rest of the image: that of the options, or `given` where an image was.
+        baseline_hash: Content hash of an image that was given, else empty.
         status: What to know about the result.
         cost: `evaluations`, `gradients`, `seconds`.
     """
@@ -124,6 +127,8 @@ class MaskSobol:
     variance: FloatArray
     targets: tuple[str, ...]
     options: MaskSobolOptions
+    baseline: str
+    baseline_hash: str = ""
     status: tuple[Status, ...] = ()
     cost: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,6 +141,7 @@ class MaskSobol:
             variables[name] = (("image",), getattr(self, name))
         variables["target"] = (("image",), list(self.targets))
         facts = {**self.options.to_dict(), "grid": list(self.options.shape), "smooth": int(self.options.smooth)}
+        facts |= {"baseline": self.baseline, "baseline_hash": self.baseline_hash}
         return xr.Dataset(variables, coords={"end": ["low", "high"]}, attrs={**facts, **self.cost})
 
 
@@ -209,7 +215,15 @@ def mask_sobol(
     counted.finish()
     arrays: dict[str, Any] = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     names = tuple(classifier.class_names[int(k)] for k in places)
-    return MaskSobol(**arrays, targets=names, options=chosen, status=tuple(status), cost=cost)
+    return MaskSobol(
+        **arrays,
+        targets=names,
+        options=chosen,
+        baseline=chosen.baseline if baseline is None else "given",
+        baseline_hash="" if baseline is None else hash_array(baseline.detach().cpu().numpy()),
+        status=tuple(status),
+        cost=cost,
+    )
 
 
 def _most(options: MaskSobolOptions) -> int:
