@@ -1,5 +1,8 @@
 """Networks small enough to be checked by hand, as classifiers."""
 
+import contextlib
+import threading
+
 import torch
 from torch import nn
 
@@ -67,3 +70,25 @@ def in_place(traceable=True):
     """`InPlace` as a classifier, and the same network that gets its images normalised."""
     net = InPlace(traceable).eval()
     return wrap(net, mean=0.0, std=1.0), wrap(net.net, mean=0.5, std=0.25)
+
+
+def held(channels=3):
+    """A network that cannot be copied, so that a classifier runs it itself; its modes and flags are mixed."""
+    net = ConvNet(channels).train()
+    net.norm.eval()
+    net.stem.weight.requires_grad_(False)
+    net.lock = threading.Lock()
+    return net
+
+
+@contextlib.contextmanager
+def left_as_it_was(net):
+    """Fails where a network has other modes, flags, weights, gradients or hooks after the block."""
+    modes, flags = [m.training for m in net.modules()], [p.requires_grad for p in net.parameters()]
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    yield
+    assert [m.training for m in net.modules()] == modes
+    assert [p.requires_grad for p in net.parameters()] == flags
+    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    assert all(p.grad is None for p in net.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in net.modules())

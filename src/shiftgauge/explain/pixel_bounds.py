@@ -50,7 +50,8 @@ class PixelBoundOptions:
     Args:
         delta: Half width δ of the offsets, > 0, in units of [0, 1].
         scale: `pixel`: δ in units of [0, 1] (default); `input`: in the scale that the network sees, (x − mean) / std.
-        clamp: Cut the offsets where a pixel would leave [0, 1]. A pixel that cannot move has the bound 0.
+        clamp: Cut the offsets where a pixel would leave [0, 1]: black may only grow brighter, white darker. A pixel
+            that stands beyond the range already may come back and goes no further out.
         over: `each` image by itself; `images`: which image it is varies as well, each equally likely, so that one
             bound holds for all. The variance is then that of images and offsets together.
         score: What is measured of the class: `log_odds` (default), `logit` or `probability`.
