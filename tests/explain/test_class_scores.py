@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from shiftgauge.explain.class_scores import ClassScore, places_of
+from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.models.callable_model import CallableClassifier
 from shiftgauge.models.preprocessing import Preprocessing
 from small_networks import linear, wrap
@@ -58,9 +58,3 @@ def test_scores_of_independent_labels():
         score = ClassScore(Several(), name)
         np.testing.assert_allclose(score.of_images(IMAGES, PLACES), values, rtol=1e-4)
         np.testing.assert_allclose(score.of_logits(IMAGES.flatten(1)[:, :3], PLACES), values, rtol=1e-5)
-
-
-def test_the_class_that_is_predicted():
-    classifier = wrap(linear(SHAPE), SHAPE)
-    assert places_of(classifier, IMAGES, None).tolist() == classifier.outputs(IMAGES).argmax(dim=1).tolist()
-    assert places_of(classifier, IMAGES, "class 2").tolist() == [2] * 5

@@ -150,7 +150,7 @@ def test_errors():
         pixel_bounds(classifier, IMAGES, options=options(score="loss"))
     with pytest.raises(ConfigError, match="class 1"):
         pixel_bounds(classifier, IMAGES, "class 11")
-    with pytest.raises(ConfigError, match="one class for each"):
+    with pytest.raises(ConfigError, match="one for each of the 2 images"):
         pixel_bounds(classifier, IMAGES, [0])
     with pytest.raises(DataError, match="2, 3, 4"):
         pixel_bounds(classifier, IMAGES[:, :1])

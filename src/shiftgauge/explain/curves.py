@@ -27,9 +27,8 @@ from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.attribution import Attribution, MapKind
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import CurveRows
-from shiftgauge.explain.inputs import require_images
+from shiftgauge.explain.inputs import Targets, require_images, target_classes
 from shiftgauge.explain.mean_interval import mean_interval
-from shiftgauge.explain.target_classes import Targets, target_classes
 from shiftgauge.explain.trial_size import batch_for
 from shiftgauge.files import hash_array
 from shiftgauge.types import Classifier, Execution, FloatArray

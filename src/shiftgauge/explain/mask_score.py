@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from shiftgauge.explain.class_scores import ClassScore
+from shiftgauge.explain.inputs import require_gradients
 from shiftgauge.explain.masks import MaskedImage
-from shiftgauge.explain.objectives import require_gradients
 from shiftgauge.explain.push import Progress
 from shiftgauge.types import Classifier, FloatArray, OutputsNQ, ThetaNP
 

@@ -14,7 +14,7 @@ gradients; these go into one group, and pick-freeze spends its evaluations on th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,11 +29,10 @@ from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.estimate.screening import ScreenedIndices, screen_then_estimate
 from shiftgauge.estimate.streaming import stream_pick_freeze
-from shiftgauge.explain.class_scores import SCORES, ClassScore, ScoreName, places_of
-from shiftgauge.explain.inputs import require_images
+from shiftgauge.explain.class_scores import SCORES, ClassScore, ScoreName
+from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.mask_score import Counter, MaskScore
 from shiftgauge.explain.masks import BASELINES, BaselineName, MaskedImage
-from shiftgauge.explain.objectives import require_gradients
 from shiftgauge.explain.push import Progress
 from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed
@@ -148,7 +147,7 @@ class MaskSobol:
 def mask_sobol(
     classifier: Classifier,
     images: torch.Tensor,
-    targets: Sequence[str | int] | str | int | None = None,
+    targets: Targets = None,
     *,
     options: MaskSobolOptions | None = None,
     baseline: torch.Tensor | None = None,
@@ -195,7 +194,7 @@ def mask_sobol(
     if chosen.threshold > 0:
         require_gradients(classifier)
     require_positive_int("batch_size", batch_size)
-    places = places_of(classifier, inputs, targets)
+    places = target_classes(classifier, inputs, targets)
     score, started = ClassScore(classifier, chosen.score), time.perf_counter()
     counted = Counter(progress, len(inputs) * _most(chosen))
     parts, status = [], []

@@ -16,7 +16,7 @@ A network with ReLUs is continuous and piecewise smooth, for which both inequali
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -28,9 +28,8 @@ from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.result import Status
 from shiftgauge.explain.batching import tuned_batch
-from shiftgauge.explain.class_scores import ClassScore, ScoreName, places_of
-from shiftgauge.explain.inputs import require_images
-from shiftgauge.explain.objectives import require_gradients
+from shiftgauge.explain.class_scores import ClassScore, ScoreName
+from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.pixel_sums import PixelSums, offsets_of
 from shiftgauge.explain.push import Progress
 from shiftgauge.random import check_seed
@@ -157,7 +156,7 @@ class PixelBounds:
 def pixel_bounds(
     classifier: Classifier,
     images: torch.Tensor,
-    targets: Sequence[str | int] | str | int | None = None,
+    targets: Targets = None,
     *,
     options: PixelBoundOptions | None = None,
     batch_size: int | None = None,
@@ -203,7 +202,7 @@ def pixel_bounds(
     chosen = options or PixelBoundOptions()
     smooth = require_gradients(classifier)
     inputs = require_images(classifier, images)
-    run = _Run(smooth, inputs, places_of(classifier, inputs, targets), chosen, progress)
+    run = _Run(smooth, inputs, torch.from_numpy(target_classes(classifier, inputs, targets)), chosen, progress)
     started = time.perf_counter()
     batch = run.tuned() if batch_size is None else require_positive_int("batch_size", batch_size)
     together = chosen.over == "images"
