@@ -121,6 +121,8 @@ def test_baselines_are_what_they_are_called():
     mean = baseline_images(images, "mean")
     np.testing.assert_allclose(mean[1, 2].numpy(), images[1, 2].mean().item(), atol=1e-6)
     assert float(baseline_images(images, "blur").std()) < float(images.std())
+    for name in ("mean", "blur"):
+        np.testing.assert_allclose(baseline_images(torch.full((1, 2, 9, 7), 0.3), name), 0.3, rtol=1e-5)
     with pytest.raises(ConfigError, match="did you mean `blur`"):
         baseline_images(images, "blurr")
 

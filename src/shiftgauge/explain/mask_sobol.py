@@ -24,15 +24,17 @@ import torch
 import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.estimate.screening import ScreenedIndices, screen_then_estimate
 from shiftgauge.estimate.streaming import stream_pick_freeze
+from shiftgauge.explain.baselines import BASELINES, BaselineName, baseline_images
 from shiftgauge.explain.class_scores import SCORES, ClassScore, ScoreName
 from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.mask_score import Counter, MaskScore
-from shiftgauge.explain.masks import BASELINES, BaselineName, MaskedImage
+from shiftgauge.explain.masks import MaskedImage
 from shiftgauge.explain.push import Progress
 from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed
@@ -49,7 +51,9 @@ class MaskSobolOptions:
 
     Args:
         grid: Rows and columns of cells; one number for both.
-        baseline: What a hidden part is replaced by: `blur` (default), `mean` or `black`.
+        baseline: What a hidden part is replaced by: `blur` (default), `mean` or `zero` (black).
+        blur_px: Standard deviation of the blur in pixels, > 0; None takes an eighth of the shorter side, at least 1,
+            which leaves little of what a cell shows.
         smooth: Blend neighbouring cells (bilinear) instead of cutting the image into cells.
         score: What is measured of the class: `log_odds` (default), `logit` or `probability`.
         n_base: Blocks of the pick-freeze design, ≥ 32 for its 16 replicates, best a power of two; k + 2 evaluations
@@ -63,6 +67,7 @@ class MaskSobolOptions:
 
     grid: int | tuple[int, int] = 8
     baseline: BaselineName = "blur"
+    blur_px: float | None = None
     smooth: bool = False
     score: ScoreName = "log_odds"
     n_base: int = 256
@@ -75,6 +80,8 @@ class MaskSobolOptions:
         for side in self.shape:
             require_positive_int("grid", side)
         require_in("baseline", self.baseline, BASELINES)
+        if self.blur_px is not None and not require_range("blur_px", self.blur_px, 0) > 0:
+            raise ConfigError("`blur_px` must be > 0, got 0; the baseline would be the image itself")
         require_in("score", self.score, SCORES)
         require_positive_int("n_base", self.n_base, low=32)
         require_range("threshold", self.threshold, 0.0, 0.999, hint="0.05 leaves out cells of at most 5 % together")
@@ -141,6 +148,7 @@ class MaskSobol:
         variables["target"] = (("image",), list(self.targets))
         facts = {**self.options.to_dict(), "grid": list(self.options.shape), "smooth": int(self.options.smooth)}
         facts |= {"baseline": self.baseline, "baseline_hash": self.baseline_hash}
+        facts = {key: value for key, value in facts.items() if value is not None}
         return xr.Dataset(variables, coords={"end": ["low", "high"]}, attrs={**facts, **self.cost})
 
 
@@ -177,7 +185,7 @@ def mask_sobol(
         >>> net[1].weight = torch.nn.Parameter(torch.tensor([[3.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
         >>> p = Preprocessing(height=2, width=2, channels=1)
         >>> c = TorchClassifier(net, preprocessing=p, device=torch.device("cpu"), output_kind="logits")
-        >>> o = MaskSobolOptions(grid=2, baseline="black", n_base=4096)
+        >>> o = MaskSobolOptions(grid=2, baseline="zero", n_base=4096)
         >>> found = mask_sobol(c, torch.full((1, 1, 2, 2), 0.5), "class 0", options=o)
         >>> found.total_order[0].round(1).tolist()  # 9/11, 1/11, 1/11, and nothing
         [[0.8, 0.1], [0.1, nan]]
@@ -200,7 +208,7 @@ def mask_sobol(
     parts, status = [], []
     for i, image in enumerate(inputs):
         masked = MaskedImage(
-            image, chosen.baseline if baseline is None else baseline, chosen.shape, smooth=chosen.smooth
+            image, _hidden(image, chosen) if baseline is None else baseline, chosen.shape, smooth=chosen.smooth
         )
         asked = MaskScore(classifier, score, masked, int(places[i]), chosen.shape, batch_size, counted)
         found = _indices(asked, chosen)
@@ -223,6 +231,12 @@ def mask_sobol(
         status=tuple(status),
         cost=cost,
     )
+
+
+def _hidden(image_chw: torch.Tensor, options: MaskSobolOptions) -> torch.Tensor:
+    """What the options put in the place of an image (C, H, W)."""
+    blur_px = max(1.0, min(image_chw.shape[1:]) / 8) if options.blur_px is None else options.blur_px
+    return baseline_images(image_chw[None], options.baseline, blur_px=blur_px)[0]
 
 
 def _most(options: MaskSobolOptions) -> int:
