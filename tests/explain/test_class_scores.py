@@ -6,7 +6,7 @@ import torch
 from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.models.callable_model import CallableClassifier
 from shiftgauge.models.preprocessing import Preprocessing
-from small_networks import linear, wrap
+from small_networks import Several, linear, wrap
 
 SHAPE = (1, 2, 2)
 IMAGES = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(2))
@@ -34,22 +34,6 @@ def test_scores_of_a_classifier_that_gives_probabilities():
     for name in ("probability", "log_odds"):
         found, truth = (ClassScore(c, name).of_images(IMAGES, PLACES) for c in (plain, classifier))
         np.testing.assert_allclose(found, truth, rtol=1e-4)
-
-
-class Several:
-    """Three independent labels whose logits are an image's first three pixels."""
-
-    output_kind, thresholds, class_names, n_classes = "probabilities", (0.5,) * 3, ("a", "b", "c"), 3
-    input_shape, fingerprint, description = SHAPE, "", {}
-
-    def outputs(self, images, execution=None):
-        return images.flatten(1)[:, :3].sigmoid()
-
-    def prepare(self, images):
-        return images
-
-    def executions(self, batch_sizes):
-        return []
 
 
 def test_scores_of_independent_labels():

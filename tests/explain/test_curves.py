@@ -12,7 +12,7 @@ from shiftgauge.explain.baselines import baseline_images
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import ranks
 from shiftgauge.explain.curves import deletion_insertion
-from small_networks import ConvNet, linear, wrap
+from small_networks import ConvNet, Several, linear, wrap
 
 
 def pictures(n=3, shape=(3, 8, 8)):
@@ -160,3 +160,9 @@ def test_an_attribution_of_another_network_or_of_other_images_is_refused():
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         CurveOptions(**wrong)
+
+
+def test_labels_that_do_not_exclude_each_other_have_their_own_probability():
+    images = pictures(2, (1, 2, 2))
+    found = deletion_insertion(Several(), images, images[:, 0], targets="b", options=CurveOptions(steps=1))
+    np.testing.assert_allclose(found.deletion[:, 0], images[:, 0, 0, 1].sigmoid(), rtol=1e-6)

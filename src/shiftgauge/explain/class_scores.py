@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 import torch
 
 from shiftgauge.checks import require_in
-from shiftgauge.types import Classifier, MultiLabelClassifier
+from shiftgauge.types import Classifier, Execution, MultiLabelClassifier
 
 ScoreName: TypeAlias = Literal["log_odds", "logit", "probability"]
 SCORES: Final = ("log_odds", "logit", "probability")
@@ -44,8 +44,8 @@ class ClassScore:
         return chosen - logits_nk.scatter(1, place_n[:, None], -torch.inf).logsumexp(dim=1)
 
     def of_images(self, images_nchw: torch.Tensor, place_n: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W), classes (n,) → (n,), without gradients, by any classifier."""
-        outputs = self._classifier.outputs(images_nchw)
+        """Images (n, C, H, W), classes (n,) → float64 (n,), in one pass without gradients, by any classifier."""
+        outputs = self._classifier.outputs(images_nchw, Execution(batch_size=max(1, len(images_nchw)))).double()
         if self._classifier.output_kind == "logits":
             return self.of_logits(outputs, place_n)
         tiny = torch.finfo(torch.float32).tiny

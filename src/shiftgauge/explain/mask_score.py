@@ -71,7 +71,7 @@ class MaskScore:
         for start in range(0, len(theta_np), self._batch):
             masks = self._grid(theta_np[start : start + self._batch])
             scores = self._score.of_images(self._masked(masks), torch.full((len(masks),), self._place))
-            out[start : start + len(masks), 0] = scores.double().cpu().numpy()
+            out[start : start + len(masks), 0] = scores.cpu().numpy()
             self._counted.add(values=len(masks))
         return out
 
