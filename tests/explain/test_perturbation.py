@@ -7,7 +7,7 @@ from torch import nn
 
 from pushed_networks import slow_maps, two_layers, wrapped
 from shiftgauge.errors import ConfigError, DataError, ModelError
-from shiftgauge.explain import push
+from shiftgauge.explain import batching
 from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
 from shiftgauge.models.capture import block_outputs
@@ -177,7 +177,7 @@ def test_networks_that_write_into_their_input_give_the_maps_of_those_that_do_not
 
 def test_a_trial_is_made_only_where_it_pays(monkeypatch):
     tried = []
-    monkeypatch.setattr(push, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
+    monkeypatch.setattr(batching, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
     classifier = wrapped(two_layers())
     assert perturbation_maps(classifier, IMAGES, blocks=["2"]).cost["batch_size"] == 48
     assert tried == []

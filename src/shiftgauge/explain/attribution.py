@@ -31,11 +31,11 @@ import xarray as xr
 from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.attribution_options import AttributionOptions
+from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.cam_layer import cam_layer, require_cam_layer
 from shiftgauge.explain.captum_methods import METHODS, Call, Logits, captum_attributions, passes_of
 from shiftgauge.explain.input_scale import input_scale
 from shiftgauge.explain.inputs import Targets, require_images, require_network, target_classes
-from shiftgauge.explain.trial_size import batch_for
 from shiftgauge.files import hash_array
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, FloatArray
@@ -171,7 +171,8 @@ def attribute(
     start = time.perf_counter()
     logits = Logits(network, input_scale(network, chosen.scale), layer)
     passes = passes_of(method, chosen, *pixels.shape[2:])
-    size = batch_for(len(pixels) * passes, _trial(network, pixels, method), batch_size)
+    place = next((p.device for p in network.module.parameters()), pixels.device)
+    size = batch_for(len(pixels) * passes, _trial(network, pixels, method), batch_size, device=place)
     values, missed = _in_batches(logits, pixels, torch.from_numpy(places), chosen, method, size, passes, progress)
     cost = {"evaluations": logits.evaluations, "gradients": logits.gradients, "batch_size": size}
     return Attribution(

@@ -25,12 +25,12 @@ from scipy.integrate import trapezoid
 from shiftgauge.checks import require_finite
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.attribution import Attribution, MapKind
+from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import CurveRows
 from shiftgauge.explain.inputs import Targets, require_images, target_classes
 from shiftgauge.explain.mean_interval import mean_interval
-from shiftgauge.explain.trial_size import batch_for
 from shiftgauge.files import hash_array
 from shiftgauge.types import Classifier, FloatArray
 
