@@ -14,6 +14,7 @@ def test_an_undefined_value_is_left_out_and_not_counted():
             "sensitivity": (("counted", "block", "pushed"), np.ones((3, 1, 2))),
             "relative_sensitivity": (("counted", "block", "pushed"), relative),
             "channel_share": (("block",), [0.5]),
+            "channel_share_of_images": (("counted", "block"), np.ones((3, 1))),
         },
         coords={"block": ["stem"], "pushed": ["red", "green"]},
     )

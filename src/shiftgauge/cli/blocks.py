@@ -73,7 +73,8 @@ def open_network(
     """Returns the network that the command line names, and how images reach it.
 
     Args:
-        model: A model folder, a configuration, the name of an architecture, or `package.module:function`.
+        model: A model folder, a configuration, the name of an architecture, or `package.module:function`. A model
+            folder comes before an architecture of the same name, any other folder does not.
         size: Of the images, for the last two.
         channels: Of the images, for the last two.
         classes: Of an architecture, and of that of a training, whose data say it later.
@@ -88,7 +89,7 @@ def open_network(
         raise ModelError(
             f"{model}: {kind} names no blocks; give the model folder or the architecture that it was made from"
         )
-    if path.suffix.lower() in _CONFIGURATIONS or path.exists():
+    if path.suffix.lower() in _CONFIGURATIONS or (path.exists() and not _only_shares_a_name(path, model)):
         if size is not None or channels is not None:
             raise ConfigError(f"--size and --channels belong to the name of an architecture; {model} states its own")
         if path.suffix.lower() in _CONFIGURATIONS:
@@ -103,6 +104,14 @@ def open_network(
 
     preprocessing = default_preprocessing(model, channels=channels or 3, size=size)
     return build_network(model, n_classes=classes or 1000, channels=channels or 3).eval(), preprocessing
+
+
+def _only_shares_a_name(path: Path, model: str) -> bool:
+    """Whether a folder is no model folder, but bears the name of an architecture."""
+    from shiftgauge.models.architectures import is_architecture
+    from shiftgauge.models.model_folder import is_model_folder
+
+    return path.is_dir() and not is_model_folder(path) and is_architecture(model)
 
 
 def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.Module, Preprocessing]:

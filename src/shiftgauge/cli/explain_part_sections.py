@@ -115,7 +115,10 @@ class MaskSection(Section):
     grid: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] = Field(
         default=8, description="Cells along each side, or [rows, columns]."
     )
-    baseline: Literal["blur", "mean", "black"] = Field(default="blur", description="What hidden parts become.")
+    baseline: Baseline = Field(default="blur", description="What hidden parts become; zero is black.")
+    blur_px: Positive | None = Field(
+        default=None, description="Of the blurred image, in pixels; default an eighth of the shorter side."
+    )
     smooth: bool = Field(default=False, description="Blend neighbouring cells.")
     score: Score = Field(default="log_odds", description="What is measured of the class.")
     n_base: Annotated[int, Field(ge=32)] = Field(

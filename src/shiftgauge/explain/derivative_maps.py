@@ -21,7 +21,8 @@ import torch
 import xarray as xr
 
 from shiftgauge.checks import require_in
-from shiftgauge.explain.inputs import require_network, scale_of
+from shiftgauge.explain.input_scale import input_scale
+from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.perturbation import Maps, cost_of, maps_dataset
 from shiftgauge.explain.push import Progress, answers
 from shiftgauge.explain.window_change import Way
@@ -105,7 +106,7 @@ def derivative_maps(
     require_in("scale", scale, ("input", "pixel"))
     require_in("channels", channels, ("each", "together"))
     network = require_network(classifier)
-    unit = scale_of(network) if scale == "pixel" else torch.ones(1, 1, 1)
+    unit = input_scale(network).per_pixel if scale == "pixel" else torch.ones(1, 1, 1)
     found = answers(
         network,
         images,

@@ -22,7 +22,8 @@ import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
-from shiftgauge.explain.inputs import require_network, scale_of
+from shiftgauge.explain.input_scale import input_scale
+from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.push import Answers, Progress, answers
 from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed, generator
@@ -159,7 +160,7 @@ def perturbation_maps(
     """
     chosen = options or PerturbationOptions()
     network = require_network(classifier)
-    scale = scale_of(network)
+    scale = input_scale(network).per_pixel
     found = answers(
         network,
         images,

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from math import isqrt
 from typing import Final
 
 import numpy as np
 import torch
 
-from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError, ModelError, ShiftgaugeError
-from shiftgauge.explain.batching import tuned_batch
+from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.inputs import require_images, require_network
 from shiftgauge.explain.window_change import Change, Way, part_of
 from shiftgauge.explain.windows import Pushed, pushed_network
@@ -35,9 +35,6 @@ _SIDES: Final = (1, 2, 4, 8, 16)
 _USUAL_SIDE: Final = 4
 _MOST_PIXELS: Final = 2**22
 """Of the images that one batch stands for: some parts of a network may need them whole."""
-_TRIAL_RUNS: Final = 3
-_TRIAL_SHARE: Final = 0.1
-"""Of all pushes that the trial may cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +101,7 @@ def answers(
     started = time.perf_counter()
     with evaluation_mode(network.module), torch.no_grad(), _named_failure(tuple(images.shape)):
         run = _Run(network, images, names, fields, together, way or Way(), rows_of(rows, images.shape[2]), progress)
-        run.size = run.tuned() if batch_size is None else require_positive_int("batch_size", batch_size)
+        run.size = run.batch(batch_size)
         for index in range(len(images)):
             run.image(index)
     return Answers(
@@ -176,29 +173,22 @@ class _Run:
                     self.progress(self.done, self.total)
         self.block_norm[index] = [float(norms[name]) for name in self.names]
 
-    def tuned(self) -> int:
-        """Chooses the batch by pushing tiles near the middle of the first image."""
-        rest, norms = self.pushed.at_rest(self._normalised(0)), {}
-        amounts = self.fields(self.images[0])[0].to(self.device, torch.float32)
-        height, width = amounts.shape[1:]
+    def batch(self, given: int | None) -> int:
+        """The batch that is asked for, or the fastest by pushing tiles near the middle of the first image."""
+        height, width = self.images.shape[2:]
+        rest = cache(lambda: (self.pushed.at_rest(self._normalised(0)), {}))
+        amounts = cache(lambda: self.fields(self.images[0])[0].to(self.device, torch.float32))
 
         def run(size: int) -> None:
             side = isqrt(size // self.rows)
             top, left = max(0, height // 2 // side * side - side), max(0, width // 2 // side * side - side)
-            self._tile(rest, norms, amounts[:, top : top + side, left : left + side], (top, left))
+            self._tile(*rest(), amounts()[:, top : top + side, left : left + side], (top, left))
 
-        sizes, usual = self._sizes(height, width)
-        return tuned_batch(run, sizes, rounds=_TRIAL_RUNS - 1) if len(sizes) > 1 else usual
-
-    def _sizes(self, height: int, width: int) -> tuple[list[int], int]:
-        """Batches that the trial may try, and the one that is taken without a trial."""
         most = max(self.rows, _MOST_PIXELS // (height * width))
         sizes = [self.rows * s * s for s in _SIDES if s <= max(height, width) and self.rows * s * s <= most]
         usual = [size for size in sizes if size <= self.rows * _USUAL_SIDE**2][-1]
-        sizes = [size for size in sizes if size > self.rows] or sizes  # single pixels are never fastest
-        while sizes and _TRIAL_RUNS * sum(sizes) > _TRIAL_SHARE * self.total:
-            sizes.pop()
-        return (sizes, usual) if sizes and sizes[-1] > usual else ([], usual)
+        tried = [size for size in sizes if size > self.rows] or sizes  # single pixels are never fastest
+        return batch_for(self.total, run, given, candidates=tried, usual=usual, device=self.device)
 
     def _tile(
         self, rest: object, norms: dict[str, torch.Tensor], amounts: torch.Tensor, corner: tuple[int, int]

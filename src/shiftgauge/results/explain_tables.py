@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-_NAN: Final = float("nan")
+from shiftgauge.results.depth import depth_rows
+
+_SUMMARY: Final = [f"{kind}{name}" for kind in ("", "relative_") for name in ("images", "mean", "standard_deviation")]
+_PROFILE: Final = ["block", "pushed", *_SUMMARY, "channel_share"]
+_COMPARED: Final = ["network", "block", "depth", *_SUMMARY, "channel_share"]
 
 
 def profile_table(arrays: xr.Dataset) -> pd.DataFrame:
@@ -22,33 +26,12 @@ def profile_table(arrays: xr.Dataset) -> pd.DataFrame:
     Args:
         arrays: Of a result.
     """
-    kinds = (("", "sensitivity"), ("relative_", "relative_sensitivity"))
-    columns = ["block", "pushed", *(f"{k}{n}" for k, _ in kinds for n in _SUMMARY), "channel_share"]
-    rows: list[list[Any]] = []
-    if "sensitivity" in arrays:
-        known = {name: arrays[name].values for _, name in kinds}
-        for b, block in enumerate(arrays["block"].values.tolist()):
-            share = float(arrays["channel_share"].values[b])
-            for c, pushed in enumerate([*arrays["pushed"].values.tolist(), "all"]):
-                row: list[Any] = [block, pushed]
-                for _, name in kinds:
-                    values = known[name][:, b]
-                    row += counted_mean(values.mean(axis=-1) if pushed == "all" else values[:, c])
-                rows.append([*row, share])
-    return pd.DataFrame(rows, columns=columns)
-
-
-def counted_mean(values: np.ndarray) -> tuple[int, float, float]:
-    """How many values are numbers, their mean, and their standard deviation (n − 1; NaN of fewer than two).
-
-    Example:
-        >>> counted_mean(np.array([1.0, 3.0, np.nan]))[:2]
-        (2, 2.0)
-    """
-    known = np.asarray(values, float)
-    known = known[np.isfinite(known)]
-    mean = float(known.mean()) if len(known) else _NAN
-    return len(known), mean, float(known.std(ddof=1)) if len(known) > 1 else _NAN
+    if "sensitivity" not in arrays:
+        return pd.DataFrame(columns=_PROFILE)
+    known = ("sensitivity", "relative_sensitivity", "channel_share", "channel_share_of_images")
+    values = [arrays[name].values for name in known]
+    table = depth_rows(arrays["block"].values.tolist(), arrays["pushed"].values.tolist(), *values)
+    return table.rename(columns={"channel": "pushed"})[_PROFILE]
 
 
 def compared_table(arrays: xr.Dataset) -> pd.DataFrame:
@@ -60,14 +43,15 @@ def compared_table(arrays: xr.Dataset) -> pd.DataFrame:
     Args:
         arrays: Of a result.
     """
-    kinds = (("", "sensitivity"), ("relative_", "relative_sensitivity"))
-    columns = ["network", "block", "depth", *(f"{k}{n}" for k, _ in kinds for n in _SUMMARY), "channel_share"]
-    rows = []
-    for r in range(arrays.sizes["row"] if "compared_sensitivity" in arrays else 0):
-        plain = [arrays[f"compared_{name}"].values[r] for name in ("network", "block", "depth")]
-        found = [v for _, name in kinds for v in counted_mean(arrays[f"compared_{name}"].values[r])]
-        rows.append([*plain, *found, float(arrays["compared_share"].values[r])])
-    return pd.DataFrame(rows, columns=columns)
+    names = [str(name) for name in arrays["compared_network"].values] if "compared_network" in arrays else []
+    parts = []
+    for network in dict.fromkeys(names):
+        own = arrays.isel(row=[k for k, name in enumerate(names) if name == network])
+        values = [own[f"compared_{name}"].values.T[..., None] for name in ("sensitivity", "relative_sensitivity")]
+        nothing = np.full(values[0].shape[:2], np.nan)
+        table = depth_rows(list(map(str, own["compared_block"].values)), [], *values, own["compared_share"], nothing)
+        parts.append(table.assign(network=network)[_COMPARED])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COMPARED)
 
 
 def agreement_table(arrays: xr.Dataset) -> pd.DataFrame:
@@ -156,7 +140,6 @@ def walk_table(arrays: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-_SUMMARY: Final = ("images", "mean", "standard_deviation")
 TABLES: Final[Mapping[str, Callable[[xr.Dataset], pd.DataFrame]]] = {
     "profile.csv": profile_table,
     "networks.csv": compared_table,

@@ -113,7 +113,7 @@ def _reduced(work: MapWork, chosen: ChosenImages) -> Part:
             norm = part["norm"].values
             if state is None:
                 state = MapStatistics.start([name], part["block"].values.tolist(), norm.shape[1:])
-            state = state.updated(norm[None], [0])
+            state.add(norm[None], [0])
             profiles[index] = map_profile(part) | {"share": channel_share(norm.reshape(*norm.shape[:2], -1))}
             cost = {key: cost[key] + float(part.attrs[key]) for key in cost}
             if index < chosen.shown:
