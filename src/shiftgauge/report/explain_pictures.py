@@ -57,13 +57,13 @@ def _pictures(result: ExplainResult) -> Iterator[tuple[tuple[object, ...], np.nd
         yield ("image", k, name), picture(pick(data, "picture", image=k))
         yield from _of_image(result, k, name)
     yield from _of_classes(result)
-    for k, name in enumerate(strings(data, "masked")):
+    for k, name in enumerate(strings(data, "masked") if "mask_total_order" in data else []):
         for shown, label, _ in mask_pictures(result, k):
             yield ("mask", k, name, label.partition(" (")[0]), shown
-    for k, name in enumerate(strings(data, "target")):
+    for k, name in enumerate(strings(data, "target") if "maximized" in data else []):
         yield ("start", k, name), picture(pick(data, "maximized_start", target=k))
         yield ("maximized", k, name), picture(pick(data, "maximized", target=k))
-    for k, name in enumerate(strings(data, "walker")):
+    for k, name in enumerate(strings(data, "walker") if "walk_image" in data else []):
         for t, target in enumerate(strings(data, "walked")):
             yield ("walk", k, name, target), picture(pick(data, "walk_image", walker=k, walked=t))
 
@@ -77,7 +77,7 @@ def _of_image(result: ExplainResult, image: int, name: str) -> Iterator[tuple[tu
                 yield (kind, image, name, block), map_picture(pick(data, variable, image=image, block=b))
                 signed = signed_heat(pick(data, other, image=image, block=b).mean(axis=0))
                 yield (("change" if kind == "map" else "signed-derivative"), image, name, block), signed
-    for m, method in enumerate(strings(data, "method")):
+    for m, method in enumerate(strings(data, "method") if "attribution" in data else []):
         yield ("attribution", image, name, method), heat(pick(data, "attribution", image=image, method=m))
         yield ("signed", image, name, method), signed_heat(pick(data, "attribution_signed", image=image, method=m))
     if "pixel_bound" in data:
