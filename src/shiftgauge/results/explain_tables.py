@@ -28,10 +28,11 @@ def profile_table(arrays: xr.Dataset) -> pd.DataFrame:
     """
     if "sensitivity" not in arrays:
         return pd.DataFrame(columns=_PROFILE)
-    known = ("sensitivity", "relative_sensitivity", "channel_share", "channel_share_of_images")
-    values = [arrays[name].values for name in known]
-    table = depth_rows(arrays["block"].values.tolist(), arrays["pushed"].values.tolist(), *values)
-    return table.rename(columns={"channel": "pushed"})[_PROFILE]
+    table = depth_rows(
+        arrays["block"].values.tolist(), arrays["pushed"].values.tolist(), arrays["sensitivity"].values,
+        arrays["relative_sensitivity"].values, arrays["channel_share"].values, arrays["channel_share_of_images"].values,
+    )  # fmt: skip
+    return table.rename(columns={"channel": "pushed"}).loc[:, _PROFILE]
 
 
 def compared_table(arrays: xr.Dataset) -> pd.DataFrame:
@@ -47,10 +48,10 @@ def compared_table(arrays: xr.Dataset) -> pd.DataFrame:
     parts = []
     for network in dict.fromkeys(names):
         own = arrays.isel(row=[k for k, name in enumerate(names) if name == network])
-        values = [own[f"compared_{name}"].values.T[..., None] for name in ("sensitivity", "relative_sensitivity")]
-        nothing = np.full(values[0].shape[:2], np.nan)
-        table = depth_rows(list(map(str, own["compared_block"].values)), [], *values, own["compared_share"], nothing)
-        parts.append(table.assign(network=network)[_COMPARED])
+        raw, relative = (own[f"compared_{kind}sensitivity"].values.T[..., None] for kind in ("", "relative_"))
+        blocks, nothing = list(map(str, own["compared_block"].values)), np.full(raw.shape[:2], np.nan)
+        table = depth_rows(blocks, [], raw, relative, own["compared_share"].values, nothing)
+        parts.append(table.assign(network=network).loc[:, _COMPARED])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COMPARED)
 
 
