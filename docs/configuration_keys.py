@@ -10,6 +10,7 @@ MARKERS = {
     "<!-- configuration keys -->": "audit",
     "<!-- configuration keys of tables -->": "table",
     "<!-- configuration keys of trainings -->": "train",
+    "<!-- configuration keys of looks inside -->": "explain",
 }
 
 

@@ -38,3 +38,9 @@ def test_help_and_signature_of_a_training_are_those_of_the_function():
     assert "Trains a classifier and measures it on images" in shown
     assert "        model,\n        data,\n        *,\n        out,\n        classes=None," in shown
     assert "Everything about the training itself" in shown
+
+
+def test_help_and_signature_of_a_look_inside_are_those_of_the_function():
+    assert callable(shiftgauge.explain)
+    assert list(inspect.signature(shiftgauge.explain).parameters)[:3] == ["model", "data", "out"]
+    assert "Looks inside a trained network" in pydoc.render_doc(shiftgauge.explain, renderer=pydoc.plaintext)

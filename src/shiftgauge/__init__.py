@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from shiftgauge.models.load import load_model
     from shiftgauge.parameter import Parameter
     from shiftgauge.results.audit import AuditResult
+    from shiftgauge.results.explain import ExplainResult
     from shiftgauge.results.table import TableAuditResult
     from shiftgauge.results.train import TrainResult
     from shiftgauge.shifts.pipeline import ShiftPipeline
     from shiftgauge.space import Space
     from shiftgauge.studies.audit import audit
+    from shiftgauge.studies.explain import explain
+    from shiftgauge.studies.explain_options import ExplainOptions
     from shiftgauge.studies.reduction import Reduction
     from shiftgauge.studies.table_audit import audit_table
     from shiftgauge.studies.table_measure import TableEstimate
@@ -39,6 +42,8 @@ _HOMES = {
     "AuditResult": "shiftgauge.results.audit",
     "BlockOptions": "shiftgauge.evaluate.options",
     "ExecutionOptions": "shiftgauge.evaluate.options",
+    "ExplainOptions": "shiftgauge.studies.explain_options",
+    "ExplainResult": "shiftgauge.results.explain",
     "NetworkChoice": "shiftgauge.studies.train_options",
     "Parameter": "shiftgauge.parameter",
     "Reduction": "shiftgauge.studies.reduction",
@@ -61,12 +66,14 @@ _HOMES = {
     "sensitivity": "shiftgauge.estimate.convergence",
     "space_from_table": "shiftgauge.infer",
 }
-_CALLABLE_PACKAGES = ("train",)
+_CALLABLE_PACKAGES = ("explain", "train")
 
 __all__ = [
     "AuditResult",
     "BlockOptions",
     "ExecutionOptions",
+    "ExplainOptions",
+    "ExplainResult",
     "NetworkChoice",
     "Parameter",
     "Reduction",
@@ -84,6 +91,7 @@ __all__ = [
     "__version__",
     "audit",
     "audit_table",
+    "explain",
     "k_folds",
     "load_data",
     "load_model",

@@ -71,6 +71,18 @@ def test_a_configuration_and_that_of_a_training(cli, trained, tmp_path):
         assert "11,169,219 parameters, input 1 × 16 × 16" in found.out
 
 
+def test_a_folder_beside_an_architecture_of_its_name(cli, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet18_small" / "runs").mkdir(parents=True)
+    found = cli("blocks", "resnet18_small")
+    assert found.code == 0, found.err
+    assert "input 3 × 32 × 32" in found.out
+    (tmp_path / "vgg16_small").symlink_to(trained)
+    assert "input 1 × 16 × 16" in cli("blocks", "vgg16_small").out
+    (tmp_path / "empty").mkdir()
+    assert "model.json" in cli("blocks", "empty").error
+
+
 def test_a_factory(cli, tmp_path, monkeypatch):
     (tmp_path / "blocks_factory.py").write_text(FACTORY)
     monkeypatch.chdir(tmp_path)

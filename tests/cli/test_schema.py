@@ -11,7 +11,10 @@ def test_the_schema_is_printed_as_json(cli) -> None:
     assert json.loads(found.out)["title"] == "shiftgauge configuration"
 
 
-@pytest.mark.parametrize(("kind", "key"), [("audit", "n_base"), ("train", "epochs"), ("table", "label_column")])
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [("audit", "n_base"), ("train", "epochs"), ("table", "label_column"), ("explain", "counted_per_class")],
+)
 def test_the_keys_are_printed_as_tables(cli, kind: str, key: str) -> None:
     found = cli("schema", "--keys", kind)
     assert found.code == 0

@@ -1,5 +1,7 @@
 """Rank correlation between methods: SciPy as the oracle, ties, constant maps, intervals, what cannot be compared."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -86,6 +88,9 @@ def test_what_cannot_be_compared_is_refused():
         agreement([a, b], confidence_level=1)
     with pytest.raises(ConfigError, match="did you mean `signed`"):
         agreement([a, b], maps="sign")
-    for other in (made("y", np.ones((3, 1, 4, 4))), made("y", np.ones((2, 1, 5, 4))), made("y", a.values, [0, 1])):
+    for other in (
+        made("y", np.ones((3, 1, 4, 4))), made("y", np.ones((2, 1, 5, 4))), made("y", a.values, [0, 1]),
+        replace(b, fingerprint="another"), replace(b, image_hash="another"),
+    ):  # fmt: skip
         with pytest.raises(DataError, match="other images, classes or another network"):
             agreement([a, other])

@@ -12,7 +12,9 @@ from fakes import MeanClassifier
 from shiftgauge.errors import ConfigError, DataError, MissingExtraError, ModelError
 from shiftgauge.explain.attribution import attribute
 from shiftgauge.explain.attribution_options import AttributionOptions
-from small_networks import ConvNet, linear, wrap
+from shiftgauge.explain.cam_layer import cam_layer
+from shiftgauge.models.compat import prepare_torchvision
+from small_networks import ConvNet, held, left_as_it_was, linear, wrap
 
 METHODS = ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad", "grad_cam", "occlusion")
 NAMES = ("good", "scratch", "stain", "dent")
@@ -132,12 +134,12 @@ def test_smooth_grad_is_captums_noise_tunnel_on_average():
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_batches_change_rounding_alone_and_nothing_is_left_behind(method, channels):
+def test_batches_change_rounding_alone(method, channels):
     shape = (channels, 8, 8)
-    net, images, seen = ConvNet(channels=channels).train(), pictures(5, shape), []
-    classifier = wrap(net, shape)
+    images, seen = pictures(5, shape), []
+    classifier = wrap(ConvNet(channels=channels), shape)
     torch.manual_seed(7)
-    stream, weights = torch.get_rng_state(), {k: v.clone() for k, v in classifier.module.state_dict().items()}
+    stream = torch.get_rng_state()
     one = attribute(classifier, images, [0, 1, 2, 3, 0], method=method, options=QUICK, batch_size=1)
     many = attribute(
         classifier, images, [0, 1, 2, 3, 0], method=method, options=QUICK, progress=lambda i, n: seen.append((i, n))
@@ -147,12 +149,18 @@ def test_batches_change_rounding_alone_and_nothing_is_left_behind(method, channe
     assert many.values.dtype == np.float32
     assert seen[-1] == (5, 5)
     assert torch.equal(torch.get_rng_state(), stream)
-    assert net.training
-    assert all(torch.equal(v, weights[k]) for k, v in classifier.module.state_dict().items())
-    assert all(p.grad is None for p in classifier.module.parameters())
-    assert not any(part._forward_hooks for part in classifier.module.modules())
     assert many.dataset()["attribution"].dims == ("image", "channel", "y", "x")
     assert many.cost["evaluations"] >= 5
+
+
+@pytest.mark.parametrize("make", [ConvNet, held])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_network_is_left_as_it_was(make, method):
+    net = make()
+    classifier = wrap(net)
+    assert (classifier.module is net) == (make is held)
+    with left_as_it_was(net), left_as_it_was(classifier.module):
+        attribute(classifier, pictures(2), 1, method=method, options=QUICK)
 
 
 def test_without_targets_the_class_is_what_the_network_says():
@@ -213,8 +221,6 @@ def test_a_window_larger_than_the_image_is_refused():
 
 
 def test_the_layer_of_grad_cam_is_the_last_stage_in_front_of_the_pooling():
-    from shiftgauge.explain.cam_layer import cam_layer
-
     class Residual(nn.Module):
         def __init__(self):
             super().__init__()
@@ -235,3 +241,22 @@ def test_the_layer_of_grad_cam_is_the_last_stage_in_front_of_the_pooling():
         resnet.add_module(name, part)
     assert cam_layer(wrap(vgg), pictures()) == "5"
     assert cam_layer(wrap(resnet), pictures()) == "layer1"
+
+
+def test_a_network_whose_convolutions_stand_in_front_has_no_layer_for_grad_cam():
+    prepare_torchvision()
+    import timm
+
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, num_classes=3)
+    classifier, images = wrap(vit, (3, 32, 32)), pictures(1, (3, 32, 32))
+    with pytest.raises(ModelError, match=r"`patch_embed.proj` is layer 1 of .* leave Grad-CAM out"):
+        attribute(classifier, images, 0, method="grad_cam")
+    assert attribute(classifier, images, 0, method="grad_cam", layer="patch_embed.proj").maps().shape == (1, 32, 32)
+    assert attribute(classifier, images, 0, method="saliency").values.any()
+
+
+def test_heads_of_several_layers_do_not_count_as_depth():
+    lenet = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 8), nn.ReLU(), nn.Linear(8, 8), nn.Linear(8, 2)
+    )
+    assert cam_layer(wrap(lenet), pictures()) == "1"

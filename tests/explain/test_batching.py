@@ -1,10 +1,11 @@
 """The trial takes what is fastest and what fits."""
 
 import pytest
+import torch
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain import batching
-from shiftgauge.explain.batching import tuned_batch
+from shiftgauge.explain.batching import batch_for, tuned_batch
 
 
 class Clock:
@@ -61,3 +62,31 @@ def test_other_errors_are_not_hidden(trial):
     with pytest.raises(ConfigError, match="at least one"):
         trial(lambda n: 0.1, ())
     assert trial(fail, (4,))[0] == 4
+
+
+def test_a_gpu_is_waited_for_before_the_clock_is_read(monkeypatch):
+    """Work that is only queued takes no time until somebody waits."""
+    clock, queued = Clock(lambda n: 0.0), []
+
+    def wait(device):
+        clock.now += sum(queued)
+        queued.clear()
+
+    monkeypatch.setattr(batching, "time", clock)
+    monkeypatch.setattr(torch.cuda, "synchronize", wait)
+    device = torch.device("cuda", 1)
+    # large batches are slower: without waiting all would seem equal but for the number of items
+    assert tuned_batch(lambda n: queued.append(0.001 * n * n), (8, 16, 32), device=device) == 8
+    assert tuned_batch(lambda n: queued.append(0.001), (8, 16, 32), device=device) == 32
+
+
+def test_a_trial_costs_at_most_a_tenth_of_the_work(monkeypatch):
+    tried = []
+    monkeypatch.setattr(batching, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
+    for passes, size in ((100, 32), (3359, 32), (3600, 64), (15120, 256)):
+        assert batch_for(passes, print) == size
+    assert tried == [[8, 16, 32, 64], [8, 16, 32, 64, 128, 256]]
+    assert all(3 * sum(sizes) <= 0.1 * passes for sizes, passes in zip(tried, (3600, 15120), strict=True))
+    assert batch_for(10**6, print, 5) == 5
+    with pytest.raises(ConfigError, match="batch_size"):
+        batch_for(10**6, print, 0)

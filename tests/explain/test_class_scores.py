@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from shiftgauge.explain.class_scores import ClassScore, places_of
+from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.models.callable_model import CallableClassifier
 from shiftgauge.models.preprocessing import Preprocessing
-from small_networks import linear, wrap
+from small_networks import Several, linear, wrap
 
 SHAPE = (1, 2, 2)
 IMAGES = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(2))
@@ -36,31 +36,9 @@ def test_scores_of_a_classifier_that_gives_probabilities():
         np.testing.assert_allclose(found, truth, rtol=1e-4)
 
 
-class Several:
-    """Three independent labels whose logits are an image's first three pixels."""
-
-    output_kind, thresholds, class_names, n_classes = "probabilities", (0.5,) * 3, ("a", "b", "c"), 3
-    input_shape, fingerprint, description = SHAPE, "", {}
-
-    def outputs(self, images, execution=None):
-        return images.flatten(1)[:, :3].sigmoid()
-
-    def prepare(self, images):
-        return images
-
-    def executions(self, batch_sizes):
-        return []
-
-
 def test_scores_of_independent_labels():
     logits = IMAGES.flatten(1)[torch.arange(5), PLACES]
     for name, values in (("probability", logits.sigmoid()), ("log_odds", logits), ("logit", logits)):
         score = ClassScore(Several(), name)
         np.testing.assert_allclose(score.of_images(IMAGES, PLACES), values, rtol=1e-4)
         np.testing.assert_allclose(score.of_logits(IMAGES.flatten(1)[:, :3], PLACES), values, rtol=1e-5)
-
-
-def test_the_class_that_is_predicted():
-    classifier = wrap(linear(SHAPE), SHAPE)
-    assert places_of(classifier, IMAGES, None).tolist() == classifier.outputs(IMAGES).argmax(dim=1).tolist()
-    assert places_of(classifier, IMAGES, "class 2").tolist() == [2] * 5

@@ -12,7 +12,7 @@ from shiftgauge.explain.baselines import baseline_images
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import ranks
 from shiftgauge.explain.curves import deletion_insertion
-from small_networks import ConvNet, linear, wrap
+from small_networks import ConvNet, Several, linear, wrap
 
 
 def pictures(n=3, shape=(3, 8, 8)):
@@ -121,6 +121,8 @@ def test_baselines_are_what_they_are_called():
     mean = baseline_images(images, "mean")
     np.testing.assert_allclose(mean[1, 2].numpy(), images[1, 2].mean().item(), atol=1e-6)
     assert float(baseline_images(images, "blur").std()) < float(images.std())
+    for name in ("mean", "blur"):
+        np.testing.assert_allclose(baseline_images(torch.full((1, 2, 9, 7), 0.3), name), 0.3, rtol=1e-5)
     with pytest.raises(ConfigError, match="did you mean `blur`"):
         baseline_images(images, "blurr")
 
@@ -137,6 +139,19 @@ def test_what_does_not_fit_is_refused():
         deletion_insertion(classifier, images, np.zeros((3, 8, 8)), targets="stian")
 
 
+def test_an_attribution_of_another_network_or_of_other_images_is_refused():
+    images = pictures()
+    classifier, other = wrap(ConvNet()), wrap(linear())
+    found = attribute(classifier, images, 0, method="saliency")
+    options = CurveOptions(steps=2, random_orders=1)
+    assert deletion_insertion(classifier, images, found, options=options).deletion.shape == (3, 3)
+    with pytest.raises(DataError, match="another network"):
+        deletion_insertion(other, images, found, options=options)
+    with pytest.raises(DataError, match="other images"):
+        deletion_insertion(classifier, images.flip(0), found, options=options)
+    assert deletion_insertion(other, images, found.maps(), options=options).deletion.shape == (3, 3)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"steps": 0}, {"deletion_baseline": "white"}, {"insertion_baseline": "white"}, {"blur_px": 0},
@@ -145,3 +160,9 @@ def test_what_does_not_fit_is_refused():
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         CurveOptions(**wrong)
+
+
+def test_labels_that_do_not_exclude_each_other_have_their_own_probability():
+    images = pictures(2, (1, 2, 2))
+    found = deletion_insertion(Several(), images, images[:, 0], targets="b", options=CurveOptions(steps=1))
+    np.testing.assert_allclose(found.deletion[:, 0], images[:, 0, 0, 1].sigmoid(), rtol=1e-6)

@@ -36,6 +36,20 @@ def test_means_and_spread():
     assert every["mean"] == pytest.approx(maps.norm_of_difference[:, 0].mean(), rel=1e-6)
 
 
+def test_an_image_that_a_block_does_not_answer_to_is_left_out_and_counted():
+    maps = made(3)
+    maps.block_norm[1, 0] = 0.0
+    maps.norm_of_difference[1, 0] = 0.0
+    row = depth_profile(maps).table().iloc[3]
+    others = maps.norm_of_difference[[0, 2], 0].astype(float).mean(axis=(1, 2, 3))
+    relative = others / maps.block_norm[[0, 2], 0]
+    assert (row["channel"], row["images"], row["relative_images"], row["channel_share_images"]) == ("all", 3, 2, 2)
+    assert row["mean"] == pytest.approx(others.sum() / 3)
+    assert row["relative_mean"] == pytest.approx(relative.mean())
+    assert row["relative_standard_deviation"] == pytest.approx(relative.std(ddof=1))
+    assert np.isfinite(row["channel_share_mean"])
+
+
 def test_share_of_variance_is_that_of_scipy():
     from scipy.stats import f_oneway
 

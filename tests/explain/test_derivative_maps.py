@@ -8,6 +8,7 @@ from pushed_networks import two_layers, wrapped
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
+from small_networks import ConvNet, wrap
 
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -28,6 +29,25 @@ def test_columns_of_the_jacobian():
             norm, along = by_reverse_mode(image, block)
             np.testing.assert_allclose(found.norm_of_derivative[i, b], norm, rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(found.derivative_of_norm[i, b], along, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", ["input", "pixel"])
+def test_captum_finds_the_same_derivatives(scale):
+    from captum.attr import NeuronGradient, Saliency
+
+    net = ConvNet().eval()
+    classifier, images = wrap(net, mean=0.5, std=0.25), IMAGES
+    x, factor = (images - 0.5) / 0.25, {"input": 1.0, "pixel": 4.0}[scale]
+    found = derivative_maps(classifier, images, blocks=["norm", "head"], scale=scale)
+    slopes = [Saliency(net).attribute(x.requires_grad_(), target=k).detach().double() for k in range(4)]
+    truth = factor * torch.stack(slopes).square().sum(dim=0).sqrt()
+    np.testing.assert_allclose(found.norm_of_derivative[:, 1], truth, rtol=1e-3, atol=1e-5)
+    net.relu.inplace = False
+    units = [(k, i, j) for k in range(6) for i in (2, 3, 4) for j in (3, 4, 5)]  # all that the pixel (3, 4) reaches
+    neuron = NeuronGradient(net, net.norm)
+    squares = [neuron.attribute(x, unit).detach().double()[..., 3, 4].square() for unit in units]
+    truth = factor * torch.stack(squares).sum(dim=0).sqrt()
+    np.testing.assert_allclose(found.norm_of_derivative[:, 0, :, 3, 4], truth, rtol=1e-3, atol=1e-5)
 
 
 def test_unit_of_a_pixel():

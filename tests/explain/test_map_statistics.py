@@ -1,5 +1,7 @@
 """Streaming statistics equal those of all maps at once, and go on where they stopped."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ import torch
 from pushed_networks import two_layers, wrapped
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain import map_statistics as module
+from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.map_statistics import MapStatistics, map_statistics
-from shiftgauge.explain.perturbation import perturbation_maps
+from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
 
 IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(2))
 LABELS = [0, 1, 0, 0, 1, 2]
@@ -39,6 +42,38 @@ def test_a_stopped_run_goes_on():
     again = MapStatistics.from_dataset(half.dataset())
     rest = map_statistics(classifier, IMAGES[4:], labels[4:], state=again, batch_size=48)
     assert rest.dataset().identical(whole.dataset())
+
+
+@pytest.mark.parametrize("measure", ["norm_of_derivative", "derivative_of_norm"])
+def test_of_derivative_maps(measure):
+    classifier = wrapped(two_layers())
+    options = PerturbationOptions(scale="pixel", channels="together")
+    found = map_statistics(
+        classifier, IMAGES, LABELS, measure=measure, blocks=["0", "2"], options=options, batch_size=48
+    )
+    maps = derivative_maps(classifier, IMAGES, blocks=["0", "2"], scale="pixel", channels="together", batch_size=48)
+    own = getattr(maps, measure).astype(float)[[0, 2, 3]]
+    np.testing.assert_allclose(found.mean[0], own.mean(axis=0))
+    np.testing.assert_allclose(found.standard_deviation[0], own.std(axis=0, ddof=1), atol=1e-9)
+    np.testing.assert_array_equal(found.minimum[0], own.min(axis=0))
+    assert found.dataset().attrs["measure"] == measure
+    with pytest.raises(ConfigError, match="no size or law"):
+        map_statistics(classifier, IMAGES, LABELS, measure=measure, options=PerturbationOptions(epsilon=0.2))
+    with pytest.raises(ConfigError, match="not of `norm_of_difference`"):
+        map_statistics(classifier, IMAGES, LABELS, blocks=["0", "2"], state=found)
+
+
+def test_memory_does_not_grow_with_the_images_and_a_state_is_left_as_it_was():
+    state = MapStatistics.start(["a", "b"], ["x"], (3, 64, 64))
+    maps = np.random.default_rng(0).random((40, 1, 3, 64, 64), np.float32)
+    tracemalloc.start()
+    state.add(maps, [0] * 40)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * maps[0].size * 8  # a few maps of one image, not the state of all classes
+    before = state.copied()
+    assert state.updated(maps, [1] * 40).count.tolist() == [40, 40]
+    assert state.dataset().identical(before.dataset())
 
 
 def test_some_classes():

@@ -1,7 +1,6 @@
 """Activation maximisation: bounds, fixed points, closed forms on linear networks, batches, what is left behind."""
 
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from shiftgauge.models.callable_model import CallableClassifier
 from shiftgauge.models.model_folder import load_model_folder, write_model_folder
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.preprocessing import Preprocessing
-from small_networks import ConvNet, linear, wrap
+from small_networks import ConvNet, held, in_place, left_as_it_was, linear, wrap
 
 COLOURS = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3)}
 
@@ -190,25 +189,14 @@ def test_every_target_begins_at_the_same_seeded_noise():
     assert not np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("held", [False, True])
-def test_network_is_left_as_it_was(held):
-    net = ConvNet().train()
-    net.norm.eval()
-    net.stem.weight.requires_grad_(False)
-    if held:
-        net.lock = threading.Lock()  # it cannot be copied, and is run itself
-    modes, flags = [m.training for m in net.modules()], [p.requires_grad for p in net.parameters()]
-    state = {k: v.clone() for k, v in net.state_dict().items()}
+@pytest.mark.parametrize("make", [ConvNet, held])
+def test_network_is_left_as_it_was(make):
+    net = make()
     classifier = wrap(net)
-    assert (classifier.module is net) == held
+    assert (classifier.module is net) == (make is held)
     targets, options = [0, ChannelMean(block="block", channel=0)], climb(views=(Jitter(),))
-    found = maximize(classifier, targets, options=options)
-    for module in (net, classifier.module):
-        assert all(p.grad is None for p in module.parameters())
-        assert all(not m._forward_hooks for m in module.modules())
-    assert [m.training for m in net.modules()] == modes
-    assert [p.requires_grad for p in net.parameters()] == flags
-    assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
+    with left_as_it_was(net), left_as_it_was(classifier.module):
+        found = maximize(classifier, targets, options=options)
     assert np.array_equal(found.images, maximize(classifier, targets, options=options).images)
 
 
@@ -219,6 +207,13 @@ def test_caller_s_gradient_mode_changes_nothing(mode):
     with mode():
         start = picture()
         assert np.array_equal(maximize(classifier, [0], start=start, options=climb()).images, expected)
+
+
+def test_a_network_that_writes_into_its_input_is_climbed_like_one_that_does_not():
+    found, plain = in_place()
+    ours, truth = (maximize(c, [0, 2], start=picture(), options=climb(scale="pixel")) for c in (found, plain))
+    np.testing.assert_allclose(ours.images, truth.images, atol=1e-4)
+    np.testing.assert_allclose(ours.start, truth.start)
 
 
 def test_start_is_not_written_to_and_may_be_read_only():

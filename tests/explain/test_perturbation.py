@@ -7,8 +7,12 @@ from torch import nn
 
 from pushed_networks import slow_maps, two_layers, wrapped
 from shiftgauge.errors import ConfigError, DataError, ModelError
-from shiftgauge.explain import push
+from shiftgauge.explain import batching
+from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
+from shiftgauge.models.capture import block_outputs
+from shiftgauge.models.compat import prepare_torchvision
+from small_networks import ConvNet, held, in_place, left_as_it_was, wrap
 
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -106,6 +110,40 @@ def test_one_channel_and_default_blocks():
     assert arrays.attrs["evaluations"] == 64
 
 
+@pytest.mark.parametrize(
+    ("name", "channels", "arguments"),
+    [
+        ("mobilenetv3_small_050", 1, {}),
+        ("resnet10t", 3, {}),
+        ("vit_tiny_patch16_224", 3, {"img_size": 32, "patch_size": 8, "depth": 3}),
+    ],
+)
+def test_a_timm_model_is_mapped(name, channels, arguments):
+    prepare_torchvision()
+    import timm
+
+    torch.manual_seed(0)
+    net = timm.create_model(name, num_classes=3, in_chans=channels, **arguments).eval()
+    image = torch.rand(1, channels, 32, 32)
+    found = perturbation_maps(
+        wrapped(net, 32, channels), image, options=PerturbationOptions(channels="together", epsilon=0.5), batch_size=256
+    )
+    assert len(found.blocks) > 2
+    net, x = net.double(), ((image - 0.5) / 0.25).double()
+    with torch.no_grad():
+        rest = block_outputs(net, x, found.blocks)
+        for i, j in ((0, 0), (13, 17), (31, 30)):
+            pushed = x.clone()
+            pushed[..., i, j] += 0.5
+            for b, (block, values) in enumerate(block_outputs(net, pushed, found.blocks).items()):
+                norm = float((values - rest[block]).norm())
+                atol = 1e-6 * float(rest[block].norm())
+                assert norm > 100 * atol
+                assert found.norm_of_difference[0, b, 0, i, j] == pytest.approx(norm, rel=1e-3, abs=atol)
+                signed = float(values.norm() - rest[block].norm())
+                assert found.difference_of_norms[0, b, 0, i, j] == pytest.approx(signed, rel=1e-3, abs=atol)
+
+
 def test_networks_that_cannot_be_traced_give_the_same_maps():
     class Branching(nn.Module):
         def __init__(self):
@@ -123,9 +161,23 @@ def test_networks_that_cannot_be_traced_give_the_same_maps():
     np.testing.assert_allclose(local.difference_of_norms, whole.difference_of_norms, atol=1e-5)
 
 
+@pytest.mark.parametrize("traceable", [True, False])
+def test_networks_that_write_into_their_input_give_the_maps_of_those_that_do_not(traceable):
+    found, plain = in_place(traceable)
+    images = IMAGES.clone()
+    chosen = PerturbationOptions(epsilon=0.1, scale="pixel")
+    ours = perturbation_maps(found, images, blocks=["net.norm", "net.block"], options=chosen, batch_size=12)
+    truth = perturbation_maps(plain, IMAGES, blocks=["norm", "block"], options=chosen, batch_size=12)
+    assert torch.equal(images, IMAGES)
+    assert ours.cost["local"] is traceable
+    np.testing.assert_allclose(ours.block_norm, truth.block_norm, rtol=1e-5)
+    np.testing.assert_allclose(ours.norm_of_difference, truth.norm_of_difference, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(ours.difference_of_norms, truth.difference_of_norms, rtol=1e-3, atol=1e-5)
+
+
 def test_a_trial_is_made_only_where_it_pays(monkeypatch):
     tried = []
-    monkeypatch.setattr(push, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
+    monkeypatch.setattr(batching, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
     classifier = wrapped(two_layers())
     assert perturbation_maps(classifier, IMAGES, blocks=["2"]).cost["batch_size"] == 48
     assert tried == []
@@ -134,15 +186,22 @@ def test_a_trial_is_made_only_where_it_pays(monkeypatch):
     assert many.cost["batch_size"] == 192
 
 
-def test_progress_and_the_network_as_before():
-    net, seen = two_layers().train(), []
-    classifier = wrapped(net)
-    perturbation_maps(classifier, IMAGES, blocks=["2"], batch_size=48, progress=lambda *a: seen.append(a))
+def test_progress():
+    seen = []
+    perturbation_maps(wrapped(two_layers()), IMAGES, blocks=["2"], batch_size=48, progress=lambda *a: seen.append(a))
     assert seen[-1] == (384, 384)
     assert len(seen) == 8
-    assert net.training
-    assert all(p.grad is None for p in classifier.module.parameters())
-    assert not any(m._forward_hooks for m in classifier.module.modules())
+
+
+@pytest.mark.parametrize("make", [ConvNet, held])
+@pytest.mark.parametrize("maps", [perturbation_maps, derivative_maps])
+def test_the_network_is_left_as_it_was(make, maps):
+    net = make()
+    classifier = wrap(net)
+    assert (classifier.module is net) == (make is held)
+    with left_as_it_was(net), left_as_it_was(classifier.module):
+        found = maps(classifier, IMAGES[:1], blocks=["norm", "block"], batch_size=48)
+    assert found.cost["local"] is (make is ConvNet)
 
 
 @pytest.mark.parametrize(

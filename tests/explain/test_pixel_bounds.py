@@ -9,7 +9,7 @@ from shiftgauge.errors import ConfigError, DataError, ModelError
 from shiftgauge.estimate.derivative import derivative_bounds
 from shiftgauge.explain.pixel_bounds import PixelBoundOptions, pixel_bounds
 from shiftgauge.models.gradients import pixel_gradient
-from small_networks import ConvNet, linear, wrap
+from small_networks import ConvNet, held, in_place, left_as_it_was, linear, wrap
 
 SHAPE = (2, 3, 4)
 IMAGES = 0.3 + 0.4 * torch.rand(2, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -55,7 +55,7 @@ def test_neither_batches_nor_the_score_of_all_logits_change_the_bounds():
     np.testing.assert_allclose(some, others, rtol=1e-4, atol=1e-7)
 
 
-def test_a_pixel_that_cannot_move_has_the_bound_zero_and_clamping_keeps_the_range():
+def test_clamping_keeps_the_range():
     seen = []
 
     class Watched(nn.Module):
@@ -75,8 +75,16 @@ def test_a_pixel_that_cannot_move_has_the_bound_zero_and_clamping_keeps_the_rang
     assert min(low for low, _ in seen) >= -1 - 1e-6
     assert max(high for _, high in seen) <= 1 + 1e-6
     assert (found.bound[:, 0, 0, :2] > 0).all()
-    images[:, 0, 0, 0] = -0.5  # outside the range: it may only stay
-    assert (pixel_bounds(classifier, images, 0, options=options(delta=0.1)).bound[:, 0, 0, 0] >= 0).all()
+
+
+def test_a_pixel_beyond_the_range_may_only_come_back():
+    weight = linear(SHAPE)[1].weight[0].detach().double().numpy().reshape(SHAPE)
+    images, widths = IMAGES.clone(), np.full(SHAPE, 0.2)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = -0.5, 1.05
+    widths[0, 0, :2] = 0.1
+    found = pixel_bounds(wrap(linear(SHAPE), SHAPE), images, 0, options=options(n=2048))
+    truth = (weight * widths) ** 2 / ((weight * widths) ** 2).sum()
+    np.testing.assert_allclose(found.stein_bound, np.broadcast_to(truth, images.shape), rtol=0.05)
 
 
 def test_over_images_the_bound_holds_for_the_share_of_both():
@@ -115,11 +123,23 @@ def test_a_score_that_does_not_vary_is_said():
     assert np.isnan(found.bound).all()
 
 
-def test_progress_and_no_gradients_are_left():
-    classifier, told = wrap(ConvNet(2), SHAPE), []
-    pixel_bounds(classifier, IMAGES, options=options(n=64), progress=lambda done, total: told.append((done, total)))
+def test_a_network_that_writes_into_its_input_has_the_bounds_of_one_that_does_not():
+    found, plain = in_place()
+    images = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    before = images.clone()
+    ours, truth = (pixel_bounds(c, images, 1, options=options()).poincare_bound for c in (found, plain))
+    np.testing.assert_allclose(ours, truth, rtol=1e-3, atol=1e-7)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("make", [ConvNet, held])
+def test_progress_and_the_network_is_left_as_it_was(make):
+    net, told = make(2), []
+    classifier = wrap(net, SHAPE)
+    assert (classifier.module is net) == (make is held)
+    with left_as_it_was(net), left_as_it_was(classifier.module):
+        pixel_bounds(classifier, IMAGES, options=options(n=64), progress=lambda done, total: told.append((done, total)))
     assert told == [(32, 128), (64, 128), (96, 128), (128, 128)]
-    assert all(p.grad is None for p in classifier.module.parameters())
 
 
 def test_errors():
@@ -130,7 +150,7 @@ def test_errors():
         pixel_bounds(classifier, IMAGES, options=options(score="loss"))
     with pytest.raises(ConfigError, match="class 1"):
         pixel_bounds(classifier, IMAGES, "class 11")
-    with pytest.raises(ConfigError, match="one class for each"):
+    with pytest.raises(ConfigError, match="one for each of the 2 images"):
         pixel_bounds(classifier, IMAGES, [0])
     with pytest.raises(DataError, match="2, 3, 4"):
         pixel_bounds(classifier, IMAGES[:, :1])

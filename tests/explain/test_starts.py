@@ -23,6 +23,14 @@ def test_noise_has_the_stated_spread_about_the_middle_and_stays_in_the_image():
     assert not torch.equal(noise, noise_image((3, 64, 64), GREY, deviation=0.5, seed=1))
 
 
+@pytest.mark.parametrize("mean", [0.0, 0.48])
+def test_noise_is_about_mid_grey_in_every_scale(mean):
+    for scale in (InputScale(mean=(mean,), std=(1.0,)), InputScale(mean=(mean,), std=(0.2,))):
+        noise = noise_image((1, 64, 64), scale, deviation=0.1, seed=0)
+        assert float(noise.mean()) == pytest.approx(0.5, abs=0.01)
+        assert float(noise.std()) == pytest.approx(0.1 * scale.std[0], rel=0.05)
+
+
 def test_class_means_are_those_of_each_class_however_the_images_come():
     rng = np.random.default_rng(0)
     images, labels = rng.random((30, 3, 4, 5), np.float32), rng.permutation(np.arange(30) % 4)

@@ -101,6 +101,30 @@ def test_parts_of_every_kind(side):
     compare(net, torch.randn(1, 2, 23, 19), names, tiles(2, 18, side))
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        nn.Conv2d(1, 2, 1, stride=3),
+        nn.Conv2d(1, 8, 2, stride=5, groups=1, padding=1),
+        nn.MaxPool2d(1, stride=4),
+        nn.AvgPool2d(2, stride=5),
+    ],
+)
+def test_pixels_that_a_stride_passes_over_change_nothing(part):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Identity(), part).eval()
+    image = torch.randn(1, 1, 10, 11)
+    local = pushed_network(net, ("1",), image)
+    assert local.local
+    for row in range(10):
+        for column in range(11):
+            push = Change(torch.ones(1, 1, 1, 1), (row, column))
+            moved = image.clone()
+            moved[0, 0, row, column] += 1
+            found = changes(local, image, push)["1"]
+            torch.testing.assert_close(found, part(moved) - part(image), rtol=1e-5, atol=1e-6)
+
+
 def test_normalisation_before_the_activation():
     torch.manual_seed(0)
     net = nn.Sequential(

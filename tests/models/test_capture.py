@@ -126,3 +126,10 @@ def test_one_part_under_two_names_is_told_under_both(images):
 
     found = block_outputs(Alias(), images, ["first", "second"])
     assert torch.equal(found["first"], found["second"])
+
+
+def test_images_are_as_before_where_the_network_writes_into_them():
+    net, images = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4, 3)), -torch.ones(2, 1, 2, 2)
+    found = block_outputs(net, images, ["0"])
+    assert float(found["0"].abs().max()) == 0
+    assert torch.equal(images, -torch.ones(2, 1, 2, 2))

@@ -114,6 +114,15 @@ def test_normalise_is_the_stated_affine_map_and_leaves_its_input():
     assert torch.equal(x, before)
 
 
+def test_normalise_gives_a_new_tensor_where_there_is_nothing_to_do():
+    x = torch.rand(2, 3, 4, 4, requires_grad=True)
+    found = Preprocessing(height=4, width=4).normalise(x)
+    assert torch.equal(found, x)
+    with torch.no_grad():
+        found.mul_(2)
+    assert float(x.detach().max()) <= 1
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -13,6 +13,7 @@ from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.specification import ModelSpec
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, DifferentiableClassifier, Execution
+from small_networks import in_place
 
 CPU = torch.device("cpu")
 
@@ -247,3 +248,21 @@ def test_module_specification_states_preprocessing(tiny):
     c = load_model(spec, device="cpu")
     assert c.class_names == ("a", "b", "c", "d")
     assert c.outputs(sample_images(c.input_shape)).shape == (4, 4)
+
+
+def test_network_that_writes_into_its_images_leaves_the_caller_s(images):
+    found, plain = in_place()
+    shown = images[:, :, :8, :8].clone()
+    before = shown.clone()
+    for execution in [None, *found.executions([4])]:
+        reduced = execution is not None and execution.precision == "bfloat16"
+        torch.testing.assert_close(
+            found.outputs(shown, execution), plain.outputs(before), rtol=0, atol=0.2 if reduced else 1e-4
+        )
+        assert torch.equal(shown, before)
+    leaf = shown.requires_grad_()
+    (slope,) = torch.autograd.grad(found.logits_with_grad(leaf).sum(), leaf)
+    other = before.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(plain.logits_with_grad(other).sum(), other)
+    torch.testing.assert_close(slope, expected, rtol=1e-4, atol=1e-6)
+    assert torch.equal(leaf.detach(), before)

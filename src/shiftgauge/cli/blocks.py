@@ -73,7 +73,8 @@ def open_network(
     """Returns the network that the command line names, and how images reach it.
 
     Args:
-        model: A model folder, a configuration, the name of an architecture, or `package.module:function`.
+        model: A model folder, a configuration, the name of an architecture, or `package.module:function`. A model
+            folder comes before an architecture of the same name, any other folder does not.
         size: Of the images, for the last two.
         channels: Of the images, for the last two.
         classes: Of an architecture, and of that of a training, whose data say it later.
@@ -88,7 +89,7 @@ def open_network(
         raise ModelError(
             f"{model}: {kind} names no blocks; give the model folder or the architecture that it was made from"
         )
-    if path.suffix.lower() in _CONFIGURATIONS or path.exists():
+    if path.suffix.lower() in _CONFIGURATIONS or (path.exists() and not _only_shares_a_name(path, model)):
         if size is not None or channels is not None:
             raise ConfigError(f"--size and --channels belong to the name of an architecture; {model} states its own")
         if path.suffix.lower() in _CONFIGURATIONS:
@@ -105,8 +106,16 @@ def open_network(
     return build_network(model, n_classes=classes or 1000, channels=channels or 3).eval(), preprocessing
 
 
+def _only_shares_a_name(path: Path, model: str) -> bool:
+    """Whether a folder is no model folder, but bears the name of an architecture."""
+    from shiftgauge.models.architectures import is_architecture
+    from shiftgauge.models.model_folder import is_model_folder
+
+    return path.is_dir() and not is_model_folder(path) and is_architecture(model)
+
+
 def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.Module, Preprocessing]:
-    from shiftgauge.cli.reader import LoadedTable, is_training, load_config, load_train_config
+    from shiftgauge.cli.reader import LoadedTable, is_training, load_config, load_explain_config, load_train_config
     from shiftgauge.cli.yaml_file import read_yaml
 
     values: Any = read_yaml(path).values
@@ -121,6 +130,12 @@ def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.
             choice.architecture, n_classes=classes or 1000, channels=count, arguments=choice.arguments
         )
         return network.eval(), preprocessing
+    if isinstance(values, Mapping) and "explain" in values:
+        from shiftgauge.cli.build import load_section_model
+
+        _refuse_classes(str(path), classes)
+        looked = load_explain_config(path)
+        return _of_classifier(load_section_model(looked, looked.config.model, device="cpu", trust=trust), str(path))
     loaded = load_config(path)
     if isinstance(loaded, LoadedTable):
         raise ConfigError(f"{path} is the audit of a table; blocks are those of a network of images")

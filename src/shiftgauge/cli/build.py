@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shiftgauge.cli.config import MODEL_KINDS, ModelSection, PreprocessingSection, ShiftsSection
-from shiftgauge.cli.data_section import data_specification
+from shiftgauge.cli.data_section import DataSection, data_specification
 from shiftgauge.cli.estimate_section import ChaosSection
 from shiftgauge.cli.reader import LoadedConfig, LoadedFile
 from shiftgauge.evaluate.options import BlockOptions, ExecutionOptions, ShiftOptions
@@ -171,9 +171,10 @@ def build_parts(loaded: LoadedConfig, *, trust: bool) -> Parts:
         ShiftgaugeError: Whatever is wrong with space, data or model, as one line.
     """
     space = build_space(loaded)
-    data = _load_data(loaded)
+    section = loaded.config.data
+    data = load_section_data(loaded, section, loaded.config.estimate.seed)
     model = build_model(loaded, trust=trust)
-    return Parts(model=model, data=_relabelled(loaded, data, model), space=space)
+    return Parts(model=model, data=relabelled(loaded, section, data, model), space=space)
 
 
 def build_model(loaded: LoadedConfig, *, trust: bool) -> Classifier:
@@ -186,17 +187,44 @@ def build_model(loaded: LoadedConfig, *, trust: bool) -> Classifier:
     Raises:
         ShiftgaugeError: Whatever is wrong with it, as one line.
     """
+
+    config = loaded.config
+    compiled = config.execution.compile is True
+    return load_section_model(loaded, config.model, device=config.execution.device, compiled=compiled, trust=trust)
+
+
+def load_section_model(
+    loaded: LoadedFile,
+    section: ModelSection,
+    *,
+    device: str,
+    trust: bool,
+    compiled: bool = False,
+    at: tuple[str, ...] = ("model",),
+) -> Classifier:
+    """Loads the model of a section `model` of any configuration.
+
+    Args:
+        loaded: The file, for paths and messages.
+        section: The section.
+        device: `auto`, `cpu`, `cuda` …
+        trust: Open model files that run code when opened.
+        compiled: Insist on a compiled copy of the network.
+        at: Where the section stands in the file.
+
+    Raises:
+        ShiftgaugeError: Whatever is wrong with it, as one line.
+    """
     from shiftgauge.models.load import load_model
 
-    section = loaded.config.model
-    device = loaded.config.execution.device
     if section.factory is not None and str(loaded.folder) not in sys.path:
         sys.path.insert(0, str(loaded.folder))
-    with loaded.at("model"):
-        return load_model(_model_values(loaded, section), trust=trust, device=None if device == "auto" else device)
+    with loaded.at(*at):
+        values = _model_values(loaded, section) | ({"compile": True} if compiled else {})
+        return load_model(values, trust=trust, device=None if device == "auto" else device)
 
 
-def _model_values(loaded: LoadedConfig, section: ModelSection) -> dict[str, Any]:
+def _model_values(loaded: LoadedFile, section: ModelSection) -> dict[str, Any]:
     kind = next(k for k in MODEL_KINDS if getattr(section, k) is not None)
     values: dict[str, Any] = {
         "kind": "embedded" if kind == "demo" else kind,
@@ -217,12 +245,10 @@ def _model_values(loaded: LoadedConfig, section: ModelSection) -> dict[str, Any]
         values["classes"] = loaded.resolve(section.classes)
     elif section.classes is not None:
         values["classes"] = section.classes
-    if loaded.config.execution.compile is True:
-        values["compile"] = True
     return values
 
 
-def _weights(loaded: LoadedConfig, section: ModelSection) -> Any:
+def _weights(loaded: LoadedFile, section: ModelSection) -> Any:
     if section.weights is None or (section.timm is not None and section.weights in _NAMED_WEIGHTS):
         return section.weights
     return loaded.resolve(section.weights)
@@ -239,8 +265,17 @@ def preprocessing_keys(section: PreprocessingSection) -> dict[str, Any]:
     return values
 
 
-def _load_data(loaded: LoadedConfig) -> ImageDataset:
-    section = loaded.config.data
+def load_section_data(loaded: LoadedFile, section: DataSection, seed: int) -> ImageDataset:
+    """Loads the images of a section `data` of any configuration.
+
+    Args:
+        loaded: The file, for paths and messages.
+        section: The section.
+        seed: Of `limit`.
+
+    Raises:
+        ShiftgaugeError: Whatever is wrong with them, as one line.
+    """
     with loaded.at("data"):
         if section.demo is not None:
             from shiftgauge.studies.demo import demo_photographs
@@ -248,14 +283,19 @@ def _load_data(loaded: LoadedConfig) -> ImageDataset:
             return demo_photographs()
         from shiftgauge.data.load import load_data
 
-        return load_data(data_specification(section, loaded.resolve, loaded.config.estimate.seed))
+        return load_data(data_specification(section, loaded.resolve, seed))
 
 
-def _relabelled(loaded: LoadedConfig, data: ImageDataset, model: Classifier) -> ImageDataset:
+def relabelled(loaded: LoadedFile, section: DataSection, data: ImageDataset, model: Classifier) -> ImageDataset:
+    """The images with the model's classes, matched by name or as the section's `labels` say.
+
+    Raises:
+        DataError: A class of the data that the model does not have.
+    """
     from shiftgauge.data.labels import match_labels
 
-    with loaded.at("data", "labels") if loaded.config.data.labels else loaded.at("data"):
-        return match_labels(data, model.class_names, mapping=loaded.config.data.labels)
+    with loaded.at("data", "labels") if section.labels else loaded.at("data"):
+        return match_labels(data, model.class_names, mapping=section.labels)
 
 
 def _unless_auto(value: Any) -> Any:

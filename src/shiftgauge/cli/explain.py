@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -133,15 +133,18 @@ def value_at(values: Any, steps: Steps) -> Any:
 
 def _keys_at(steps: Sequence[str | int], schema: type[BaseModel]) -> list[str]:
     """The keys that the schema allows below a path."""
-    section = schema
+    section, named = schema, False
     for step in steps:
-        if not isinstance(step, int):
-            section = _section_in(section.model_fields[step].annotation)
+        if named or isinstance(step, int):
+            named = False  # a name that the user chose, or a place in a list
+            continue
+        annotation = section.model_fields[step].annotation
+        named, section = get_origin(annotation) is dict, _section_in(annotation)
     return list(section.model_fields)
 
 
 def _section_in(annotation: Any) -> type[BaseModel]:
-    """The section that a field holds: alone, or among alternatives, or in a list."""
+    """The section that a field holds: alone, or among alternatives, in a list, or under names."""
     while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        annotation = next(a for a in get_args(annotation) if a is not type(None))
+        annotation = next(a for a in get_args(annotation) if a not in (type(None), str))
     return annotation

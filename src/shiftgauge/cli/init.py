@@ -9,6 +9,7 @@ import typer
 
 from shiftgauge.cli.exits import Debug, exit_codes
 from shiftgauge.cli.found import Found
+from shiftgauge.cli.init_explain import EXPLAIN_LINES
 from shiftgauge.cli.init_text import array_lines, column_lines, quoted, relative
 from shiftgauge.cli.init_train import train_configuration
 from shiftgauge.cli.look import look
@@ -31,6 +32,7 @@ def init_command(
         typer.Option(help="A model folder, a .pt2, .onnx or .joblib file, package.module:function, or a timm name."),
     ] = None,
     training: Annotated[bool, typer.Option("--train", help="Of a training, for `shiftgauge train`.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Of a look inside, for `shiftgauge explain`.")] = False,
     out: Annotated[Path, typer.Option(help="Write the configuration here.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     debug: Debug = False,
@@ -39,23 +41,26 @@ def init_command(
     with exit_codes(debug=debug):
         if out.exists() and not force:
             raise ConfigError(f"{out} exists already; give another --out, or --force to replace it")
+        if training and explain:
+            raise ConfigError("give --train or --explain, not both")
         if training and model is not None:
             raise ConfigError("--model belongs to an audit; a training names its architecture in the file")
-        command, found = "train" if training else "audit", look(data)
-        text = train_configuration(found, out) if training else configuration(found, model, out)
+        command, found = "train" if training else "explain" if explain else "audit", look(data)
+        text = train_configuration(found, out) if training else configuration(found, model, out, explain=explain)
         from shiftgauge.files import write_atomic
 
         write_atomic(out, text)
         typer.echo(f"{found.summary}\nwrote {out}; read it, then run: shiftgauge {command} {out}")
 
 
-def configuration(found: Found, model: str | None, out: Path) -> str:
+def configuration(found: Found, model: str | None, out: Path, *, explain: bool = False) -> str:
     """Writes the text of a configuration.
 
     Args:
         found: What lies in the data.
         model: The model as given on the command line.
         out: Where the file will stand; paths are written relative to it.
+        explain: Of a look inside instead of an audit.
     """
     return "\n".join(
         [
@@ -73,9 +78,7 @@ def configuration(found: Found, model: str | None, out: Path) -> str:
             "  # limit: 200            # at most this many images, the same share of every class",
             "  # skip_unreadable: true # leave unreadable files out and list them in the result",
             "",
-            *_SHIFT_LINES,
-            "",
-            *_ESTIMATE_LINES,
+            *(EXPLAIN_LINES if explain else (*_SHIFT_LINES, "", *_ESTIMATE_LINES)),
             "",
         ]
     )

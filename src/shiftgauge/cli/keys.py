@@ -11,10 +11,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shiftgauge.cli.config import Config
+from shiftgauge.cli.explain_config import ExplainConfig
 from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.cli.train_config import TrainConfig
 
-KINDS: Final[dict[str, type[BaseModel]]] = {"audit": Config, "table": TableConfig, "train": TrainConfig}
+KINDS: Final[dict[str, type[BaseModel]]] = {
+    "audit": Config,
+    "table": TableConfig,
+    "train": TrainConfig,
+    "explain": ExplainConfig,
+}
 """Kind of configuration to its schema."""
 
 
@@ -28,7 +34,8 @@ def tables(config: type[BaseModel]) -> str:
     for name, field in config.model_fields.items():
         section = _section_of(field)
         if section is not None:
-            parts += _section(name, section)
+            named = typing.get_origin(field.annotation) is dict
+            parts += _section(f"{name}.NAME" if named else name, section)
     top = [name for name, field in config.model_fields.items() if _section_of(field) is None]
     parts += ["## At the top", "", *_table(config, top)]
     return "\n".join(parts)

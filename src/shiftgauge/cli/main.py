@@ -15,6 +15,7 @@ from shiftgauge import __version__
 from shiftgauge.cli.audit import audit_command
 from shiftgauge.cli.blocks import blocks_command
 from shiftgauge.cli.demo import demo_command
+from shiftgauge.cli.explain_command import explain_command
 from shiftgauge.cli.init import init_command
 from shiftgauge.cli.report import report_command
 from shiftgauge.cli.schema import schema_command
@@ -51,6 +52,7 @@ def _root(
 
 app.command("audit")(audit_command)
 app.command("train")(train_command)
+app.command("explain")(explain_command)
 app.command("demo")(demo_command)
 app.command("report")(report_command)
 app.command("shifts")(shifts_command)

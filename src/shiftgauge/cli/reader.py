@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.explain import explain, value_at
+from shiftgauge.cli.explain_config import ExplainConfig
 from shiftgauge.cli.table_config import TableConfig
 from shiftgauge.cli.train_config import TrainConfig
 from shiftgauge.cli.yaml_file import YamlText, parse_yaml, read_yaml
@@ -97,6 +98,17 @@ class LoadedTrain(LoadedFile):
     config: TrainConfig
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadedExplain(LoadedFile):
+    """A checked configuration of a look inside a network.
+
+    Args:
+        config: The values.
+    """
+
+    config: ExplainConfig
+
+
 def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | LoadedTable:
     """Reads and checks a configuration; one whose section `data` has the key `table` is that of a tabular model.
 
@@ -110,6 +122,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | Loa
     text, values = _opened(path, overrides, "`model:`, `data:` and `shifts:`")
     if is_training(values):
         raise ConfigError(f"{path} is the configuration of a training; run: shiftgauge train {path}")
+    if "explain" in values:
+        raise ConfigError(f"{path} is the configuration of a look inside; run: shiftgauge explain {path}")
     if isinstance(values.get("data"), Mapping) and "table" in values["data"]:
         return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text, values=values)
     return LoadedConfig(config=checked(values, text, Config), path=path, text=text, values=values)
@@ -129,6 +143,24 @@ def load_train_config(path: Path, overrides: Sequence[str] = ()) -> LoadedTrain:
     if "shifts" in values or "estimate" in values:
         raise ConfigError(f"{path} is the configuration of an audit; run: shiftgauge audit {path}")
     return LoadedTrain(config=checked(values, text, TrainConfig), path=path, text=text, values=values)
+
+
+def load_explain_config(path: Path, overrides: Sequence[str] = ()) -> LoadedExplain:
+    """Reads and checks the configuration of a look inside a network.
+
+    Args:
+        path: The YAML file.
+        overrides: Entries of `--set`, such as `explain.per_class=4`; values are read as YAML.
+
+    Raises:
+        ConfigError: One line that names file, line, key and what is allowed.
+    """
+    text, values = _opened(path, overrides, "`model:`, `data:` and `explain:`")
+    if is_training(values):
+        raise ConfigError(f"{path} is the configuration of a training; run: shiftgauge train {path}")
+    if "shifts" in values or "estimate" in values:
+        raise ConfigError(f"{path} is the configuration of an audit; run: shiftgauge audit {path}")
+    return LoadedExplain(config=checked(values, text, ExplainConfig), path=path, text=text, values=values)
 
 
 def _opened(path: Path, overrides: Sequence[str], sections: str) -> tuple[YamlText, dict[str, Any]]:

@@ -13,7 +13,9 @@ from shiftgauge.cli.exits import exit_codes
 def schema_command(
     keys: Annotated[
         str | None,
-        typer.Option(metavar="KIND", help="Print the keys of a configuration as tables: audit, train or table."),
+        typer.Option(
+            metavar="KIND", help="Print the keys of a configuration as tables: audit, train, explain or table."
+        ),
     ] = None,
 ) -> None:
     """Print the JSON schema of a configuration file, or its keys as tables.

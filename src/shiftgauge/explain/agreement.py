@@ -164,6 +164,7 @@ def _named(attributions: Mapping[str, Attribution] | Sequence[Attribution]) -> d
             and found.values.shape[2:] == first.values.shape[2:]
             and np.array_equal(found.places, first.places)
             and found.fingerprint == first.fingerprint
+            and found.image_hash == first.image_hash
         )
         if not same:
             raise DataError(

@@ -74,7 +74,7 @@ class ActivationMaximization:
             of a step.
         bounds: `image` (default) or `none`.
         scale: `input` (default) for sizes and regularisers in the network's input scale, `pixel` for [0, 1].
-        noise: Standard deviation of a start from noise, in the units of `scale`, ≥ 0; default 0.1.
+        noise: Standard deviation of a start from noise about mid-grey, in the units of `scale`, ≥ 0; default 0.1.
         seed: Decides noise and views; all images of a call get the same ones, so that what differs is due to targets.
 
     Raises:

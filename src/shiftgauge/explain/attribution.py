@@ -31,12 +31,12 @@ import xarray as xr
 from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.attribution_options import AttributionOptions
+from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.cam_layer import cam_layer, require_cam_layer
 from shiftgauge.explain.captum_methods import METHODS, Call, Logits, captum_attributions, passes_of
 from shiftgauge.explain.input_scale import input_scale
-from shiftgauge.explain.inputs import require_images, require_network
-from shiftgauge.explain.target_classes import Targets, target_classes
-from shiftgauge.explain.trial_size import batch_for
+from shiftgauge.explain.inputs import Targets, require_images, require_network, target_classes
+from shiftgauge.files import hash_array
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, FloatArray
 
@@ -59,6 +59,7 @@ class Attribution:
         output_change: z(x) − z(b) of integrated gradients, (image,); NaN for other methods.
         options: How it was asked; its `scale` is that of the values.
         fingerprint: Content hash of the classifier.
+        image_hash: Content hash of the images.
         cost: `evaluations` (images that passed forward), `gradients` (backward), `seconds`, `batch_size`.
     """
 
@@ -71,6 +72,7 @@ class Attribution:
     output_change: FloatArray
     options: AttributionOptions
     fingerprint: str = ""
+    image_hash: str = ""
     cost: Mapping[str, Any] = field(default_factory=dict)
 
     def maps(self, kind: MapKind = "magnitude") -> FloatArray:
@@ -96,6 +98,7 @@ class Attribution:
             "layer": self.layer or "",
             "options": json.dumps(self.options.to_dict()),
             "fingerprint": self.fingerprint,
+            "image_hash": self.image_hash,
             **self.cost,
         }
         variables = {
@@ -168,7 +171,8 @@ def attribute(
     start = time.perf_counter()
     logits = Logits(network, input_scale(network, chosen.scale), layer)
     passes = passes_of(method, chosen, *pixels.shape[2:])
-    size = batch_for(len(pixels) * passes, _trial(network, pixels, method), batch_size)
+    place = next((p.device for p in network.module.parameters()), pixels.device)
+    size = batch_for(len(pixels) * passes, _trial(network, pixels, method), batch_size, device=place)
     values, missed = _in_batches(logits, pixels, torch.from_numpy(places), chosen, method, size, passes, progress)
     cost = {"evaluations": logits.evaluations, "gradients": logits.gradients, "batch_size": size}
     return Attribution(
@@ -181,6 +185,7 @@ def attribute(
         output_change=values.astype(np.float64).sum(axis=(1, 2, 3)) - missed,
         options=chosen,
         fingerprint=network.fingerprint,
+        image_hash=hash_array(pixels.cpu().numpy()),
         cost={**cost, "seconds": time.perf_counter() - start},
     )
 

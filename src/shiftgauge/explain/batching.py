@@ -4,11 +4,19 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import torch
+
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
 
 BATCH_SIZES: Final = (8, 16, 32, 64, 128, 256)
 """What is tried, smallest first."""
+USUAL_BATCH: Final = 32
+"""What is taken without a trial."""
+_ROUNDS: Final = 2
+"""Timed runs of each size, after one that warms up."""
+_TRIAL_SHARE: Final = 0.1
+"""Of all work that a trial may cost."""
 _ADVANTAGE: Final = 1.03
 """A larger batch must be this much faster to replace a smaller one: differences below are noise."""
 _MEMORY_TEXT: Final = ("out of memory", "can't allocate memory", "not enough memory")
@@ -18,8 +26,9 @@ def tuned_batch(
     run: Callable[[int], None],
     candidates: Sequence[int] = BATCH_SIZES,
     *,
-    rounds: int = 2,
+    rounds: int = _ROUNDS,
     seconds: float = 10.0,
+    device: torch.device | None = None,
 ) -> int:
     """Returns the batch size of most items per second.
 
@@ -32,6 +41,7 @@ def tuned_batch(
         candidates: Numbers of items, ≥ 1, in rising order.
         rounds: Timed runs of each, ≥ 1.
         seconds: Time after which no further candidate is tried.
+        device: Where the work is done: a GPU is waited for, because it takes work faster than it does it.
 
     Raises:
         ConfigError: No candidate, or one that is no number ≥ 1.
@@ -49,7 +59,7 @@ def tuned_batch(
     best, best_rate, worse, deadline = sizes[0], 0.0, 0, time.perf_counter() + seconds
     for size in sizes:
         try:
-            rate = size / _quickest(run, size, rounds)
+            rate = size / _quickest(run, size, rounds, device)
         except (RuntimeError, MemoryError) as error:
             if not best_rate or not _is_memory(error):
                 raise
@@ -63,14 +73,60 @@ def tuned_batch(
     return best
 
 
-def _quickest(run: Callable[[int], None], size: int, rounds: int) -> float:
+def batch_for(
+    passes: int,
+    run: Callable[[int], None],
+    given: int | None = None,
+    *,
+    candidates: Sequence[int] = BATCH_SIZES,
+    usual: int = USUAL_BATCH,
+    device: torch.device | None = None,
+) -> int:
+    """Returns how many items to work on at a time: what is asked for, or the fastest where a trial pays.
+
+    A trial may cost a tenth of the work. The largest candidates are left out until it does; where none above the usual
+    batch is left, there is no trial.
+
+    Args:
+        passes: Items in all.
+        run: Works on that many items; called for a trial alone.
+        given: What the caller asks for, ≥ 1, or None.
+        candidates: Numbers of items that may be tried, in rising order.
+        usual: What is taken without a trial.
+        device: Where the work is done.
+
+    Raises:
+        ConfigError: `given` is no number ≥ 1.
+
+    Example:
+        >>> batch_for(100, lambda n: None), batch_for(100, lambda n: None, 7)
+        (32, 7)
+    """
+    if given is not None:
+        return require_positive_int("batch_size", given)
+    tried = list(candidates)
+    while tried and (1 + _ROUNDS) * sum(tried) > _TRIAL_SHARE * passes:
+        tried.pop()
+    return tuned_batch(run, tried, device=device) if tried and tried[-1] > usual else usual
+
+
+def _quickest(run: Callable[[int], None], size: int, rounds: int, device: torch.device | None) -> float:
     times = []
     run(size)
+    _wait_for(device)
     for _ in range(rounds):
         start = time.perf_counter()
         run(size)
+        _wait_for(device)
         times.append(time.perf_counter() - start)
     return max(min(times), 1e-9)
+
+
+def _wait_for(device: torch.device | None) -> None:
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device is not None and device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -26,6 +26,9 @@ def cam_layer(network: TorchClassifier, images_nchw: torch.Tensor) -> str:
     VGG (the layer before the last pooling), the whole last stage in a ResNet, where a bare convolution would leave out
     the residual path.
 
+    A transformer has its only convolution in front: its map is that of the first layer, which knows little of classes.
+    So a convolution is refused where more layers with weights keep positions behind it than up to it.
+
     Args:
         network: A torch network as a classifier.
         images_nchw: At least one image of its input shape.
@@ -34,7 +37,7 @@ def cam_layer(network: TorchClassifier, images_nchw: torch.Tensor) -> str:
         Its module path.
 
     Raises:
-        ModelError: No convolution of the network gives a map.
+        ModelError: No convolution of the network gives a map, or only one that stands early in the network.
 
     Example:
         >>> from shiftgauge.models.preprocessing import Preprocessing
@@ -52,16 +55,34 @@ def cam_layer(network: TorchClassifier, images_nchw: torch.Tensor) -> str:
     with torch.no_grad(), Recorder(network.module, list(modules)).into(keep):
         network.logits_with_grad(images_nchw[:1])
     times = Counter(name for name, _ in runs)
-    maps = [(name, shape[2:]) for name, shape in runs if len(shape) == 4 and times[name] == 1 and prod(shape[2:]) > 1]
-    places = [i for i, (name, _) in enumerate(maps) if isinstance(modules[name], nn.Conv2d)]
+    maps = [
+        (i, name, shape[2:])
+        for i, (name, shape) in enumerate(runs)
+        if len(shape) == 4 and times[name] == 1 and prod(shape[2:]) > 1
+    ]
+    places = [k for k, (_, name, _) in enumerate(maps) if isinstance(modules[name], nn.Conv2d)]
     if not places:
         raise ModelError(
             "no convolution of the network gives a map of more than one position, so Grad-CAM has no layer of its own; "
             "name one by `layer`"
         )
-    size = maps[places[-1]][1]
-    behind = [name for name, shape in maps[places[-1] :] if shape == size and not isinstance(modules[name], _POOLS)]
+    when, last, size = maps[places[-1]]
+    layers = [i for i, (name, shape) in enumerate(runs) if _keeps_positions(modules[name], shape)]
+    before = sum(i <= when for i in layers)
+    if before < len(layers) - before:
+        raise ModelError(
+            f"the last convolution `{last}` is layer {before} of {len(layers)} that keep positions, too early for "
+            "Grad-CAM to tell classes apart; leave Grad-CAM out, or name a layer by `layer`"
+        )
+    behind = [name for _, name, shape in maps[places[-1] :] if shape == size and not isinstance(modules[name], _POOLS)]
     return behind[-1]
+
+
+def _keeps_positions(part: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Tells whether a part mixes values by weights of its own and gives more than one position for an image."""
+    if not any(p.ndim > 1 for p in part.parameters(recurse=False)):
+        return False
+    return prod(shape[2:] if isinstance(part, nn.Conv2d) else shape[1:-1]) > 1
 
 
 def require_cam_layer(network: TorchClassifier, layer: str, images_nchw: torch.Tensor) -> str:

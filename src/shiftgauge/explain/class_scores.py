@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 import torch
 
 from shiftgauge.checks import require_in
-from shiftgauge.errors import ConfigError
-from shiftgauge.explain.objectives import class_place
-from shiftgauge.types import Classifier, MultiLabelClassifier
+from shiftgauge.types import Classifier, Execution, MultiLabelClassifier
 
 ScoreName: TypeAlias = Literal["log_odds", "logit", "probability"]
 SCORES: Final = ("log_odds", "logit", "probability")
@@ -47,30 +44,9 @@ class ClassScore:
         return chosen - logits_nk.scatter(1, place_n[:, None], -torch.inf).logsumexp(dim=1)
 
     def of_images(self, images_nchw: torch.Tensor, place_n: torch.Tensor) -> torch.Tensor:
-        """Images (n, C, H, W), classes (n,) → (n,), without gradients, by any classifier."""
-        outputs = self._classifier.outputs(images_nchw)
+        """Images (n, C, H, W), classes (n,) → float64 (n,), in one pass without gradients, by any classifier."""
+        outputs = self._classifier.outputs(images_nchw, Execution(batch_size=max(1, len(images_nchw)))).double()
         if self._classifier.output_kind == "logits":
             return self.of_logits(outputs, place_n)
         tiny = torch.finfo(torch.float32).tiny
         return self.of_logits(outputs.logit(1e-7) if self._several else outputs.clamp_min(tiny).log(), place_n)
-
-
-def places_of(
-    classifier: Classifier, images_nchw: torch.Tensor, targets: Sequence[str | int] | str | int | None
-) -> torch.Tensor:
-    """Places of the classes that are looked at, int64 (n,).
-
-    Args:
-        classifier: The classifier.
-        images_nchw: The images.
-        targets: A class for each image (name or place), one for all, or None for the class that is predicted.
-
-    Raises:
-        ConfigError: An unknown class, or not one for each image.
-    """
-    if targets is None:
-        return torch.cat([classifier.outputs(part).argmax(dim=1) for part in images_nchw.split(32)]).cpu()
-    chosen = [targets] * len(images_nchw) if isinstance(targets, (str, int)) else list(targets)
-    if len(chosen) != len(images_nchw):
-        raise ConfigError(f"`targets` must name one class for each image, got {len(chosen)} for {len(images_nchw)}")
-    return torch.tensor([class_place(classifier, t if isinstance(t, str) else int(t)) for t in chosen])

@@ -25,13 +25,14 @@ from scipy.integrate import trapezoid
 from shiftgauge.checks import require_finite
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.attribution import Attribution, MapKind
+from shiftgauge.explain.batching import batch_for
+from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import CurveRows
-from shiftgauge.explain.inputs import require_images
+from shiftgauge.explain.inputs import Targets, require_images, target_classes
 from shiftgauge.explain.mean_interval import mean_interval
-from shiftgauge.explain.target_classes import Targets, target_classes
-from shiftgauge.explain.trial_size import batch_for
-from shiftgauge.types import Classifier, Execution, FloatArray
+from shiftgauge.files import hash_array
+from shiftgauge.types import Classifier, FloatArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,7 +125,8 @@ def deletion_insertion(
 
     Raises:
         ConfigError: An option outside its range, an unknown class, a logit of a classifier that gives probabilities.
-        DataError: Images of another shape or none, or maps that do not fit them.
+        DataError: Images of another shape or none, maps that do not fit them, or an attribution of another network or
+            of other images.
 
     Example:
         >>> from shiftgauge.models.preprocessing import Preprocessing
@@ -144,21 +146,25 @@ def deletion_insertion(
     chosen = options or CurveOptions()
     pixels = require_images(classifier, images)
     maps = _maps(importance, pixels, chosen.maps)
+    _require_same(importance, classifier, pixels)
     if chosen.quantity == "logit" and classifier.output_kind != "logits":
         raise ConfigError("the classifier gives probabilities, so that it has no `logit`; take `probability`")
     if targets is None and isinstance(importance, Attribution):
         targets = importance.places
     places, start = target_classes(classifier, pixels, targets), time.perf_counter()
     rows = [CurveRows(image, values, chosen) for image, values in zip(pixels, maps, strict=True)]
+    score = ClassScore(classifier, chosen.quantity)
+
+    def scores(part: torch.Tensor, place: int) -> FloatArray:
+        return score.of_images(part, torch.full((len(part),), place, device=part.device)).cpu().numpy()
 
     def run(n: int) -> None:
-        _scores(classifier, pixels[:1].expand(n, -1, -1, -1).clone(), 0, chosen.quantity)
+        scores(pixels[:1].expand(n, -1, -1, -1).clone(), 0)
 
     size = batch_for(len(rows) * len(rows[0]), run, batch_size)
     curves = []
     for i, (own, place) in enumerate(zip(rows, places, strict=True)):
-        scores = [_scores(classifier, part, int(place), chosen.quantity) for part in own.batches(size)]
-        curves.append(own.curves(np.concatenate(scores)))
+        curves.append(own.curves(np.concatenate([scores(part, int(place)) for part in own.batches(size)])))
         if progress is not None:
             progress(i + 1, len(rows))
     deletion, insertion = np.stack(curves).swapaxes(0, 1)
@@ -183,9 +189,15 @@ def _maps(importance: Attribution | npt.ArrayLike, pixels: torch.Tensor, kind: M
     return require_finite("importance", maps, error=DataError)
 
 
-def _scores(classifier: Classifier, images_nchw: torch.Tensor, place: int, quantity: str) -> FloatArray:
-    """(n,), probability or logit of a class."""
-    outputs = classifier.outputs(images_nchw, Execution(batch_size=len(images_nchw))).double()
-    if quantity == "probability" and classifier.output_kind == "logits":
-        outputs = outputs.softmax(dim=1)
-    return outputs[:, place].cpu().numpy()
+def _require_same(importance: Attribution | npt.ArrayLike, classifier: Classifier, pixels: torch.Tensor) -> None:
+    """Checks that an attribution is of this network and of these images, where it says of which it is."""
+    if not isinstance(importance, Attribution):
+        return
+    own = ("another network", importance.fingerprint, classifier.fingerprint)
+    images = ("other images", importance.image_hash, hash_array(pixels.cpu().numpy()))
+    for what, said, here in (own, images):
+        if said and said != here:
+            raise DataError(
+                f"the attribution is of {what}; give that of this network and these images, or pass its `maps()` if "
+                "you mean to look at its order here"
+            )

@@ -26,6 +26,7 @@ import xarray as xr
 from shiftgauge.errors import DataError
 from shiftgauge.explain.derivative_maps import DerivativeMaps
 from shiftgauge.explain.perturbation import PerturbationMaps
+from shiftgauge.results.depth import depth_rows
 from shiftgauge.types import FloatArray
 
 
@@ -48,35 +49,14 @@ class DepthProfile:
     channel_share_of_images: FloatArray
 
     def table(self) -> pd.DataFrame:
-        """A row for each block and channel, `all` being the mean of the channels.
+        """A row for each block and channel, `all` being the mean of the channels; see `depth_rows`.
 
-        Columns: block, depth (0 at the first, 1 at the last), channel, images, mean, standard_deviation (over images;
-        NaN with one image), relative_mean, relative_standard_deviation, channel_share, channel_share_mean and
-        channel_share_standard_deviation (of single images).
+        An image is left out of the numbers that do not exist for it; how many count stands beside each.
         """
-        rows = []
         channels = [str(c) for c in range(self.sensitivity.shape[2])]
-        for b, block in enumerate(self.blocks):
-            share = self.channel_share_of_images[:, b]
-            for c, channel in enumerate([*channels, "all"]):
-                pick = slice(None) if channel == "all" else slice(c, c + 1)
-                raw, relative = (v[:, b, pick].mean(axis=1) for v in (self.sensitivity, self.relative))
-                rows.append(
-                    {
-                        "block": block,
-                        "depth": b / max(1, len(self.blocks) - 1),
-                        "channel": channel,
-                        "images": len(raw),
-                        "mean": raw.mean(),
-                        "standard_deviation": _spread(raw),
-                        "relative_mean": relative.mean(),
-                        "relative_standard_deviation": _spread(relative),
-                        "channel_share": self.channel_share[b],
-                        "channel_share_mean": share.mean(),
-                        "channel_share_standard_deviation": _spread(share),
-                    }
-                )
-        return pd.DataFrame(rows)
+        return depth_rows(
+            self.blocks, channels, self.sensitivity, self.relative, self.channel_share, self.channel_share_of_images
+        )
 
     def dataset(self) -> xr.Dataset:
         """The arrays with named axes."""
@@ -169,5 +149,23 @@ def channel_share(values: npt.NDArray[np.float64]) -> FloatArray:
     return np.where(some, between / np.where(total > 0, total, 1.0), np.nan)
 
 
-def _spread(values: np.ndarray) -> float:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+def share_of_moments(mean_ic: npt.NDArray[np.float64], mean_square_ic: npt.NDArray[np.float64]) -> FloatArray:
+    """Returns η² over all pixels and images from each image's moments, so that no map has to be kept.
+
+    Args:
+        mean_ic: Mean over the pixels, axes (image, ..., channel).
+        mean_square_ic: Mean of the squares over the pixels, same axes; every image has as many pixels.
+
+    Returns:
+        Axes (...); NaN where the values are constant or there is one channel.
+
+    Example:
+        >>> share_of_moments(np.array([[1.0, 3.0]]), np.array([[2.0, 10.0]])).item()
+        0.5
+    """
+    of_channel = mean_ic.mean(axis=0)
+    grand = of_channel.mean(axis=-1)
+    between = ((of_channel - grand[..., None]) ** 2).mean(axis=-1)
+    total = mean_square_ic.mean(axis=(0, -1)) - grand**2
+    some = (total > 1e-12 * grand**2) & (mean_ic.shape[-1] > 1)
+    return np.where(some, between / np.where(some, total, 1.0), np.nan)

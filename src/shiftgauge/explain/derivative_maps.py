@@ -21,7 +21,8 @@ import torch
 import xarray as xr
 
 from shiftgauge.checks import require_in
-from shiftgauge.explain.inputs import require_network, scale_of
+from shiftgauge.explain.input_scale import input_scale
+from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.perturbation import Maps, cost_of, maps_dataset
 from shiftgauge.explain.push import Progress, answers
 from shiftgauge.explain.window_change import Way
@@ -64,6 +65,7 @@ def derivative_maps(
     blocks: Sequence[str] | None = None,
     scale: Literal["input", "pixel"] = "input",
     channels: Literal["each", "together"] = "each",
+    rows: tuple[int, int] | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> DerivativeMaps:
@@ -80,6 +82,8 @@ def derivative_maps(
         blocks: Module paths; default the classifier's main blocks.
         scale: Unit of a pixel: `input` (default, as published) or `pixel`.
         channels: `each` or `together`.
+        rows: First row of pixels whose maps are wanted, and the one after the last; default all. A long image can so be
+            worked on in parts.
         batch_size: Tangents in one batch, ≥ 1; None finds the fastest by a short trial.
         progress: Called with (tangents done, tangents in all).
 
@@ -102,7 +106,7 @@ def derivative_maps(
     require_in("scale", scale, ("input", "pixel"))
     require_in("channels", channels, ("each", "together"))
     network = require_network(classifier)
-    unit = scale_of(network) if scale == "pixel" else torch.ones(1, 1, 1)
+    unit = input_scale(network).per_pixel if scale == "pixel" else torch.ones(1, 1, 1)
     found = answers(
         network,
         images,
@@ -110,6 +114,7 @@ def derivative_maps(
         blocks=blocks,
         together=channels == "together",
         way=Way(is_derivative=True),
+        rows=rows,
         batch_size=batch_size,
         progress=progress,
     )

@@ -14,8 +14,8 @@ import xarray as xr
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.explain.inputs import class_place, require_gradients
 from shiftgauge.explain.maximize import maximize
-from shiftgauge.explain.objectives import class_place, require_gradients
 from shiftgauge.explain.starts import given_images
 from shiftgauge.types import Classifier, FloatArray
 

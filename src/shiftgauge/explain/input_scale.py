@@ -39,6 +39,11 @@ class InputScale:
         pairs = list(zip(self.mean, self.std, strict=True))
         return tuple((0 - m) / s for m, s in pairs), tuple((1 - m) / s for m, s in pairs)
 
+    @property
+    def per_pixel(self) -> torch.Tensor:
+        """How much one unit of [0, 1] is in this scale, 1 / σ, axes (C, 1, 1)."""
+        return 1 / self.width(torch.empty(0, dtype=torch.float32))[0]
+
     def width(self, like: torch.Tensor) -> torch.Tensor:
         """σ as (1, C, 1, 1), of the type and on the device of a tensor."""
         return like.new_tensor(self.std).view(1, -1, 1, 1)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from shiftgauge.explain.class_scores import ClassScore
+from shiftgauge.explain.inputs import require_gradients
 from shiftgauge.explain.masks import MaskedImage
-from shiftgauge.explain.objectives import require_gradients
 from shiftgauge.explain.push import Progress
 from shiftgauge.types import Classifier, FloatArray, OutputsNQ, ThetaNP
 
@@ -71,7 +71,7 @@ class MaskScore:
         for start in range(0, len(theta_np), self._batch):
             masks = self._grid(theta_np[start : start + self._batch])
             scores = self._score.of_images(self._masked(masks), torch.full((len(masks),), self._place))
-            out[start : start + len(masks), 0] = scores.double().cpu().numpy()
+            out[start : start + len(masks), 0] = scores.cpu().numpy()
             self._counted.add(values=len(masks))
         return out
 

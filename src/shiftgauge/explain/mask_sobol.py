@@ -14,7 +14,7 @@ gradients; these go into one group, and pick-freeze spends its evaluations on th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,17 +24,19 @@ import torch
 import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
 from shiftgauge.estimate.result import Indices, Status
 from shiftgauge.estimate.screening import ScreenedIndices, screen_then_estimate
 from shiftgauge.estimate.streaming import stream_pick_freeze
-from shiftgauge.explain.class_scores import SCORES, ClassScore, ScoreName, places_of
-from shiftgauge.explain.inputs import require_images
+from shiftgauge.explain.baselines import BASELINES, BaselineName, baseline_images
+from shiftgauge.explain.class_scores import SCORES, ClassScore, ScoreName
+from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.mask_score import Counter, MaskScore
-from shiftgauge.explain.masks import BASELINES, BaselineName, MaskedImage
-from shiftgauge.explain.objectives import require_gradients
+from shiftgauge.explain.masks import MaskedImage
 from shiftgauge.explain.push import Progress
+from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
 from shiftgauge.types import Classifier, FloatArray
@@ -49,7 +51,9 @@ class MaskSobolOptions:
 
     Args:
         grid: Rows and columns of cells; one number for both.
-        baseline: What a hidden part is replaced by: `blur` (default), `mean` or `black`.
+        baseline: What a hidden part is replaced by: `blur` (default), `mean` or `zero` (black).
+        blur_px: Standard deviation of the blur in pixels, > 0; None takes an eighth of the shorter side, at least 1,
+            which leaves little of what a cell shows.
         smooth: Blend neighbouring cells (bilinear) instead of cutting the image into cells.
         score: What is measured of the class: `log_odds` (default), `logit` or `probability`.
         n_base: Blocks of the pick-freeze design, ≥ 32 for its 16 replicates, best a power of two; k + 2 evaluations
@@ -63,6 +67,7 @@ class MaskSobolOptions:
 
     grid: int | tuple[int, int] = 8
     baseline: BaselineName = "blur"
+    blur_px: float | None = None
     smooth: bool = False
     score: ScoreName = "log_odds"
     n_base: int = 256
@@ -75,6 +80,8 @@ class MaskSobolOptions:
         for side in self.shape:
             require_positive_int("grid", side)
         require_in("baseline", self.baseline, BASELINES)
+        if self.blur_px is not None and not require_range("blur_px", self.blur_px, 0) > 0:
+            raise ConfigError("`blur_px` must be > 0, got 0; the baseline would be the image itself")
         require_in("score", self.score, SCORES)
         require_positive_int("n_base", self.n_base, low=32)
         require_range("threshold", self.threshold, 0.0, 0.999, hint="0.05 leaves out cells of at most 5 % together")
@@ -109,6 +116,8 @@ class MaskSobol:
         variance: Its variance, axes (image,).
         targets: Name of the class that was looked at, of each image.
         options: How it was done.
+        baseline: What hid the rest of the image: that of the options, or `given` where an image was.
+        baseline_hash: Content hash of an image that was given, else empty.
         status: What to know about the result.
         cost: `evaluations`, `gradients`, `seconds`.
     """
@@ -124,6 +133,8 @@ class MaskSobol:
     variance: FloatArray
     targets: tuple[str, ...]
     options: MaskSobolOptions
+    baseline: str
+    baseline_hash: str = ""
     status: tuple[Status, ...] = ()
     cost: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,13 +147,15 @@ class MaskSobol:
             variables[name] = (("image",), getattr(self, name))
         variables["target"] = (("image",), list(self.targets))
         facts = {**self.options.to_dict(), "grid": list(self.options.shape), "smooth": int(self.options.smooth)}
+        facts |= {"baseline": self.baseline, "baseline_hash": self.baseline_hash}
+        facts = {key: value for key, value in facts.items() if value is not None}
         return xr.Dataset(variables, coords={"end": ["low", "high"]}, attrs={**facts, **self.cost})
 
 
 def mask_sobol(
     classifier: Classifier,
     images: torch.Tensor,
-    targets: Sequence[str | int] | str | int | None = None,
+    targets: Targets = None,
     *,
     options: MaskSobolOptions | None = None,
     baseline: torch.Tensor | None = None,
@@ -172,7 +185,7 @@ def mask_sobol(
         >>> net[1].weight = torch.nn.Parameter(torch.tensor([[3.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
         >>> p = Preprocessing(height=2, width=2, channels=1)
         >>> c = TorchClassifier(net, preprocessing=p, device=torch.device("cpu"), output_kind="logits")
-        >>> o = MaskSobolOptions(grid=2, baseline="black", n_base=4096)
+        >>> o = MaskSobolOptions(grid=2, baseline="zero", n_base=4096)
         >>> found = mask_sobol(c, torch.full((1, 1, 2, 2), 0.5), "class 0", options=o)
         >>> found.total_order[0].round(1).tolist()  # 9/11, 1/11, 1/11, and nothing
         [[0.8, 0.1], [0.1, nan]]
@@ -189,13 +202,13 @@ def mask_sobol(
     if chosen.threshold > 0:
         require_gradients(classifier)
     require_positive_int("batch_size", batch_size)
-    places = places_of(classifier, inputs, targets)
+    places = target_classes(classifier, inputs, targets)
     score, started = ClassScore(classifier, chosen.score), time.perf_counter()
     counted = Counter(progress, len(inputs) * _most(chosen))
     parts, status = [], []
     for i, image in enumerate(inputs):
         masked = MaskedImage(
-            image, chosen.baseline if baseline is None else baseline, chosen.shape, smooth=chosen.smooth
+            image, _hidden(image, chosen) if baseline is None else baseline, chosen.shape, smooth=chosen.smooth
         )
         asked = MaskScore(classifier, score, masked, int(places[i]), chosen.shape, batch_size, counted)
         found = _indices(asked, chosen)
@@ -209,7 +222,21 @@ def mask_sobol(
     counted.finish()
     arrays: dict[str, Any] = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     names = tuple(classifier.class_names[int(k)] for k in places)
-    return MaskSobol(**arrays, targets=names, options=chosen, status=tuple(status), cost=cost)
+    return MaskSobol(
+        **arrays,
+        targets=names,
+        options=chosen,
+        baseline=chosen.baseline if baseline is None else "given",
+        baseline_hash="" if baseline is None else hash_array(baseline.detach().cpu().numpy()),
+        status=tuple(status),
+        cost=cost,
+    )
+
+
+def _hidden(image_chw: torch.Tensor, options: MaskSobolOptions) -> torch.Tensor:
+    """What the options put in the place of an image (C, H, W)."""
+    blur_px = max(1.0, min(image_chw.shape[1:]) / 8) if options.blur_px is None else options.blur_px
+    return baseline_images(image_chw[None], options.baseline, blur_px=blur_px)[0]
 
 
 def _most(options: MaskSobolOptions) -> int:

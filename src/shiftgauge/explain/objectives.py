@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError, ModelError
+from shiftgauge.explain.inputs import class_place, require_gradients
 from shiftgauge.models.capture import Recorder, as_features, repeated_text, require_all
-from shiftgauge.types import BlockClassifier, Classifier, DifferentiableClassifier
+from shiftgauge.types import BlockClassifier, Classifier
 
 Read: TypeAlias = Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
 """(logits (K,), block name → output for one image) → one number in the autograd graph."""
@@ -181,35 +182,6 @@ class Objectives:
             return f"{name}, channel {channel}", lambda logits, blocks: blocks[name].select(axis, channel).mean()
         vector = _unit_vector(target, shape, axis)
         return f"{name}, a direction", lambda logits, blocks: _along(vector, blocks[name], axis)
-
-
-def require_gradients(classifier: Classifier) -> DifferentiableClassifier:
-    """Returns the classifier when it gives gradients.
-
-    Raises:
-        ModelError: It does not.
-    """
-    if not isinstance(classifier, DifferentiableClassifier):
-        raise ModelError(
-            f"a {type(classifier).__name__} gives no gradients with respect to its image; give a torch network "
-            "(a model folder, a timm model, an nn.Module)"
-        )
-    return classifier
-
-
-def class_place(classifier: Classifier, label: str | int) -> int:
-    """Returns the place of a class among the outputs.
-
-    Raises:
-        ConfigError: There is no such class; the nearest name is told.
-    """
-    names = classifier.class_names
-    if isinstance(label, str):
-        return names.index(require_in("class", label, names))
-    place = require_positive_int("class", label, low=0)
-    if place >= len(names):
-        raise ConfigError(f"`class` must be below {len(names)}, the number of classes, got {place}")
-    return place
 
 
 def _as_target(target: Target | str | int) -> Target:

@@ -22,7 +22,8 @@ import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
-from shiftgauge.explain.inputs import require_network, scale_of
+from shiftgauge.explain.input_scale import input_scale
+from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.push import Answers, Progress, answers
 from shiftgauge.files import hash_array
 from shiftgauge.random import check_seed, generator
@@ -113,6 +114,7 @@ def perturbation_maps(
     *,
     blocks: Sequence[str] | None = None,
     options: PerturbationOptions | None = None,
+    rows: tuple[int, int] | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> PerturbationMaps:
@@ -126,6 +128,8 @@ def perturbation_maps(
         images: (N, C, H, W) of its input shape, values in [0, 1].
         blocks: Module paths; default the classifier's main blocks.
         options: How the pixels are pushed; default a fixed push of 0.1 in input scale, one channel at a time.
+        rows: First row of pixels that is pushed, and the one after the last; default all. A large image can so be
+            worked on in parts, whose edges should lie between the cells of `pixelise`.
         batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a short trial. Changes rounding alone.
         progress: Called with (pushes done, pushes in all).
 
@@ -156,13 +160,14 @@ def perturbation_maps(
     """
     chosen = options or PerturbationOptions()
     network = require_network(classifier)
-    scale = scale_of(network)
+    scale = input_scale(network).per_pixel
     found = answers(
         network,
         images,
         lambda image: push_fields(image, scale, chosen),
         blocks=blocks,
         together=chosen.channels == "together",
+        rows=rows,
         batch_size=batch_size,
         progress=progress,
     )

@@ -16,7 +16,7 @@ A network with ReLUs is continuous and piecewise smooth, for which both inequali
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -27,19 +27,16 @@ import xarray as xr
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.result import Status
-from shiftgauge.explain.batching import tuned_batch
-from shiftgauge.explain.class_scores import ClassScore, ScoreName, places_of
-from shiftgauge.explain.inputs import require_images
-from shiftgauge.explain.objectives import require_gradients
+from shiftgauge.explain.batching import batch_for
+from shiftgauge.explain.class_scores import ClassScore, ScoreName
+from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.pixel_sums import PixelSums, offsets_of
 from shiftgauge.explain.push import Progress
 from shiftgauge.random import check_seed
 from shiftgauge.types import Classifier, DifferentiableClassifier, FloatArray
 
-_BATCH: Final = 32
 _TRIED: Final = (16, 32, 64)
-_TRIAL: Final = 3 * sum(_TRIED)
-"""Gradients that a trial costs."""
+"""Batches that a trial tries."""
 _MAPS: Final = ("image", "channel", "y", "x")
 
 
@@ -50,7 +47,8 @@ class PixelBoundOptions:
     Args:
         delta: Half width δ of the offsets, > 0, in units of [0, 1].
         scale: `pixel`: δ in units of [0, 1] (default); `input`: in the scale that the network sees, (x − mean) / std.
-        clamp: Cut the offsets where a pixel would leave [0, 1]. A pixel that cannot move has the bound 0.
+        clamp: Cut the offsets where a pixel would leave [0, 1]: black may only grow brighter, white darker. A pixel
+            that stands beyond the range already may come back and goes no further out.
         over: `each` image by itself; `images`: which image it is varies as well, each equally likely, so that one
             bound holds for all. The variance is then that of images and offsets together.
         score: What is measured of the class: `log_odds` (default), `logit` or `probability`.
@@ -156,7 +154,7 @@ class PixelBounds:
 def pixel_bounds(
     classifier: Classifier,
     images: torch.Tensor,
-    targets: Sequence[str | int] | str | int | None = None,
+    targets: Targets = None,
     *,
     options: PixelBoundOptions | None = None,
     batch_size: int | None = None,
@@ -171,8 +169,8 @@ def pixel_bounds(
         images: (N, C, H, W) of its input shape, values in [0, 1].
         targets: A class for each image, one for all, or None for the class that is predicted.
         options: How the pixels vary.
-        batch_size: Gradients in one batch, ≥ 1; None takes 32, or the fastest by a short trial in runs ten times as
-            long as the trial.
+        batch_size: Gradients in one batch, ≥ 1; None takes 32, or the fastest by a short trial that costs at most a
+            tenth of the run.
         progress: Called with (gradients done, gradients in all).
 
     Raises:
@@ -202,9 +200,9 @@ def pixel_bounds(
     chosen = options or PixelBoundOptions()
     smooth = require_gradients(classifier)
     inputs = require_images(classifier, images)
-    run = _Run(smooth, inputs, places_of(classifier, inputs, targets), chosen, progress)
+    run = _Run(smooth, inputs, torch.from_numpy(target_classes(classifier, inputs, targets)), chosen, progress)
     started = time.perf_counter()
-    batch = run.tuned() if batch_size is None else require_positive_int("batch_size", batch_size)
+    batch = batch_for(run.total, run.trial, batch_size, candidates=_TRIED)
     together = chosen.over == "images"
     sets = [list(range(len(inputs)))] if together else [[i] for i in range(len(inputs))]
     found = [run.bounds(members, batch) for members in sets]
@@ -238,13 +236,8 @@ class _Run:
         self.done = 0
         self.low, self.high = offsets_of(classifier, images, options.delta, options.scale, options.clamp)
 
-    def tuned(self) -> int:
-        """The batch size."""
-        if self.total < 10 * _TRIAL:
-            return _BATCH
-        return tuned_batch(self._try, _TRIED)
-
-    def _try(self, n: int) -> None:
+    def trial(self, n: int) -> None:
+        """One batch of gradients."""
         self.gradients(self.images[:1].expand(n, -1, -1, -1), self.places[:1].expand(n))
 
     def gradients(self, images: torch.Tensor, places: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from math import isqrt
 from typing import Final
 
 import numpy as np
 import torch
 
-from shiftgauge.checks import require_positive_int
-from shiftgauge.errors import ModelError, ShiftgaugeError
-from shiftgauge.explain.batching import tuned_batch
+from shiftgauge.errors import ConfigError, ModelError, ShiftgaugeError
+from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.inputs import require_images, require_network
 from shiftgauge.explain.window_change import Change, Way, part_of
 from shiftgauge.explain.windows import Pushed, pushed_network
@@ -35,9 +35,6 @@ _SIDES: Final = (1, 2, 4, 8, 16)
 _USUAL_SIDE: Final = 4
 _MOST_PIXELS: Final = 2**22
 """Of the images that one batch stands for: some parts of a network may need them whole."""
-_TRIAL_RUNS: Final = 3
-_TRIAL_SHARE: Final = 0.1
-"""Of all pushes that the trial may cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +70,7 @@ def answers(
     blocks: Sequence[str] | None = None,
     together: bool = False,
     way: Way | None = None,
+    rows: tuple[int, int] | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Answers:
@@ -85,11 +83,13 @@ def answers(
         blocks: Module paths; default the classifier's main blocks.
         together: Push all channels of a pixel at once instead of one after another.
         way: Differences (default) or derivatives.
+        rows: First row of pixels that is pushed, and the one after the last; default all.
         batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a trial on the first image, or
             takes tiles of 4×4 pixels where a trial would cost more than a tenth of the run.
         progress: Called after every batch.
 
     Raises:
+        ConfigError: Rows that are not in the images.
         ModelError: No torch network, an unknown block, or one that gives no tensor of images.
         DataError: Images of another shape, none, or not finite.
     """
@@ -100,8 +100,8 @@ def answers(
         raise ModelError("the network has no blocks that are found by themselves; name them in `blocks`")
     started = time.perf_counter()
     with evaluation_mode(network.module), torch.no_grad(), _named_failure(tuple(images.shape)):
-        run = _Run(network, images, names, fields, together, way or Way(), progress)
-        run.size = run.tuned() if batch_size is None else require_positive_int("batch_size", batch_size)
+        run = _Run(network, images, names, fields, together, way or Way(), rows_of(rows, images.shape[2]), progress)
+        run.size = run.batch(batch_size)
         for index in range(len(images)):
             run.image(index)
     return Answers(
@@ -135,6 +135,7 @@ class _Run:
         fields: Fields,
         together: bool,
         way: Way,
+        band: slice,
         progress: Progress | None,
     ) -> None:
         module = network.module
@@ -142,8 +143,8 @@ class _Run:
         self.device = torch.device("cpu") if first is None else first.device
         self.normalise, self.images, self.names = network.preprocessing.normalise, images, names
         self.fields, self.together, self.way, self.progress = fields, together, way, progress
-        channels, height, width = images.shape[1:]
-        self.rows = 1 if together else channels
+        channels, height, width = images.shape[1], band.stop - band.start, images.shape[3]
+        self.rows, self.band = 1 if together else channels, band
         sample = self._normalised(0)
         block_outputs(module, sample, names)  # names a block that cannot be used
         self.pushed: Pushed = pushed_network(module, names, sample)
@@ -158,9 +159,10 @@ class _Run:
         rest = self.pushed.at_rest(self._normalised(index))
         norms: dict[str, torch.Tensor] = {}
         for side, amounts in enumerate(self.fields(self.images[index])):
-            amounts = amounts.to(self.device, torch.float32)
+            amounts = amounts[:, self.band].to(self.device, torch.float32)
             for rows, columns in _tiles(amounts.shape[1:], isqrt(max(1, self.size // self.rows))):
-                kept = self._tile(rest, norms, amounts[:, rows, columns], (rows.start, columns.start))
+                corner = (self.band.start + rows.start, columns.start)
+                kept = self._tile(rest, norms, amounts[:, rows, columns], corner)
                 for b, name in enumerate(self.names):
                     place = (side, index, b, slice(None), rows, columns)
                     shape = self.norm[place].shape
@@ -171,29 +173,22 @@ class _Run:
                     self.progress(self.done, self.total)
         self.block_norm[index] = [float(norms[name]) for name in self.names]
 
-    def tuned(self) -> int:
-        """Chooses the batch by pushing tiles near the middle of the first image."""
-        rest, norms = self.pushed.at_rest(self._normalised(0)), {}
-        amounts = self.fields(self.images[0])[0].to(self.device, torch.float32)
-        height, width = amounts.shape[1:]
+    def batch(self, given: int | None) -> int:
+        """The batch that is asked for, or the fastest by pushing tiles near the middle of the first image."""
+        height, width = self.images.shape[2:]
+        rest = cache(lambda: (self.pushed.at_rest(self._normalised(0)), {}))
+        amounts = cache(lambda: self.fields(self.images[0])[0].to(self.device, torch.float32))
 
         def run(size: int) -> None:
             side = isqrt(size // self.rows)
             top, left = max(0, height // 2 // side * side - side), max(0, width // 2 // side * side - side)
-            self._tile(rest, norms, amounts[:, top : top + side, left : left + side], (top, left))
+            self._tile(*rest(), amounts()[:, top : top + side, left : left + side], (top, left))
 
-        sizes, usual = self._sizes(height, width)
-        return tuned_batch(run, sizes, rounds=_TRIAL_RUNS - 1) if len(sizes) > 1 else usual
-
-    def _sizes(self, height: int, width: int) -> tuple[list[int], int]:
-        """Batches that the trial may try, and the one that is taken without a trial."""
         most = max(self.rows, _MOST_PIXELS // (height * width))
         sizes = [self.rows * s * s for s in _SIDES if s <= max(height, width) and self.rows * s * s <= most]
         usual = [size for size in sizes if size <= self.rows * _USUAL_SIDE**2][-1]
-        sizes = [size for size in sizes if size > self.rows] or sizes  # single pixels are never fastest
-        while sizes and _TRIAL_RUNS * sum(sizes) > _TRIAL_SHARE * self.total:
-            sizes.pop()
-        return (sizes, usual) if sizes and sizes[-1] > usual else ([], usual)
+        tried = [size for size in sizes if size > self.rows] or sizes  # single pixels are never fastest
+        return batch_for(self.total, run, given, candidates=tried, usual=usual, device=self.device)
 
     def _tile(
         self, rest: object, norms: dict[str, torch.Tensor], amounts: torch.Tensor, corner: tuple[int, int]
@@ -235,6 +230,23 @@ class _Run:
 
     def _normalised(self, index: int) -> torch.Tensor:
         return self.normalise(self.images[index : index + 1].to(self.device))
+
+
+def rows_of(rows: tuple[int, int] | None, height: int) -> slice:
+    """The rows of pixels that are pushed.
+
+    Args:
+        rows: First, and the one after the last; None for all.
+        height: Rows of an image.
+
+    Raises:
+        ConfigError: There are no such rows.
+    """
+    if rows is None:
+        return slice(0, height)
+    if not 0 <= rows[0] < rows[1] <= height:
+        raise ConfigError(f"`rows` must be (first, after the last) within 0 and {height}, got {tuple(rows)}")
+    return slice(rows[0], rows[1])
 
 
 def _pushes(amounts: torch.Tensor, together: bool) -> torch.Tensor:

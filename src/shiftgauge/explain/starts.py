@@ -13,30 +13,35 @@ from shiftgauge.errors import DataError
 from shiftgauge.explain.input_scale import InputScale
 from shiftgauge.random import generator
 
+_MID_GREY = 0.5
 _FAR = 10.0
 """Pixel values beyond this are grey levels of 0 to 255 rather than images that left [0, 1]."""
 
 
 def noise_image(shape: tuple[int, int, int], scale: InputScale, *, deviation: float, seed: int) -> torch.Tensor:
-    """Draws one image of normal noise about the middle of a scale, cut off at black and white.
+    r"""Draws one image of normal noise about mid-grey, cut off at black and white.
+
+    $$ p = \min(\max(\tfrac{1}{2} + \sigma_c d z, 0), 1), \qquad z \sim N(0, 1) $$
+
+    The middle is that of the image, not the 0 of the scale, which is black where a network normalises nothing.
 
     Args:
         shape: (C, H, W).
-        scale: Its 0 is the middle, and `deviation` is in its units.
-        deviation: Standard deviation, ≥ 0.
+        scale: `deviation` is in its units, σ of a channel each.
+        deviation: Standard deviation d, ≥ 0.
         seed: Decides the noise.
 
     Returns:
         float32 (C, H, W), pixels in [0, 1].
 
     Example:
-        >>> grey = InputScale(mean=(0.5,), std=(0.25,))
-        >>> noise_image((1, 2, 2), grey, deviation=0.0, seed=0).flatten().tolist()
+        >>> pixels = InputScale(mean=(0.0,), std=(1.0,))
+        >>> noise_image((1, 2, 2), pixels, deviation=0.0, seed=0).flatten().tolist()
         [0.5, 0.5, 0.5, 0.5]
     """
     drawn = generator(seed, "explain", "start").standard_normal(shape)
-    mean, std = (np.asarray(values).reshape(-1, 1, 1) for values in (scale.mean, scale.std))
-    return torch.from_numpy(np.clip(mean + std * deviation * drawn, 0, 1).astype(np.float32))
+    std = np.asarray(scale.std).reshape(-1, 1, 1)
+    return torch.from_numpy(np.clip(_MID_GREY + std * deviation * drawn, 0, 1).astype(np.float32))
 
 
 def given_images(

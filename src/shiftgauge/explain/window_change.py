@@ -119,8 +119,10 @@ def reached(
 
 
 def boxed(change: Change, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
-    """The change in another window: cut, and zero where it was not changed."""
+    """The change in another window: cut, and zero where it was not changed, which is everywhere if they do not meet."""
     (top, bottom), (left, right) = change.span(0), change.span(1)
+    if min(bottom, rows[1]) <= max(top, rows[0]) or min(right, columns[1]) <= max(left, columns[0]):
+        return change.values.new_zeros(*change.values.shape[:2], rows[1] - rows[0], columns[1] - columns[0])
     edges = (left - columns[0], columns[1] - right, top - rows[0], rows[1] - bottom)
     return functional.pad(change.values, edges) if any(edges) else change.values
 

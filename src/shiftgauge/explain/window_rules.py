@@ -104,7 +104,7 @@ def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
         if module.groups == 1:
             values, weight = changed_channels(values, weight)
         if any(low != high or low < 0 for low, high in edges):
-            values, around = functional.pad(values, (*edges[1], *edges[0])), (0, 0)
+            values, around = boxed(Change(values, change.corner), reads[0], reads[1]), (0, 0)
         out = functional.conv2d(values, weight, None, stride, around, dilation, module.groups)
         return Change(out, corner)
 

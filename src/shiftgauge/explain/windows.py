@@ -115,7 +115,7 @@ class PlainNetwork:
 
     def at_rest(self, image_1chw: torch.Tensor) -> Mapping[Any, Any]:
         """Runs the unchanged image (1, C, H, W) and keeps what the blocks give."""
-        return {"": image_1chw, **self._run(image_1chw)}
+        return {"": image_1chw, **self._run(image_1chw.clone())}  # the network may write into what it is given
 
     def respond(self, rest: Mapping[Any, Any], push: Change, way: Way, sink: Sink) -> None:
         """Runs the pushed images."""

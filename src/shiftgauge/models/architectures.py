@@ -230,6 +230,22 @@ def default_preprocessing(name: str, *, channels: int = 3, size: int | tuple[int
     )
 
 
+def is_architecture(name: str) -> bool:
+    """Whether a name is that of an architecture of this package or of timm; a name with a slash is not looked up.
+
+    Example:
+        >>> is_architecture("resnet18_small"), is_architecture("resnet18_smal")
+        (True, False)
+    """
+    if "/" in name or "\\" in name:
+        return False
+    try:
+        _known(name)
+    except ConfigError:
+        return False
+    return True
+
+
 def _known(name: str) -> Architecture:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]

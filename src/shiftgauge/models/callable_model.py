@@ -61,7 +61,4 @@ class CallableClassifier(ImageClassifier):
 
     def _forward(self, images_nchw: torch.Tensor, execution: Execution) -> Any:
         with torch.no_grad():
-            images = self._preprocessing.normalise(images_nchw.to(self._device, torch.float32))
-            if images is images_nchw:
-                images = images.clone()  # the function may write into its input
-            return self._function(images)
+            return self._function(self._preprocessing.normalise(images_nchw.to(self._device, torch.float32)))

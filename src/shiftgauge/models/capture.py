@@ -104,7 +104,7 @@ def block_outputs(network: nn.Module, images_nchw: torch.Tensor, names: Sequence
     """Runs a network once and returns what its named parts gave, as copies.
 
     Mode and gradients are the caller's: nothing is switched, and the copies belong to the autograd graph where there is
-    one.
+    one. The network gets a copy of the images, because it may write into what it is given.
 
     Args:
         network: The network.
@@ -131,7 +131,7 @@ def block_outputs(network: nn.Module, images_nchw: torch.Tensor, names: Sequence
         found[name] = as_features(name, output, len(images_nchw)).clone()
 
     with Recorder(network, names).into(keep):
-        network(images_nchw)
+        network(images_nchw.clone())
     require_all(found, names)
     return {name: found[name] for name in names}
 

@@ -101,7 +101,7 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor, taps: Sequenc
         if traced is None or not _fold_pairs(traced):
             return None
         with torch.no_grad():
-            before, after = module(samples_nchw), traced(samples_nchw)
+            before, after = module(samples_nchw.clone()), traced(samples_nchw.clone())  # either may write into it
             close = float((after - before).abs().max()) <= FOLD_TOLERANCE * max(float(before.abs().max()), 1e-12)
     except TRACE_ERRORS:
         return None
@@ -123,7 +123,7 @@ def _fused(network: fx.GraphModule, samples_nchw: torch.Tensor, execution: Execu
         if not fuse_activations(fused):
             return network
         with torch.no_grad():
-            before, after = network(samples).float(), fused(samples).float()
+            before, after = network(samples.clone()).float(), fused(samples.clone()).float()
     except TRACE_ERRORS:
         return network
     tolerance = REDUCED_TOLERANCE if reduced else FOLD_TOLERANCE

@@ -65,7 +65,7 @@ def channel_axes(network: nn.Module, images_nchw: torch.Tensor, names: Sequence[
             if _channels(module) is not None:
                 stack.callback(module.register_forward_hook(testify).remove)
         stack.enter_context(Recorder(network, names).into(settle))
-        network(images_nchw)
+        network(images_nchw.clone())  # it may write into what it is given
     return found
 
 

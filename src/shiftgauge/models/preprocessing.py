@@ -104,9 +104,12 @@ class Preprocessing:
         return _centre_crop(images, self.height, self.width)
 
     def normalise(self, images_nchw: torch.Tensor) -> torch.Tensor:
-        """Returns (x − mean) / std per channel, in the layout and on the device of the images."""
+        """Returns (x − mean) / std per channel, in the layout and on the device of the images.
+
+        It is a new tensor even where nothing is to be done, because a network may write into what it is given.
+        """
         if set(self.mean) == {0.0} and set(self.std) == {1.0}:
-            return images_nchw
+            return images_nchw.clone()
         options = {"dtype": images_nchw.dtype, "device": images_nchw.device}
         mean = torch.tensor(self.mean, **options).view(1, -1, 1, 1)
         std = torch.tensor(self.std, **options).view(1, -1, 1, 1)

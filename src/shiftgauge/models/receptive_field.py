@@ -133,7 +133,7 @@ def _walked(
 ) -> dict[str, ReceptiveField | None]:
     tracer = _Tracer(with_childless)
     walk = _Walk(fx.GraphModule(module, tracer.trace(module)))
-    walk.run(image_1chw)
+    walk.run(image_1chw.clone())
     same = {id(part): path for path, part in module.named_modules()}
     nodes = {name: tracer.given.get(same[id(module.get_submodule(name))]) for name in names}
     if None in nodes.values():

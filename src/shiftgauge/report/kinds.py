@@ -42,7 +42,7 @@ def open_run(folder: Path) -> OpenedRun:
         StoreError: No finished run there, a damaged one, or one of a kind that this version does not know.
     """
     kind = kind_of_run(folder)
-    openers = {"audit": _audit, "table_audit": _table_audit, "study": _study, "train": _train}
+    openers = {"audit": _audit, "table_audit": _table_audit, "study": _study, "train": _train, "explain": _explain}
     if kind not in openers:
         raise StoreError(f"{folder} holds a run of the kind `{kind}`; this version shows {', '.join(openers)}")
     return openers[kind](folder)
@@ -88,6 +88,16 @@ def _train(folder: Path) -> OpenedRun:
 
     found = TrainResult.from_disk(folder)
     return _opened(found, write_train_page, write_train_figures, train_summary)
+
+
+def _explain(folder: Path) -> OpenedRun:
+    from shiftgauge.report.explain_figures import write_explain_figures
+    from shiftgauge.report.explain_page import write_explain_page
+    from shiftgauge.report.explain_terminal import explain_summary
+    from shiftgauge.results.explain import ExplainResult
+
+    found = ExplainResult.from_disk(folder)
+    return _opened(found, write_explain_page, write_explain_figures, explain_summary)
 
 
 def _opened(result: Any, page: Any, figures: Any, summary: Any) -> OpenedRun:

@@ -18,8 +18,10 @@ STORE_FILE: Final = "evaluations.db"
 """Where an audit of images keeps its evaluations."""
 _MARKS: Final = ("run.json", "results.nc", "report.html", STORE_FILE)
 """Files by which a run is known, finished or not."""
-_CHECKPOINTS: Final = ("training.json", "checkpoint.pt")
-"""Files by which the folder of a training's checkpoint is known."""
+EXPLAIN_FILE: Final = "explain.json"
+"""What a look inside a network keeps to go on with."""
+_CHECKPOINTS: Final = ("training.json", "checkpoint.pt", EXPLAIN_FILE)
+"""Files by which the folder of a training's checkpoint, or of an unfinished look inside, is known."""
 SCHEMA_VERSION: Final = 1
 """Version of the run folder's layout; a newer one is refused with a sentence."""
 

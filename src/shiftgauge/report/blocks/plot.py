@@ -10,10 +10,13 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
-from shiftgauge.report.format import interval, number
+from shiftgauge.report.format import interval, number, shorten
 from shiftgauge.report.svg import element, inner_ticks, line_path, scale, ticks
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 340.0, 196.0, 44.0, 330.0, 8.0, 158.0
+_NAMES_HEIGHT: Final = 42.0
+_MOST_NAMES: Final = 14
+_NAME: Final = 14
 UNIT: Final = (0.0, 1.0)
 """The axis of shares."""
 
@@ -25,7 +28,7 @@ class Line:
     Args:
         x: Places.
         y: Values; an undefined one breaks the line.
-        kind: Its colour: `first`, `total` or `part`.
+        kind: Its colour: `first`, `total` or `part`, or `hued` with one of the style sheet's further ones.
         label: What it shows, for hints at its points.
         dots: Draw a dot with a hint at every point.
         band: Places, lower and upper edge of a shaded band around it.
@@ -51,6 +54,7 @@ def draw_lines(
     marks: Sequence[tuple[float, str]] = (),
     band: tuple[float, float] | None = None,
     diagonal: bool = False,
+    names: Sequence[str] | None = None,
 ) -> Markup:
     """Draws lines.
 
@@ -63,14 +67,9 @@ def draw_lines(
         marks: Places of dashed upright lines, each with its hint.
         band: A stretch of the horizontal axis that is shaded.
         diagonal: Draw the line from corner to corner.
+        names: What stands at 0, 1, 2 … of the horizontal axis in place of numbers; of many some are left out.
     """
-    if y_range is None:
-        known = np.concatenate([np.asarray(line.y, float) for line in lines])
-        known = known[np.isfinite(known)]
-        low, high = (float(known.min()), float(known.max())) if known.size else UNIT
-        levels = ticks(min(low, 0.0) if low < 0.3 * high else low, high, 4)
-    else:
-        levels = inner_ticks(*y_range, 4)
+    levels = _levels(lines) if y_range is None else inner_ticks(*y_range, 4)
     bottom, top = (levels[0], levels[-1]) if y_range is None else y_range
 
     def x_of(value: Any) -> np.ndarray:
@@ -83,19 +82,30 @@ def draw_lines(
     if band is not None:
         a, b = (float(x_of(np.clip(end, *x_range))) for end in band)
         parts.append(element("rect", x=a, y=_TOP, width=max(b - a, 1.0), height=_BOTTOM - _TOP, class_="flat"))
-    parts.append(_axes(levels, y_of, x_range, x_of, x_label))
+    parts.append(_upright(levels, y_of))
+    parts.append(_numbers(x_range, x_of, x_label) if names is None else _named(names, x_of, x_label))
     if diagonal:
         parts.append(element("line", x1=_LEFT, y1=_BOTTOM, x2=_RIGHT, y2=_TOP, class_="mark"))
     for at, tip in marks:
         x = float(x_of(at))
         parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=_BOTTOM, class_="mark", data_tip=tip))
     for line in lines:
-        parts.append(_line(line, x_of, y_of))
-    view = f"0 0 {_WIDTH:g} {_HEIGHT:g}"
+        parts.append(_line(line, x_of, y_of, names))
+    view = f"0 0 {_WIDTH:g} {_HEIGHT + (0 if names is None else _NAMES_HEIGHT):g}"
     return element("svg", *parts, class_="plot", viewBox=view, role="img", aria_label=said)
 
 
-def _line(line: Line, x_of: Any, y_of: Any) -> Markup:
+def _levels(lines: Sequence[Line]) -> list[float]:
+    """Round numbers around what is drawn with its bands, from 0 where that is not far."""
+    drawn = [np.asarray(line.y, float) for line in lines]
+    drawn += [np.asarray(edge, float) for line in lines if line.band is not None for edge in line.band[1:]]
+    known = np.concatenate(drawn)
+    known = known[np.isfinite(known)]
+    low, high = (float(known.min()), float(known.max())) if known.size else UNIT
+    return ticks(min(low, 0.0) if low < 0.3 * high else low, high, 4)
+
+
+def _line(line: Line, x_of: Any, y_of: Any, names: Sequence[str] | None) -> Markup:
     values = np.asarray(line.y, float)
     x, y = x_of(line.x), np.where(np.isfinite(values), y_of(np.nan_to_num(values)), np.nan)
     parts = []
@@ -110,7 +120,8 @@ def _line(line: Line, x_of: Any, y_of: Any) -> Markup:
     if line.dots:
         for at, place, level, value, bounds in zip(line.x, x.tolist(), y.tolist(), values.tolist(), ends, strict=True):
             if math.isfinite(level):
-                tip = f"{line.label} at {number(float(at))}: {number(value)} {interval(*bounds.tolist())}".strip()
+                where = number(float(at)) if names is None else names[int(at)]
+                tip = f"{line.label} at {where}: {number(value)} {interval(*bounds.tolist())}".strip()
                 parts.append(element("circle", cx=place, cy=level, r=2.6, class_=f"point {line.kind}", data_tip=tip))
     return Markup("").join(parts)
 
@@ -125,12 +136,17 @@ def _area(x: np.ndarray, low: np.ndarray, high: np.ndarray, x_of: Any, y_of: Any
     return f"{there}L{back[1:]}Z"
 
 
-def _axes(levels: Sequence[float], y_of: Any, x_range: tuple[float, float], x_of: Any, x_label: str) -> Markup:
+def _upright(levels: Sequence[float], y_of: Any) -> Markup:
     parts = []
     for level in levels:
         y = float(y_of(level))
         parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="grid"))
         parts.append(element("text", number(level), x=_LEFT - 6, y=y + 3.5, class_="tick end"))
+    return Markup("").join(parts)
+
+
+def _numbers(x_range: tuple[float, float], x_of: Any, x_label: str) -> Markup:
+    parts = []
     whole = all(float(end).is_integer() for end in x_range) and x_range[1] - x_range[0] > 1
     for mark in inner_ticks(*x_range, 4):
         if whole and not float(mark).is_integer():
@@ -138,6 +154,21 @@ def _axes(levels: Sequence[float], y_of: Any, x_range: tuple[float, float], x_of
         x = float(x_of(mark))
         parts.append(element("line", x1=x, x2=x, y1=_BOTTOM, y2=_BOTTOM + 4, class_="rule"))
         parts.append(element("text", number(mark, 4), x=x, y=_BOTTOM + 16, class_="tick middle"))
-    parts.append(element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="rule"))
-    title = element("text", x_label, x=(_LEFT + _RIGHT) / 2, y=_HEIGHT - 4, class_="axis-title middle")
-    return Markup("").join([*parts, title])
+    return Markup("").join([*parts, *_base(x_label, _HEIGHT - 4)])
+
+
+def _named(names: Sequence[str], x_of: Any, x_label: str) -> Markup:
+    """Names along the axis, slanted so that they do not meet."""
+    parts, every = [], -(-len(names) // _MOST_NAMES)
+    for k, name in enumerate(names):
+        x, y = float(x_of(k)), _BOTTOM + 12
+        parts.append(element("line", x1=x, x2=x, y1=_BOTTOM, y2=_BOTTOM + 4, class_="rule"))
+        if k % every == 0:
+            turn = f"rotate(-50 {x:.1f} {y:.1f})"
+            parts.append(element("text", shorten(name, _NAME), x=x, y=y, class_="tick end", transform=turn))
+    return Markup("").join([*parts, *_base(x_label, _HEIGHT + _NAMES_HEIGHT - 4)])
+
+
+def _base(x_label: str, y: float) -> list[Markup]:
+    rule = element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="rule")
+    return [rule, element("text", x_label, x=(_LEFT + _RIGHT) / 2, y=y, class_="axis-title middle")]
