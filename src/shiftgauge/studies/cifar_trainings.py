@@ -101,5 +101,7 @@ def _given(plan: Plan, name: Network) -> TrainResult:
     result = TrainResult.from_disk(folder)
     made_from, wanted = result.provenance["hashes"].get("data"), plan.dataset.fingerprint
     if made_from != wanted:
-        raise ConfigError(f"{folder} is a training on other images than these; its test images would not be test images")
+        raise ConfigError(
+            f"{folder} is a training on other images than these; its test images would not be test images"
+        )
     return result

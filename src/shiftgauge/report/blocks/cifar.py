@@ -1,0 +1,121 @@
+"""Blocks of the page of the CIFAR-10 study."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from scipy import stats
+
+from shiftgauge.report.format import duration, fixed, interval, number
+from shiftgauge.report.pictures import data_uri
+from shiftgauge.report.read import pick, strings
+from shiftgauge.results.study import StudyResult
+
+NAMES: Final = {"vgg16": "VGG-16", "resnet18": "ResNet-18"}
+_ENLARGED: Final = 3
+
+
+def profile(result: StudyResult, network: str, kind: str) -> np.ndarray:
+    """Mean over images with its interval, of the mean over colours: (3, block).
+
+    Args:
+        result: The study.
+        network: Its name in the arrays.
+        kind: `sensitivity` or `relative`.
+    """
+    return _over_images(np.asarray(pick(result.arrays, kind, network=network)).mean(axis=2), result.confidence_level)
+
+
+def shares(result: StudyResult, network: str) -> np.ndarray:
+    """Share of a map's variance between colours, mean over images with its interval: (3, block)."""
+    return _over_images(np.asarray(pick(result.arrays, "share", network=network)), result.confidence_level)
+
+
+def build_depth(result: StudyResult) -> dict[str, Any]:
+    """Returns sensitivity, raw and relative, and what of it depends on colour, block by block."""
+    rows = []
+    for network in strings(result.arrays, "network"):
+        raw, own = (profile(result, network, kind) for kind in ("sensitivity", "relative"))
+        share = shares(result, network)
+        alike = _over_images(
+            np.asarray(pick(result.arrays, "channel_correlation", network=network)), result.confidence_level
+        )
+        for b, name in enumerate(pick(result.arrays, "block", network=network)):
+            cells = [f"{number(v[0, b])} [{number(v[1, b])}, {number(v[2, b])}]" for v in (raw, own)]
+            cells += [f"{fixed(v[0, b])} {interval(v[1, b], v[2, b])}" for v in (share, alike)]
+            rows.append([f"{NAMES.get(network, network)}, {name}", *cells])
+    header = ["Block", "‖ΔB‖₂", "‖ΔB‖₂ / ‖B‖₂", "Variance between colours", "Correlation of colours"]
+    return {"header": header, "rows": rows}
+
+
+def build_trainings(result: StudyResult) -> dict[str, Any]:
+    """Returns accuracy and epochs of both networks."""
+    rows, data = [], result.arrays
+    for network in strings(data, "network"):
+        cells = []
+        for part in ("validation", "test"):
+            value = float(pick(data, "accuracy", network=network, part=part))
+            low, high = pick(data, "accuracy_interval", network=network, part=part).tolist()
+            cells.append(f"{fixed(value, 4)} {interval(low, high, 4)}")
+        epochs = f"{int(pick(data, 'best_epoch', network=network))} of {int(pick(data, 'epochs', network=network))}"
+        rows.append([NAMES.get(network, network), *cells, epochs])
+    return {"header": ["Network", "Accuracy, validation", "Accuracy, test", "Epoch"], "rows": rows}
+
+
+def build_walk(result: StudyResult) -> dict[str, Any]:
+    """Returns how far one image had to go to every class, by both networks."""
+    data, networks = result.arrays, strings(result.arrays, "network")
+    rows = []
+    for k, goal in enumerate(strings(data, "goal")):
+        cells = []
+        for network in networks:
+            at = int(pick(data, "walk_reached_at", network=network)[k])
+            rms, largest = (float(pick(data, f"walk_reached_{n}", network=network)[k]) for n in ("rms", "max"))
+            cells += [str(at), number(rms), number(largest)] if at >= 0 else ["not reached", "–", "–"]
+        rows.append([goal, *cells])
+    header = [f"{NAMES.get(n, n)}, {what}" for n in networks for what in ("step", "RMS", "largest")]
+    return {"header": ["Class", *header], "rows": rows}
+
+
+def build_pairs(result: StudyResult) -> list[dict[str, Any]]:
+    """Returns pictures before and after for each network."""
+    data, classes, found = result.arrays, list(result.arrays.attrs["classes"]), []
+    for network in strings(data, "network"):
+        before, after, labels = (
+            np.asarray(pick(data, f"pair_{n}", network=network)) for n in ("start", "after", "label")
+        )
+        pictures = [
+            {"before": enlarged(b), "after": enlarged(a), "name": classes[int(k)]}
+            for b, a, k in list(zip(before, after, labels, strict=True))[:8]
+        ]
+        found.append({"network": NAMES.get(network, network), "pictures": pictures})
+    return found
+
+
+def build_study_cost(result: StudyResult) -> dict[str, Any]:
+    """Returns trainings and time."""
+    cost = result.cost
+    facts = [
+        ("Trainings", str(cost["trainings"])),
+        ("Time of the trainings, with their pages", duration(float(cost["training_seconds"]))),
+        ("Time in all", duration(float(cost["seconds"]))),
+        ("Run on", str(result.provenance.get("device", ""))),
+    ]
+    how = "What this call took; trainings and maps that were finished before are read and cost nothing again."
+    return {"facts": facts, "trial": [], "how": how}
+
+
+def enlarged(image_chw: np.ndarray) -> str:
+    """An image as a data address, each pixel three by three."""
+    large = np.repeat(np.repeat(np.moveaxis(image_chw, 0, -1), _ENLARGED, axis=0), _ENLARGED, axis=1)
+    return data_uri(large)
+
+
+def _over_images(values_nb: np.ndarray, level: float) -> np.ndarray:
+    """Mean and Student's interval over images, (3, block); bounds are NaN for one image."""
+    n, mean = len(values_nb), np.nanmean(values_nb, axis=0)
+    if n < 2:
+        return np.stack([mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)])
+    half = stats.t.ppf((1 + level) / 2, n - 1) * np.nanstd(values_nb, axis=0, ddof=1) / np.sqrt(n)
+    return np.stack([mean, mean - half, mean + half])
