@@ -23,8 +23,8 @@ _SECTIONS: Final = (
     ("classes", "Raised classes"),
 )
 _PROVENANCE: Final = (
-    "The trainings have pages and model folders of their own. On a CPU the same hashes, seed and versions give the same "
-    "weights."
+    "The trainings have pages and model folders of their own. On a CPU the same hashes, seed and versions give the "
+    "same weights."
 )
 
 
@@ -34,7 +34,8 @@ def study_sentence(result: StudyResult) -> str:
     return (
         f"VGG-16 and ResNet-18 on {clean(at['data_name'])} ({clean(at['recipe_text'])}); maps of "
         f"{int(at['n_looked'])} test images, every pixel and colour pushed by 0.1 of the input scale. "
-        f"{percent(result.confidence_level, 0)} intervals: accuracy by a bootstrap of test images, all else Student's over images."
+        f"{percent(result.confidence_level, 0)} intervals: accuracy by a bootstrap of test images, "
+        "all else Student's over images."
     )
 
 
@@ -65,8 +66,10 @@ def _parts(result: StudyResult) -> dict[str, Any]:
         "quantities": [],
         "trainings": cifar.build_trainings(result),
         "depth": cifar.build_depth(result),
-        "curves": [("Sensitivity against depth", _embedded(drawn.plot_depth(result)))]
-        + [("Colour against depth", _embedded(drawn.plot_colour(result)))],
+        "curves": [
+            ("Sensitivity against depth", _embedded(drawn.plot_depth(result))),
+            ("Colour against depth", _embedded(drawn.plot_colour(result))),
+        ],
         "maps": [(title, _embedded(figure)) for title, figure in maps],
         "classes": cifar.build_pairs(result),
         "walk": cifar.build_walk(result),

@@ -92,7 +92,7 @@ def cifar(
         data: See `cifar_data`: a folder with a train and a test NPZ file, of class folders, or one NPZ file.
         out: Folder of the study: run.json, results.nc, findings.csv, figures/, report.html, a folder for each training
             with page and model folder, and `maps`.
-        quick: 600 images, one epoch, few maps: whether everything runs, and no result.
+        quick: 200 images, one epoch, few maps: whether everything runs, and no result.
         full: The published training, 15 epochs of each network, instead of one for a small machine.
         trained: Network (`vgg16`, `resnet18`) → run folder of a finished training of the same images, taken as it is.
         epochs: Another number of epochs.
@@ -121,7 +121,7 @@ def cifar(
             raise ConfigError(f"`trained` names the network `{name}`; there are {', '.join(NETWORKS)}")
     started, folder = datetime.now(UTC), Path(out)
     recipe = CifarRecipe(name="published" if full else "small", epochs=epochs, quick=quick, seed=seed)
-    looked = Looks(images=8, shown=2, pairs=2, steps=10) if quick and looks is None else looks or Looks()
+    looked = Looks(images=2, shown=1, pairs=2, steps=3) if quick and looks is None else looks or Looks()
     require_own_folder(folder, KIND, study="cifar")
     try:
         dataset = cifar_data(data, quick=quick, seed=seed)
@@ -229,17 +229,17 @@ def _measured(plan: Plan, network: Network, classifier: Classifier, chosen: Imag
 
 def _shown(classifier: Classifier, images: torch.Tensor) -> xr.Dataset:
     """Maps of the images that are drawn: by a fixed push, and by the published random one, twice."""
-    plain = PerturbationOptions()
-    law = PerturbationOptions(**PUBLISHED_LAW)
-    maps = {"map_fixed": plain, "map_published": law}
-    axes = ("shown", "depth", "colour", "y", "x")
-    found = {n: (axes, perturbation_maps(classifier, images, options=o).norm_of_difference) for n, o in maps.items()}
-    cells = PerturbationOptions(pixelise=4)
-    repeated = {
-        "repeated": (("shown", "depth"), repeatability(classifier, images, plain, seed=1)),
-        "repeated_cells": (("shown", "depth"), repeatability(classifier, images, cells, seed=1)),
-    }
-    return xr.Dataset({**found, **repeated})
+    ways = (PerturbationOptions(), *(PerturbationOptions(**PUBLISHED_LAW, seed=seed) for seed in (0, 1)))
+    plain, law, other = (perturbation_maps(classifier, images, options=way).norm_of_difference for way in ways)
+    axes, pair = ("shown", "depth", "colour", "y", "x"), ("shown", "depth")
+    return xr.Dataset(
+        {
+            "map_fixed": (axes, plain),
+            "map_published": (axes, law),
+            "repeated": (pair, repeatability(law, other, 1)),
+            "repeated_cells": (pair, repeatability(law, other, 4)),
+        }
+    )
 
 
 def _first_of(test: ImageDataset, label: int, count: int) -> ImageDataset:

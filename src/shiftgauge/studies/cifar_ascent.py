@@ -84,7 +84,7 @@ def walk_arrays(
 
 
 def roughness(change_nchw: npt.NDArray[Any]) -> FloatArray:
-    """How much neighbouring pixels of a change differ, over how large it is: its total variation per unit; low is blurred.
+    """How much neighbouring pixels of a change differ, over how large it is; low is blurred.
 
     Args:
         change_nchw: Differences of images (N, C, H, W).

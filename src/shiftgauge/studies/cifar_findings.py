@@ -135,8 +135,8 @@ def _preserved(a: xr.Dataset) -> Finding:
     return Finding(
         topic="ResNet-18, depth",
         published="sensitivity is preserved with depth, unlike in VGG-16",
-        measured=f"log10 of the last block over the first {shown(raw, 2)}, relative {shown(own, 2)}; more than in VGG-16 "
-        f"by {shown(gaps[0], 2)}, relative by {shown(gaps[1], 2)}",
+        measured=f"log10 of the last block over the first {shown(raw, 2)}, relative {shown(own, 2)}; more than in "
+        f"VGG-16 by {shown(gaps[0], 2)}, relative by {shown(gaps[1], 2)}",
         agreement="agrees" if kept and more else "partly" if kept or more else "differs",
         why="preserved: at least a third of the first block's; in part: that alone, or more than in VGG-16 alone",
     )
@@ -184,8 +184,8 @@ def _clamp(a: xr.Dataset) -> Finding:
     return Finding(
         topic="Clamp",
         published="images in [−1, 1] are clamped to [0, 1] at every step",
-        measured=f"{float(a['clamped'].mean()):.1%} of the values of an image are below mid-grey and would jump to it at "
-        "the first step; here bounds are black and white",
+        measured=f"{float(a['clamped'].mean()):.1%} of the values of an image are below mid-grey and would jump to it "
+        "at the first step; here bounds are black and white",
         agreement="fact",
         why="half of the range would be lost",
     )

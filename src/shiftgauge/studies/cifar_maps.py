@@ -18,7 +18,7 @@ import torch
 
 from shiftgauge.errors import StoreError
 from shiftgauge.explain.depth_profile import depth_profile
-from shiftgauge.explain.perturbation import PerturbationMaps, PerturbationOptions, perturbation_maps
+from shiftgauge.explain.perturbation import PerturbationMaps, PerturbationOptions, perturbation_maps, pixelised
 from shiftgauge.files import hash_json, write_atomic
 from shiftgauge.types import Classifier, FloatArray
 
@@ -120,23 +120,19 @@ def edge_correlation(maps_nbcyx: npt.NDArray[Any], images_nchw: npt.NDArray[Any]
     return np.einsum("nbp,np->nb", unit, _standardised(steep.reshape(len(steep), -1)))
 
 
-def repeatability(
-    classifier: Classifier, images_nchw: torch.Tensor, options: PerturbationOptions, *, seed: int
-) -> FloatArray:
-    """Correlation of two maps of the published random push that differ in the seed, (N, B).
+def repeatability(one_nbcyx: npt.NDArray[Any], other_nbcyx: npt.NDArray[Any], side: int) -> FloatArray:
+    """Correlation of two maps of each colour, the mean of which is given, (N, B).
 
     Args:
-        classifier: The network.
-        images_nchw: Values in [0, 1].
-        options: Cells whose mean is painted back, and scale; law and sizes are the published ones.
-        seed: Of the first; the second has the next.
+        one_nbcyx: Maps by a random push.
+        other_nbcyx: The same by other draws.
+        side: Pixels of the square cells whose mean is painted back.
     """
-    maps = []
-    for k in (seed, seed + 1):
-        law = PerturbationOptions(**{**options.to_dict(), **PUBLISHED_LAW, "seed": k})
-        values = perturbation_maps(classifier, images_nchw, options=law).norm_of_difference.astype(np.float64)
-        maps.append(_standardised(values.reshape(*values.shape[:3], -1)))
-    return np.einsum("nbcp,nbcp->nbc", *maps).mean(axis=2)
+    first, second = (
+        _standardised(values.reshape(*values.shape[:3], -1))
+        for values in (pixelised(maps.astype(np.float64), side) for maps in (one_nbcyx, other_nbcyx))
+    )
+    return np.einsum("nbcp,nbcp->nbc", first, second).mean(axis=2)
 
 
 def _standardised(values: npt.NDArray[Any]) -> FloatArray:

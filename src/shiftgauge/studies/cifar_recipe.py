@@ -32,7 +32,7 @@ PUBLISHED_ACCURACY: Final[Mapping[Network, float]] = {"vgg16": 0.849, "resnet18"
 SMALL_EPOCHS: Final[Mapping[Network, int]] = {"vgg16": 9, "resnet18": 8}
 """Epochs that fit into 90 minutes of the time of a processor core, with a margin."""
 SIZE: Final = 32
-_QUICK_IMAGES: Final = 600
+_QUICK_IMAGES: Final = 200
 _SHIFT: Final = 0.125
 _PARTS: Final = {"train": 0.79, "validation": 0.04, "test": 0.17}
 
@@ -45,7 +45,7 @@ class CifarRecipe:
         name: `published`: Adam at 0.001, batches of 64, 15 epochs, nothing done to the images. `small`: fewer epochs
             of one cosine in bfloat16, with mirrored and moved images and smoothed labels; as accurate in less time.
         epochs: Another number of epochs, of both networks.
-        quick: 600 images and one epoch: whether everything runs, and no result.
+        quick: 200 images and one epoch: whether everything runs, and no result.
         seed: Of split, weights and training.
 
     Raises:
@@ -141,7 +141,7 @@ def cifar_data(
         data: A folder with one NPZ file whose name has `train` and one whose name has `test`; a folder with `train`
             and `test`, each with one folder for each class; one NPZ file, if wanted with `split`; or whatever
             `load_data` takes.
-        quick: Keep 600 images.
+        quick: Keep 200 images.
         seed: Of that choice.
 
     Raises:
