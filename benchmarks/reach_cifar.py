@@ -87,7 +87,7 @@ def cpu_rate(name: Network) -> float:
     """Training images in a second of CPU time, from the fastest of a few steps."""
     options = CifarRecipe().options(name)
     network = CifarRecipe().network(name).network_options(10, 3, 0).build().network.train()
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = options.optimizer.make(network, ())
     size, seconds = options.sampling.batch_size, []
     images = torch.randn(size, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)

@@ -38,14 +38,15 @@ def plot_block(result: StudyResult, depth: int, side: int, kind: str = "map_fixe
     images = data["shown_image"].values
     with figure_style():
         figure, grid = _panels(len(images), 1 + maps.shape[1])
-        top = float(maps.max()) or 1.0
+        top, drawn = float(maps.max()) or 1.0, None
         for row, (image, each) in enumerate(zip(images, maps, strict=True)):
             _image(grid[row][0], image)
             for column, values in enumerate(each):
                 drawn = grid[row][column + 1].imshow(values, cmap="coolwarm", vmin=0, vmax=top)
         for axes, title in zip(grid[0], ("image", *COLOURS), strict=True):
             axes.set_title(title)
-        figure.colorbar(drawn, ax=[axes for row in grid for axes in row], shrink=0.5, label="‖ΔB‖₂")
+        if drawn is not None:
+            figure.colorbar(drawn, ax=[axes for row in grid for axes in row], shrink=0.5, label="‖ΔB‖₂")
         block = long_text(str(pick(data, "block", network="vgg16")[depth]), 20)
         figure.suptitle(f"VGG-16, {block}, cells of {side} × {side}")
     return figure

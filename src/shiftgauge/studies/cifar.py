@@ -9,7 +9,7 @@ of all classes, with intervals, and the pictures stand beside the numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,6 +121,7 @@ def cifar(
             raise ConfigError(f"`trained` names the network `{name}`; there are {', '.join(NETWORKS)}")
     started, folder = datetime.now(UTC), Path(out)
     recipe = CifarRecipe(name="published" if full else "small", epochs=epochs, quick=quick, seed=seed)
+    given = trained or {}
     looked = Looks(images=2, shown=1, pairs=2, steps=3) if quick and looks is None else looks or Looks()
     require_own_folder(folder, KIND, study="cifar")
     try:
@@ -131,7 +132,7 @@ def cifar(
             dataset=dataset,
             folder=folder,
             name=data_name or (Path(data).stem if isinstance(data, str | Path) else "the given images"),
-            trained={name: Path(trained[name]) for name in NETWORKS if name in (trained or {})},
+            trained={name: Path(given[name]) for name in NETWORKS if name in given},
             device=device,
             progress=progress,
         )
@@ -196,7 +197,8 @@ def look(plan: Plan, looks: Looks, networks: Mapping[Network, Classifier], test:
             parts.append(walk_arrays(classifier, _pixels(classifier, walked)[0], climb, advance))
         found.append(xr.merge(parts))
     first = next(iter(networks.values()))
-    return xr.concat(found, dim=xr.IndexVariable("network", list(networks))).assign(
+    joined = xr.Dataset(xr.concat(found, dim=xr.IndexVariable("network", list(networks))))
+    return joined.assign(
         shown_image=(("shown", *PICTURE), as_bytes(_pixels(first, shown).numpy())),
         clamped=("looked", clamped_share(_pixels(first, chosen))),
         looked_label=("looked", chosen.labels),
@@ -271,7 +273,7 @@ def _attributes(plan: Plan, looks: Looks, trained: Mapping[Network, TrainResult]
     }
 
 
-def _recipe_text(recipe: CifarRecipe, given: list[Network]) -> str:
+def _recipe_text(recipe: CifarRecipe, given: Sequence[str]) -> str:
     if len(given) == len(NETWORKS):
         return "trainings that were given"
     kind = (
