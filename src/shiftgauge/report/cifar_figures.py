@@ -103,7 +103,7 @@ def plot_walk(result: StudyResult, network: str = "vgg16") -> Figure:
             flat[k + 1].set_title(f"{long_text(goal, 10)}\n{way}", fontsize=7)
         for axes in flat[len(goals) + 1 :]:
             axes.set_axis_off()
-        figure.suptitle(f"{NAMES[network]}: one image towards every class, RMS of the change where it is said")
+        figure.suptitle(f"{NAMES[network]}: one image towards every class, and RMS of the way", fontsize=9)
     return figure
 
 

@@ -35,7 +35,7 @@ from shiftgauge.studies.cifar_ascent import PICTURE, as_bytes, clamped_share, pa
 from shiftgauge.studies.cifar_findings import find, headline, messages
 from shiftgauge.studies.cifar_maps import PUBLISHED_LAW, measure_maps, repeatability
 from shiftgauge.studies.cifar_recipe import NETWORKS, CifarRecipe, Network, cifar_data, split_options
-from shiftgauge.studies.cifar_trainings import Plan, classifiers, train_both, training_arrays
+from shiftgauge.studies.cifar_trainings import Plan, classifiers, require_test, train_both, training_arrays
 from shiftgauge.studies.record import provenance, write_with_page
 from shiftgauge.studies.train_data import divide
 from shiftgauge.types import Classifier
@@ -148,6 +148,7 @@ def _result(plan: Plan, looks: Looks, started: datetime) -> StudyResult:
     trained = train_both(plan)
     trainings = round(time.perf_counter() - clock, 1)
     test = divide(plan.dataset, split_options(plan.dataset), seed).part("test")
+    require_test(trained, test)
     networks = classifiers(plan, trained)
     arrays = xr.merge([training_arrays(trained), look(plan, looks, networks, test)], combine_attrs="drop")
     arrays.attrs = _attributes(plan, looks, trained, arrays)

@@ -47,6 +47,19 @@ class Plan:
     progress: bool | None = None
 
 
+def require_test(trained: Mapping[Network, TrainResult], test: ImageDataset) -> None:
+    """Refuses trainings whose test part is another: images that one of them was trained on would be looked at.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for name, result in trained.items():
+        if result.provenance["hashes"].get("test part") != test.fingerprint:
+            raise ConfigError(
+                f"the training of {name} has another test part; give its `seed`, or trainings of one split"
+            )
+
+
 def train_both(plan: Plan) -> dict[Network, TrainResult]:
     """Trains both networks, or goes on where an earlier call ended; a finished training is read.
 
