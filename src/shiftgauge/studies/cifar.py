@@ -198,7 +198,7 @@ def look(plan: Plan, looks: Looks, networks: Mapping[Network, Classifier], test:
             parts.append(walk_arrays(classifier, _pixels(classifier, walked)[0], climb, advance))
         found.append(xr.merge(parts))
     first = next(iter(networks.values()))
-    joined = xr.Dataset(xr.concat(found, dim=xr.IndexVariable("network", list(networks))))
+    joined: Any = xr.concat(found, dim=xr.IndexVariable("network", list(networks)))
     return joined.assign(
         shown_image=(("shown", *PICTURE), as_bytes(_pixels(first, shown).numpy())),
         clamped=("looked", clamped_share(_pixels(first, chosen))),
