@@ -282,5 +282,5 @@ def _recipe_text(recipe: CifarRecipe, given: Sequence[str]) -> str:
         if recipe.name == "published"
         else ("one cosine, mirrored and moved images, smoothed labels")
     )
-    epochs = ", ".join(f"{name} {recipe.options(name).epochs} epochs" for name in NETWORKS if name not in given)
+    epochs = ", ".join(f"{name} with {recipe.options(name).epochs} epoch(s)" for name in NETWORKS if name not in given)
     return f"{epochs}; {kind}"

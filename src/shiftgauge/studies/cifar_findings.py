@@ -32,6 +32,8 @@ def find(a: xr.Dataset) -> tuple[Finding, ...]:
     """
     enough = int(a.attrs["n_looked"]) >= _ENOUGH
     judged = [_accuracy(a, name) for name in NAMES]
+    if a.attrs["quick"]:
+        judged = [Finding(**{**f.__dict__, "agreement": "unclear", "why": "a quick run"}) for f in judged]
     judged += [_weak(finding, enough) for finding in (_colour(a), _decay(a), _preserved(a), _edges(a))]
     return (*judged, _weak(_blurred(a), enough), _amplitude(a), _clamp(a))
 
@@ -48,17 +50,19 @@ def mean_of(values: FloatArray) -> Interval:
 
 
 def shown(found: Interval, digits: int = 3) -> str:
-    """A value and its interval in words.
+    """A value and its interval in words; the value alone where there is no interval.
 
     Example:
         >>> shown((0.5, 0.4, 0.6), 1)
         '0.5 [0.4, 0.6]'
     """
+    if np.isnan(found[1]):
+        return f"{found[0]:.{digits}f}"
     return f"{found[0]:.{digits}f} [{found[1]:.{digits}f}, {found[2]:.{digits}f}]"
 
 
 def depth_ratio(a: xr.Dataset, name: Network, kind: str) -> FloatArray:
-    """log10 of the last block's sensitivity over the first's, for each image.
+    """log10 of the last block's sensitivity over the first's, for each image; a stem before the blocks is left out.
 
     Args:
         a: Arrays of the study.
@@ -67,7 +71,7 @@ def depth_ratio(a: xr.Dataset, name: Network, kind: str) -> FloatArray:
     """
     values = a[kind].sel(network=name).mean("colour").values
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log10(values[:, -1] / values[:, 0])
+        return np.log10(values[:, -1] / values[:, int(str(a["block"].sel(network=name).values[0]) == "stem")])
 
 
 def colour_shares(a: xr.Dataset, name: Network) -> tuple[FloatArray, FloatArray]:
