@@ -44,6 +44,7 @@ from shiftgauge.studies.cifar_recipe import (
     cifar_data,
     split_options,
 )
+from shiftgauge.studies.cifar_trainings import differences
 from shiftgauge.studies.train import train
 from shiftgauge.train.augment import Augmenter
 from shiftgauge.train.moving_average import moving_average
@@ -144,18 +145,7 @@ def finished(name: Network, dataset: ImageDataset, recipe: CifarRecipe, folder: 
         ConfigError: It is one by another recipe or of other images.
     """
     result = TrainResult.from_disk(folder)
-    wanted = {
-        "options": plain(recipe.options(name).resolved("single").to_dict()),
-        "split": plain(split_options(dataset).to_dict()),
-        "images": dataset.fingerprint,
-    }
-    found = {
-        "options": result.config["resolved"],
-        "split": result.config["split"],
-        "images": result.provenance["hashes"]["data"],
-    }
-    other = [key for key in wanted if wanted[key] != found[key]]
-    if other:
+    if other := differences(result, recipe, name, dataset):
         raise ConfigError(f"{folder} holds a training with other {' and '.join(other)}; give another folder as `--out`")
     return result
 

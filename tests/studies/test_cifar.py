@@ -1,61 +1,81 @@
-"""The CIFAR-10 study on made-up pictures and two tiny networks: what is measured, judged and shown."""
+"""The CIFAR-10 study on made-up pictures: with two tiny networks what is measured and shown; and the whole of it."""
+
+from dataclasses import replace
+from io import StringIO
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from rich.console import Console
 from torch import nn
 
 from shiftgauge.data.arrays import from_arrays
-from shiftgauge.errors import ConfigError
+from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
-from shiftgauge.report.cifar_figures import write_study_figures
-from shiftgauge.report.cifar_page import render_study_page
+from shiftgauge.report.blocks.cifar import build_pairs, build_walk
+from shiftgauge.report.cifar_figures import plot_depth, write_study_figures
 from shiftgauge.report.cifar_terminal import study_summary
+from shiftgauge.report.kinds import open_run
 from shiftgauge.results.study import StudyResult
-from shiftgauge.studies.cifar import Looks, cifar, look
+from shiftgauge.results.train import TrainResult
+from shiftgauge.studies import cifar as study
+from shiftgauge.studies import cifar_look, cifar_maps
+from shiftgauge.studies.cifar import cifar
 from shiftgauge.studies.cifar_findings import find, headline, messages
-from shiftgauge.studies.cifar_recipe import CifarRecipe
+from shiftgauge.studies.cifar_look import Looks, first_of, look
+from shiftgauge.studies.cifar_recipe import CifarRecipe, cifar_data, split_options
 from shiftgauge.studies.cifar_trainings import Plan
+from shiftgauge.studies.train import train
+from shiftgauge.studies.train_data import divide
+from shiftgauge.train.options import TrainOptions
 
 SIDE = 8
+LOOKS = Looks(images=6, shown=2, pairs=3, steps=2)
 
 
 class Tiny(nn.Module):
-    def __init__(self, seed):
+    """Blocks named as in the two networks: five of VGG-16, or a stem and four layers."""
+
+    def __init__(self, name):
         super().__init__()
-        torch.manual_seed(seed)
+        torch.manual_seed(len(name))
+        self.names = [f"block{k}" for k in range(1, 6)] if name == "vgg16" else ["stem", *(f"layer{k}" for k in "1234")]
         width = 3
-        for k in range(1, 6):
-            block = nn.Sequential(nn.Conv2d(width, 4, 3, padding=1), nn.ReLU())
-            setattr(self, f"block{k}", block)
+        for block in self.names:
+            setattr(self, block, nn.Sequential(nn.Conv2d(width, 4, 3, padding=1), nn.ReLU()))
             width = 4
         self.classifier = nn.Linear(4 * SIDE * SIDE, 3)
 
     def forward(self, x):
-        for k in range(1, 6):
-            x = getattr(self, f"block{k}")(x)
+        for name in self.names:
+            x = getattr(self, name)(x)
         return self.classifier(x.flatten(1))
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def given(tmp_path_factory):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, SIDE, SIDE, 3), dtype=np.uint8)
     test = from_arrays(pixels, ["cat", "deer", "ship"] * 4)
     how = Preprocessing(height=SIDE, width=SIDE, mean=(0.5,), std=(0.5,))
     networks = {
         name: TorchClassifier(
-            Tiny(k).eval(), preprocessing=how, device=torch.device("cpu"), classes=("cat", "deer", "ship")
+            Tiny(name).eval(), preprocessing=how, device=torch.device("cpu"), classes=("cat", "deer", "ship")
         )
-        for k, name in enumerate(("vgg16", "resnet18"))
+        for name in ("vgg16", "resnet18")
     }
     folder = tmp_path_factory.mktemp("cifar")
     plan = Plan(recipe=CifarRecipe(), dataset=test, folder=folder, name="made up", progress=False)
-    looks = Looks(images=6, shown=2, pairs=3, steps=2)
-    arrays = look(plan, looks, networks, test)
-    again = look(plan, looks, networks, test)
+    return plan, networks, test
+
+
+@pytest.fixture(scope="module")
+def measured(given):
+    plan, networks, test = given
+    looked = look(plan, LOOKS, networks, test)
     trained = xr.Dataset(
         {
             "accuracy": (("part", "network"), np.full((2, 2), 0.86)),
@@ -66,7 +86,7 @@ def measured(tmp_path_factory):
         },
         coords={"part": ["validation", "test"], "network": ["vgg16", "resnet18"], "bound": ["low", "high"]},
     )
-    arrays = xr.merge([trained, arrays], combine_attrs="drop")
+    arrays = xr.merge([trained, looked], combine_attrs="drop")
     arrays.attrs = {
         "title": "CIFAR-10 study",
         "quantity_of_interest": "sensitivity of blocks",
@@ -82,7 +102,7 @@ def measured(tmp_path_factory):
         "steps": 2,
         "seed": 0,
     }
-    return arrays, again, folder
+    return arrays
 
 
 def result_of(arrays):
@@ -99,61 +119,85 @@ def result_of(arrays):
     )
 
 
-def test_maps_are_kept_and_read_again(measured):
-    arrays, again, folder = measured
-    assert len(list((folder / "maps").rglob("*.npz"))) == 4
-    np.testing.assert_array_equal(arrays["sensitivity"].values, again["sensitivity"].values)
+def test_a_second_call_reads_all_that_was_measured(given, measured, monkeypatch):
+    def again(*given, **named):
+        raise AssertionError("measured once more")
+
+    plan, networks, test = given
+    for name in ("perturbation_maps", "pair_arrays", "walk_arrays"):
+        monkeypatch.setattr(cifar_look, name, again)
+    monkeypatch.setattr(cifar_maps, "perturbation_maps", again)
+    found = look(plan, LOOKS, networks, test)
+    for name, values in found.data_vars.items():
+        np.testing.assert_array_equal(values.values, measured[name].values, err_msg=str(name))
+    with pytest.raises(AssertionError, match="once more"):
+        look(plan, replace(LOOKS, steps=3), networks, test)
 
 
 def test_both_networks_have_blocks_in_order(measured):
-    arrays = measured[0]
-    assert arrays["block"].sel(network="vgg16").values.tolist() == [f"block{k}" for k in range(1, 6)]
-    assert arrays["sensitivity"].dims == ("network", "looked", "depth", "colour")
-    assert arrays["sensitivity"].shape == (2, 6, 5, 3)
+    assert measured["block"].sel(network="vgg16").values.tolist() == [f"block{k}" for k in range(1, 6)]
+    assert measured["block"].sel(network="resnet18").values.tolist() == ["stem", *(f"layer{k}" for k in "1234")]
+    assert measured["number"].sel(network="resnet18").values.tolist() == [0, 1, 2, 3, 4]
+    assert measured["sensitivity"].dims == ("network", "looked", "depth", "colour")
+    assert measured["sensitivity"].shape == (2, 6, 5, 3)
 
 
-def test_few_images_give_no_verdict_on_maps(measured):
-    findings = {f.topic: f for f in find(measured[0])}
-    assert findings["Colour"].agreement == "unclear"
-    assert findings["VGG-16, accuracy"].agreement == "agrees"
+def test_cells_are_means_of_square_pieces_of_the_maps(measured):
+    maps = measured["map_fixed"].values
+    np.testing.assert_allclose(measured["cells_4"].values[..., 1, 0], maps[..., 4:8, :4].mean(axis=(-2, -1)), rtol=1e-5)
+    np.testing.assert_allclose(measured["cells_8"].values[..., 0, 0], maps.mean(axis=(-2, -1)), rtol=1e-5)
 
 
-def depth_of(arrays, name, values):
-    changed = arrays.copy(deep=True)
-    for kind in ("sensitivity", "relative"):
-        noise = np.random.default_rng(1).normal(0, 0.01, changed[kind].sel(network=name).shape)
-        changed[kind].loc[{"network": name}] = np.reshape(values, (1, -1, 1)) * np.exp(noise)
-    return changed
-
-
-def test_claims_of_depth_are_judged_by_their_numbers(measured):
-    arrays = measured[0].assign_attrs(n_looked=100)
-    published = depth_of(depth_of(arrays, "vgg16", [1, 1, 0.1, 0.1, 0.01]), "resnet18", [1, 1, 1, 1, 0.9])
-    found = {f.topic: f.agreement for f in find(published)}
-    assert (found["VGG-16, depth"], found["ResNet-18, depth"]) == ("agrees", "agrees")
-    swapped = depth_of(depth_of(arrays, "resnet18", [1, 1, 0.1, 0.1, 0.01]), "vgg16", [1, 1, 1, 1, 1.2])
-    found = {f.topic: f.agreement for f in find(swapped)}
-    assert (found["VGG-16, depth"], found["ResNet-18, depth"]) == ("differs", "differs")
-
-
-def test_the_claim_of_colour_is_judged_by_its_number(measured):
-    arrays = measured[0].assign_attrs(n_looked=100).copy(deep=True)
-    noise = np.random.default_rng(2).normal(0, 0.001, arrays["share"].sel(network="vgg16").shape)
-    arrays["share"].loc[{"network": "vgg16"}] = np.array([0.4, 0.3, 0.2, 0.02, 0.01]) + noise
-    assert {f.topic: f.agreement for f in find(arrays)}["Colour"] == "agrees"
-    arrays["share"].loc[{"network": "vgg16"}] = np.array([0.1, 0.3, 0.2, 0.4, 0.4]) + noise
-    assert {f.topic: f.agreement for f in find(arrays)}["Colour"] == "differs"
+def test_of_an_absent_class_images_of_another_are_taken(given):
+    test = given[2].select([0, 2, 3])  # cat, ship, cat
+    assert first_of(test, "deer", 5).labels.tolist() == [0, 0]
+    assert first_of(test, "ship", 5).labels.tolist() == [2]
+    assert first_of(given[2].select([2]), "horse", 1).labels.tolist() == [2]
 
 
 def test_page_figures_and_summary_come_of_a_stored_result(measured, tmp_path):
-    folder = result_of(measured[0]).to_disk(tmp_path / "run")
+    folder = result_of(measured).to_disk(tmp_path / "run")
     result = StudyResult.from_disk(folder)
-    page = render_study_page(result)
-    assert "One image towards every class" in page
-    assert page.count("data:image/png") >= 10
+    page = open_run(folder).write_page(tmp_path / "page.html").read_text()
+    for text in ("One image towards every class", "log10 of the relative sensitivity of layer4 over layer1"):
+        assert text in page
+    n_pictures = 6 + 2 + 2 + 2 * 3 * 2 + 2  # blocks, published push and red, curves, pairs of three classes, walks
+    assert page.count("data:image/") == n_pictures
     names = {path.name for path in write_study_figures(result, tmp_path / "figures")}
     assert {f"figure-{n:02d}.png" for n in range(5, 15)} <= names
-    assert study_summary(result) is not None
+    console = Console(width=80, file=StringIO())
+    console.print(study_summary(result))
+    assert "layer4" in console.file.getvalue()
+
+
+def test_the_table_of_main_numbers_is_the_profile(measured, tmp_path):
+    table = pd.read_csv(result_of(measured).to_disk(tmp_path / "run") / "depth.csv")
+    assert len(table) == 2 * 5 * 4
+    row = table.set_index(["network", "number", "figure"]).loc[("resnet18", 1, "share")]
+    values = measured["share"].sel(network="resnet18").values[:, 1]
+    assert row["block"] == "layer1"
+    assert row["estimate"] == pytest.approx(values.mean())
+    half = 2.5706 * values.std(ddof=1) / np.sqrt(6)  # Student's t, five degrees of freedom
+    assert row["high"] - row["estimate"] == pytest.approx(half, rel=1e-4)
+
+
+def test_images_of_each_class_are_shown_once(measured):
+    many = measured.isel(pair=[0, 0, 1, 1, 2, 2])
+    for each in build_pairs(result_of(many)):
+        assert [p["name"] for p in each["pictures"]] == ["cat", "deer", "ship"]
+
+
+def test_what_does_not_stay_at_a_class_is_said(measured):
+    changed = measured.copy(deep=True)
+    changed["walk_reached_at"][:] = 1
+    changed["walk_stayed"][:] = [[1, 0, 1], [1, 1, 1]]
+    assert [row[1] for row in build_walk(result_of(changed))["rows"]] == ["1", "1, left again", "1"]
+
+
+def test_the_stem_stands_before_the_first_block(measured):
+    axes = plot_depth(result_of(measured)).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()][:2] == ["stem", "block1\nlayer1"]
+    assert [line.get_xdata().tolist() for line in axes.get_lines()] == [[1, 2, 3, 4, 5], [0, 1, 2, 3, 4]]
 
 
 def test_quick_and_full_exclude_each_other(tmp_path):
@@ -164,3 +208,95 @@ def test_quick_and_full_exclude_each_other(tmp_path):
 def test_an_unknown_network_is_named(tmp_path):
     with pytest.raises(ConfigError, match="vgg19"):
         cifar("nowhere", out=tmp_path / "run", trained={"vgg19": "x"})
+
+
+def pictures(seed=0):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (90, 32, 32, 3), dtype=np.uint8)
+    return from_arrays(pixels, ["airplane", "cat", "ship"] * 30, splits=["train"] * 72 + ["test"] * 18)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "out"
+    looks = Looks(images=2, shown=1, pairs=2, steps=1)
+    with pytest.MonkeyPatch.context() as patch:  # pages of the trainings have tests of their own
+        patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
+        patch.setattr(study, "write_study_figures", lambda result, place: [])
+        result = cifar(pictures(), out=folder, quick=True, looks=looks, device="cpu", progress=False)
+    return folder, looks, result
+
+
+def test_a_quick_run_judges_nothing_and_says_what_it_trained(run):
+    folder, _, result = run
+    assert {f.agreement for f in result.findings} == {"unclear", "fact"}
+    assert result.headline.startswith("Quick run, no result:")
+    assert result.cost["trainings"] == 2
+    assert result.arrays.attrs["recipe_text"].startswith("VGG-16: 1 epoch of AdamW at 0.001, cosine")
+    assert result.arrays.attrs["published_recipe"] == 0
+    assert (folder / "report.html").is_file()
+    assert StudyResult.from_disk(folder).findings == result.findings
+
+
+def test_a_finished_study_is_only_read(run, monkeypatch):
+    folder, looks, result = run
+    for place in ("cifar_trainings.train", "cifar_trainings.divide", "cifar_look.pair_arrays"):
+        monkeypatch.setattr(f"shiftgauge.studies.{place}", None)
+    before = (folder / "training-vgg16" / "run.json").read_bytes()
+    again = cifar(pictures(), out=folder, quick=True, looks=looks, device="cpu", progress=False)
+    assert (folder / "training-vgg16" / "run.json").read_bytes() == before
+    assert again.cost["trainings"] == 0
+    np.testing.assert_array_equal(again.arrays["fit_seconds"], result.arrays["fit_seconds"])
+
+
+def test_finished_trainings_serve_another_study(run, tmp_path, monkeypatch):
+    folder, looks, result = run
+    monkeypatch.setattr(study, "write_study_figures", lambda result, place: [])
+    trained = {name: folder / f"training-{name}" for name in ("vgg16", "resnet18")}
+    found = cifar(pictures(), out=tmp_path, quick=True, trained=trained, looks=looks, device="cpu", progress=False)
+    assert found.arrays.attrs["recipe_text"] == result.arrays.attrs["recipe_text"]
+    np.testing.assert_array_equal(found.arrays["sensitivity"], result.arrays["sensitivity"])
+
+
+def test_trainings_that_do_not_fit_are_refused(run, tmp_path):
+    folder, looks, _ = run
+    options = {"quick": True, "looks": looks, "device": "cpu", "progress": False}
+    swapped = {"vgg16": folder / "training-resnet18", "resnet18": folder / "training-vgg16"}
+    with pytest.raises(ConfigError, match="training of `resnet18_small`"):
+        cifar(pictures(), out=tmp_path / "a", trained=swapped, **options)
+    with pytest.raises(ConfigError, match="other images"):
+        cifar(pictures(1), out=tmp_path / "b", trained={"vgg16": folder / "training-vgg16"}, **options)
+    with pytest.raises(ConfigError, match="holds no training"):
+        cifar(pictures(), out=tmp_path / "c", trained={"vgg16": folder}, **options)
+
+
+def test_a_training_with_another_test_part_is_refused(run, tmp_path):
+    folder, looks, _ = run
+    dataset, rows = cifar_data(pictures()), np.arange(90)
+    split = divide(dataset, split_options(dataset), 0).split
+    other = replace(split, parts={**split.parts, "test": rows[80:]})
+    choice = replace(CifarRecipe().network("vgg16"), architecture="resnet18_small")
+    options = TrainOptions(epochs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
+        train(choice, dataset, out=tmp_path / "other", split=other, options=options, device="cpu", progress=False)
+    trained = {"vgg16": folder / "training-vgg16", "resnet18": tmp_path / "other"}
+    with pytest.raises(ConfigError, match="resnet18 has another test part"):
+        cifar(pictures(), out=tmp_path / "d", quick=True, trained=trained, looks=looks, device="cpu", progress=False)
+
+
+def test_a_training_by_another_recipe_is_not_taken_for_the_wanted_one(run):
+    folder, _, _ = run
+    plan = Plan(recipe=CifarRecipe(quick=True), dataset=cifar_data(pictures()), folder=folder, name="x")
+    assert isinstance(study.finished(plan, "vgg16"), TrainResult)
+    assert study.finished(replace(plan, recipe=CifarRecipe(quick=True, seed=1)), "vgg16") is None
+    assert study.finished(replace(plan, dataset=cifar_data(pictures(1))), "vgg16") is None
+
+
+def test_an_interrupted_call_is_said_to_be_one(tmp_path, monkeypatch):
+    def stop(*given, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "train_both", stop)
+    with pytest.raises(InterruptedRunError, match="goes on"):
+        cifar(pictures(), out=tmp_path / "out", quick=True, progress=False)

@@ -191,7 +191,8 @@ def cifar_command(
     """
     with exit_codes(debug=debug):
         from shiftgauge.report.cifar_terminal import study_summary
-        from shiftgauge.studies.cifar import Looks, cifar
+        from shiftgauge.studies.cifar import cifar
+        from shiftgauge.studies.cifar_look import Looks
 
         given = {"vgg16": vgg16, "resnet18": resnet18}
         result = cifar(
@@ -201,7 +202,7 @@ def cifar_command(
             full=full,
             trained={name: path for name, path in given.items() if path is not None},
             epochs=epochs,
-            looks=None if images is None else Looks(images=images),
+            looks=Looks.usual(quick=quick, images=images),
             seed=seed,
             device=None if device == "auto" else device,
             progress=False if quiet else None,

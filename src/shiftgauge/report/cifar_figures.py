@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shiftgauge.report.blocks.cifar import NAMES, profile, shares
+from shiftgauge.report.blocks.cifar import NAMES, one_each, profile
 from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, TOTAL, figure_style, long_text
 from shiftgauge.report.read import pick, strings
@@ -24,17 +24,16 @@ CELLS: Final = {5: (0, 4), 6: (1, 4), 7: (2, 4), 8: (3, 4), 9: (3, 8), 10: (4, 4
 """Published figure → block of VGG-16, counted from 0, and side of the cells whose mean is painted back."""
 
 
-def plot_block(result: StudyResult, depth: int, side: int, kind: str = "map_fixed") -> Figure:
+def plot_block(result: StudyResult, depth: int, cells: str) -> Figure:
     """Returns the shown images with the map of each colour in one block of VGG-16 (figures 5 to 10).
 
     Args:
         result: The study.
         depth: Number of the block, from 0.
-        side: Pixels of the cells whose mean is painted back.
-        kind: `map_fixed` or `map_published`, by the push.
+        cells: Means of square cells: `cells_4` or `cells_8`, by their pixels, or `cells_4_published`, by its push.
     """
     data = result.arrays
-    maps = _cells(np.asarray(pick(data, kind, network="vgg16"))[:, depth], side)
+    maps = np.asarray(pick(data, cells, network="vgg16"))[:, depth]
     images = data["shown_image"].values
     with figure_style():
         figure, grid = _panels(len(images), 1 + maps.shape[1])
@@ -48,6 +47,7 @@ def plot_block(result: StudyResult, depth: int, side: int, kind: str = "map_fixe
         if drawn is not None:
             figure.colorbar(drawn, ax=[axes for row in grid for axes in row], shrink=0.5, label="‖ΔB‖₂")
         block = long_text(str(pick(data, "block", network="vgg16")[depth]), 20)
+        side = cells.split("_")[1]
         figure.suptitle(f"VGG-16, {block}, cells of {side} × {side}")
     return figure
 
@@ -55,7 +55,7 @@ def plot_block(result: StudyResult, depth: int, side: int, kind: str = "map_fixe
 def plot_resnet(result: StudyResult) -> Figure:
     """Returns the shown images with the map of the red channel in each layer of ResNet-18 (figure 13)."""
     data = result.arrays
-    maps = _cells(np.asarray(pick(data, "map_fixed", network="resnet18"))[:, :, 0], 4)
+    maps = np.asarray(pick(data, "cells_4", network="resnet18"))[:, :, 0]
     names = [str(n) for n in pick(data, "block", network="resnet18")]
     images = data["shown_image"].values
     with figure_style():
@@ -74,8 +74,10 @@ def plot_resnet(result: StudyResult) -> Figure:
 def plot_pairs(result: StudyResult, network: str) -> Figure:
     """Returns images before and after they were pushed towards their own class (figures 11 and 14)."""
     data, classes = result.arrays, list(result.arrays.attrs["classes"])
-    before, after = (np.asarray(pick(data, f"pair_{when}", network=network))[:8] for when in ("start", "after"))
-    labels = np.asarray(pick(data, "pair_label", network=network))[: len(before)]
+    chosen = one_each(np.asarray(pick(data, "pair_label", network=network)))
+    before, after, labels = (
+        np.asarray(pick(data, f"pair_{name}", network=network))[chosen] for name in ("start", "after", "label")
+    )
     with figure_style():
         figure, grid = _panels(2, len(before))
         for k in range(len(before)):
@@ -96,7 +98,8 @@ def plot_walk(result: StudyResult, network: str = "vgg16") -> Figure:
         figure, grid = _panels(2, across)
         flat = [axes for row in grid for axes in row]
         _image(flat[0], np.asarray(pick(data, "walk_start", network=network)))
-        flat[0].set_title("as given", fontsize=7)
+        source = list(data.attrs["classes"])[int(pick(data, "walk_source", network=network))]
+        flat[0].set_title(f"as given, for it\n{long_text(source, 10)}", fontsize=7)
         for k, goal in enumerate(goals):
             _image(flat[k + 1], after[k])
             way = f"{gone[k]:.4f}" if np.isfinite(gone[k]) else "not reached"
@@ -114,9 +117,9 @@ def plot_depth(result: StudyResult) -> Figure:
         for k, (kind, label) in enumerate((("sensitivity", "‖ΔB‖₂"), ("relative", "‖ΔB‖₂ / ‖B‖₂"))):
             axes = figure.add_subplot(1, 2, k + 1)
             for network in strings(result.arrays, "network"):
-                _curve(axes, profile(result, network, kind), network)
+                _curve(axes, result, network, kind)
             axes.set_yscale("log")
-            axes.set_xlabel("block")
+            _name_blocks(axes, result)
             axes.set_title(label, loc="left")
             axes.legend(frameon=False, fontsize=7)
     return figure
@@ -128,8 +131,8 @@ def plot_colour(result: StudyResult) -> Figure:
         figure = Figure(figsize=(4, 3), layout="constrained")
         axes = figure.add_subplot()
         for network in strings(result.arrays, "network"):
-            _curve(axes, shares(result, network), network)
-        axes.set_xlabel("block")
+            _curve(axes, result, network, "share")
+        _name_blocks(axes, result)
         axes.set_ylim(bottom=0)
         axes.set_title("Share of variance between colours", loc="left")
         axes.legend(frameon=False, fontsize=7)
@@ -144,31 +147,29 @@ def write_study_figures(result: StudyResult, folder: str | Path) -> list[Path]:
     """
     drawings: dict[str, Callable[[StudyResult], Figure]] = {"depth": plot_depth, "colour": plot_colour}
     for number, (depth, side) in CELLS.items():
-        drawings[f"figure-{number:02d}"] = partial(plot_block, depth=depth, side=side)
-    drawings["figure-05-published-push"] = partial(plot_block, depth=0, side=4, kind="map_published")
+        drawings[f"figure-{number:02d}"] = partial(plot_block, depth=depth, cells=f"cells_{side}")
+    drawings["figure-05-published-push"] = partial(plot_block, depth=0, cells="cells_4_published")
     drawings |= {"figure-11": partial(plot_pairs, network="vgg16"), "figure-12": plot_walk, "figure-13": plot_resnet}
     drawings["figure-14"] = partial(plot_pairs, network="resnet18")
     return save_figures(result, drawings, folder)
 
 
-def _curve(axes: Axes, found: np.ndarray, network: str) -> None:
-    """Mean and interval (3, B) of one network."""
-    mean, low, high = found
-    x = np.arange(1, len(mean) + 1)
+def _curve(axes: Axes, result: StudyResult, network: str, figure: str) -> None:
+    """Mean and interval of one network over the numbers of its blocks, a stem at 0."""
+    mean, low, high = profile(result, network, figure)
+    x = pick(result.arrays, "number", network=network)
     axes.plot(x, mean, color=_SHADES.get(network, FIRST), marker="o", ms=3, label=NAMES.get(network, network))
     axes.fill_between(x, low, high, color=_SHADES.get(network, FIRST), alpha=0.2, lw=0)
-    axes.set_xticks(x)
 
 
-def _cells(maps: np.ndarray, side: int) -> np.ndarray:
-    """Means of square cells painted back over them; cells at the edges may be smaller."""
-    out = maps.astype(float)
-    for axis in (-2, -1):
-        starts = np.arange(0, maps.shape[axis], side)
-        counts = np.diff([*starts, maps.shape[axis]])
-        shape = (-1, 1) if axis == -2 else (-1,)
-        out = np.repeat(np.add.reduceat(out, starts, axis=axis) / counts.reshape(shape), counts, axis=axis)
-    return out
+def _name_blocks(axes: Axes, result: StudyResult) -> None:
+    """Names at each number, one below the other where networks name them differently."""
+    names: dict[int, list[str]] = {}
+    for network in strings(result.arrays, "network"):
+        numbers, blocks = (pick(result.arrays, name, network=network).tolist() for name in ("number", "block"))
+        for number, block in zip(numbers, blocks, strict=True):
+            names.setdefault(number, []).append(long_text(str(block), 10))
+    axes.set_xticks(sorted(names), ["\n".join(dict.fromkeys(names[k])) for k in sorted(names)], fontsize=7)
 
 
 def _panels(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any, Final
 
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from shiftgauge.report import cifar_figures as drawn
 from shiftgauge.report.blocks import cifar, record
 from shiftgauge.report.figure_file import figure_bytes
 from shiftgauge.report.format import clean, fixed, interval, percent
-from shiftgauge.report.read import pick, strings
+from shiftgauge.report.read import estimate, pick, strings
 from shiftgauge.report.study_page import StudyPage
 from shiftgauge.results.study import StudyResult
 
@@ -48,19 +47,21 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
         text = f"{interval(low, high)} on {int(data.attrs['n_test']):,} test images"
         found.append({"title": title, "value": fixed(value), "text": text, "tone": ""})
     for network in strings(data, "network"):
-        mean = cifar.profile(result, network, "relative")[0]
-        text = "relative sensitivity of the last block over that of the first"
-        ratio = {"title": f"{cifar.NAMES.get(network, network)}, depth", "value": fixed(float(mean[-1] / mean[0]), 2)}
-        found.append({**ratio, "text": text, "tone": ""})
+        ratio = estimate(data, "depth_ratio", network=network, kind="relative")
+        numbers, blocks = (pick(data, name, network=network) for name in ("number", "block"))
+        first = str(blocks[numbers.tolist().index(1)])
+        text = f"{interval(ratio.low, ratio.high, 2)}: log10 of the relative sensitivity of {blocks[-1]} over {first}"
+        title = f"{cifar.NAMES.get(network, network)}, depth"
+        found.append({"title": title, "value": fixed(ratio.value, 2), "text": text, "tone": ""})
     return found
 
 
 def _parts(result: StudyResult) -> dict[str, Any]:
     maps = [
-        (f"Block {depth + 1}, cells of {side} × {side} (figure {n})", drawn.plot_block(result, depth, side))
+        (f"Block {depth + 1}, cells of {side} × {side} (figure {n})", drawn.plot_block(result, depth, f"cells_{side}"))
         for n, (depth, side) in drawn.CELLS.items()
     ]
-    maps.append(("Block 1 by the published random push", drawn.plot_block(result, 0, 4, "map_published")))
+    maps.append(("Block 1 by the published random push", drawn.plot_block(result, 0, "cells_4_published")))
     maps.append(("ResNet-18, red (figure 13)", drawn.plot_resnet(result)))
     return {
         "quantities": [],
@@ -87,7 +88,7 @@ def _embedded(figure: Figure) -> str:
     return f"data:image/png;base64,{base64.b64encode(figure_bytes(figure, 'png')).decode('ascii')}"
 
 
-_PAGE: Final = StudyPage(
+PAGE: Final = StudyPage(
     template="cifar.html",
     title="CIFAR-10 study",
     sections=_SECTIONS,
@@ -95,17 +96,3 @@ _PAGE: Final = StudyPage(
     figures=_figures,
     parts=_parts,
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return _PAGE.write(result, path)
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    return _PAGE.render(result)

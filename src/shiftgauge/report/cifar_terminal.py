@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from shiftgauge.report.blocks.cifar import NAMES, build_study_cost, profile, shares
+from shiftgauge.report.blocks.cifar import NAMES, build_study_cost, profile
 from shiftgauge.report.cifar_page import study_sentence
 from shiftgauge.report.format import clean, fixed, number
 from shiftgauge.report.read import pick, strings
@@ -24,7 +24,7 @@ def _depth(result: StudyResult, network: str) -> RenderableType:
     table = plain_table("Block")
     for column in ("‖ΔB‖", "‖ΔB‖/‖B‖", "between colours"):
         table.add_column(column, justify="right", no_wrap=True)
-    raw, own, share = (*(profile(result, network, k) for k in ("sensitivity", "relative")), shares(result, network))
+    raw, own, share = (profile(result, network, figure) for figure in ("sensitivity", "relative", "share"))
     for b, name in enumerate(pick(result.arrays, "block", network=network)):
         values = number(float(raw[0, b])), number(float(own[0, b])), fixed(float(share[0, b]))
         table.add_row(Text(clean(name)), *(Text(value) for value in values))

@@ -13,6 +13,7 @@ from shiftgauge.data.joined import join_splits
 from shiftgauge.data.load import load_data
 from shiftgauge.data.npz import load_npz
 from shiftgauge.errors import DataError
+from shiftgauge.models.model_record import plain
 from shiftgauge.parameter import Parameter
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
@@ -42,9 +43,9 @@ class CifarRecipe:
     """What the study trains, and how.
 
     Args:
-        name: `published`: Adam at 0.001, batches of 64, 15 epochs, nothing done to the images. `small`: fewer epochs
-            in bfloat16, the first at half the rate, then one cosine, with mirrored and moved images and smoothed
-            labels; as accurate in less time.
+        name: `published`: Adam at 0.001, batches of 64, 15 epochs of which the last is kept, nothing done to the
+            images. `small`: fewer epochs in bfloat16, the first at half the rate, then one cosine, with mirrored and
+            moved images and smoothed labels; as accurate in less time.
         epochs: Another number of epochs, of both networks.
         quick: 200 images and one epoch: whether everything runs, and no result.
         seed: Of split, weights and training.
@@ -68,11 +69,6 @@ class CifarRecipe:
         if self.epochs is not None:
             require_positive_int("epochs", self.epochs)
 
-    @property
-    def published(self) -> bool:
-        """Whether optimiser, epochs and images are the published ones."""
-        return self.name == "published" and self.epochs in (None, PUBLISHED_EPOCHS) and not self.quick
-
     def network(self, name: Network) -> NetworkChoice:
         """One of the two networks; images reach it as (x − 0.5) / 0.5, as published."""
         return NetworkChoice(architecture=f"{require_in('network', name, NETWORKS)}_small", size=SIZE, channels=3)
@@ -87,7 +83,7 @@ class CifarRecipe:
                 sampling=SamplingOptions(batch_size=64),
                 clip=None,
                 precision="float32",
-                monitor="accuracy",
+                monitor="last",
                 seed=self.seed,
             )
         return TrainOptions(
@@ -125,6 +121,43 @@ def moved_images(name: Network) -> AugmentOptions:
         space=Space([Parameter(name=name, distribution="uniform", options=limits) for name in names]),
         shifts=PipelineOptions(fill="reflect", interpolation="nearest"),
     )
+
+
+def recipe_text(resolved: Mapping[str, Any]) -> str:
+    """The recipe of a finished training in words.
+
+    Args:
+        resolved: Its options as plain values.
+
+    Example:
+        >>> recipe_text(CifarRecipe(name="published").options("vgg16").resolved("single").to_dict())
+        '15 epochs of Adam at 0.001, constant, in batches of 64, images as they are'
+    """
+    optimizer, augment = resolved["optimizer"], resolved["augment"]
+    kind = {"adam": "Adam", "adamw": "AdamW", "sgd": "momentum"}[optimizer["kind"]]
+    found = [
+        f"{resolved['epochs']} epoch{'s' * (resolved['epochs'] != 1)} of {kind} at {optimizer['learning_rate']:g}",
+        resolved["schedule"]["kind"].replace("_", " "),
+        f"in batches of {resolved['sampling']['batch_size']}",
+    ]
+    changed = any(augment[name] for name in ("flips", "space", "kornia"))
+    found.append("images changed at random" if changed else "images as they are")
+    if resolved["loss"]["label_smoothing"]:
+        found.append("smoothed labels")
+    if resolved["ema_decay"] is not None:
+        found.append("a moving average of the weights")
+    return ", ".join(found)
+
+
+def is_published(name: Network, resolved: Mapping[str, Any]) -> bool:
+    """Whether a finished training is the published one, but for its seed.
+
+    Args:
+        name: The network.
+        resolved: Its options as plain values.
+    """
+    wanted = plain(CifarRecipe(name="published").options(name).resolved("single").to_dict())
+    return {**wanted, "seed": 0} == {**plain(dict(resolved)), "seed": 0}
 
 
 def split_options(dataset: ImageDataset) -> SplitOptions:

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.load import load_model
+from shiftgauge.models.model_record import ModelRecord, plain
 from shiftgauge.results.run_folder import kind_of_run
 from shiftgauge.results.train import KIND, TrainResult
 from shiftgauge.studies.cifar_recipe import NETWORKS, CifarRecipe, Network, split_options
 from shiftgauge.studies.train import train
+from shiftgauge.studies.train_data import divide
+from shiftgauge.studies.train_split import SPLIT_FILE, image_paths
 from shiftgauge.types import Classifier
 
 FOLDERS: Final[Mapping[Network, str]] = {name: f"training-{name}" for name in NETWORKS}
@@ -60,6 +64,58 @@ def require_test(trained: Mapping[Network, TrainResult], test: ImageDataset) -> 
             )
 
 
+def differences(result: TrainResult, recipe: CifarRecipe, name: Network, dataset: ImageDataset) -> list[str]:
+    """In what a finished training differs from the one that is wanted: `network`, `options`, `split`, `images`.
+
+    Args:
+        result: The finished training.
+        recipe: The recipe that is wanted.
+        name: The network.
+        dataset: The images.
+    """
+    wanted = {
+        "network": recipe.network(name).to_dict(),
+        "options": plain(recipe.options(name).resolved("single").to_dict()),
+        "split": plain(split_options(dataset).to_dict()),
+        "images": dataset.fingerprint,
+    }
+    found = {
+        "network": result.config.get("model"),
+        "options": result.config.get("resolved"),
+        "split": result.config.get("split"),
+        "images": result.provenance["hashes"].get("data"),
+    }
+    return [key for key in wanted if wanted[key] != found[key]]
+
+
+def finished(plan: Plan, name: Network) -> TrainResult | None:
+    """The training that an earlier call finished, if there is one and it is the one that is wanted."""
+    folder = plan.folder / FOLDERS[name]
+    if not (folder / "run.json").is_file():
+        return None
+    result = TrainResult.from_disk(folder)
+    return None if differences(result, plan.recipe, name, plan.dataset) else result
+
+
+def held_out(plan: Plan, trained: Mapping[Network, TrainResult]) -> ImageDataset:
+    """The test part as a training wrote it down; divided anew where it cannot be told from that.
+
+    Args:
+        plan: The study.
+        trained: The finished trainings.
+    """
+    result = next(iter(trained.values()))
+    dataset, place = plan.dataset, result.folder / SPLIT_FILE
+    if place.is_file():
+        table = pd.read_csv(place, dtype=str, keep_default_na=False)
+        listed = set(table.iloc[:, 0][table["split"] == "test"])
+        names = image_paths(dataset, result.folder) or dataset.names
+        found = dataset.select([row for row, name in enumerate(names) if name in listed])
+        if found.fingerprint == result.provenance["hashes"].get("test part"):
+            return found
+    return divide(dataset, split_options(dataset), plan.recipe.seed).part("test")
+
+
 def train_both(plan: Plan) -> dict[Network, TrainResult]:
     """Trains both networks, or goes on where an earlier call ended; a finished training is read.
 
@@ -71,9 +127,13 @@ def train_both(plan: Plan) -> dict[Network, TrainResult]:
 
 
 def classifiers(plan: Plan, trained: Mapping[Network, TrainResult]) -> dict[Network, Classifier]:
-    """The networks of the model folders, ready to be looked into."""
+    """The networks of the model folders, ready to be looked into.
+
+    Raises:
+        ConfigError: One is of another architecture.
+    """
     place = str(choose_device(plan.device))
-    return {name: load_model(result.model_folder, device=place) for name, result in trained.items()}
+    return {name: _loaded(name, result, place) for name, result in trained.items()}
 
 
 def training_arrays(trained: Mapping[Network, TrainResult]) -> xr.Dataset:
@@ -93,8 +153,18 @@ def training_arrays(trained: Mapping[Network, TrainResult]) -> xr.Dataset:
     )
 
 
+def _loaded(name: Network, result: TrainResult, device: str) -> Classifier:
+    found, wanted = load_model(result.model_folder, device=device), CifarRecipe().network(name).architecture
+    record = getattr(found, "record", None)
+    if isinstance(record, ModelRecord) and record.architecture.name != wanted:
+        raise ConfigError(
+            f"{result.folder} is a training of `{record.architecture.name}`; give one of `{wanted}` as {name}"
+        )
+    return found
+
+
 def _trained(plan: Plan, name: Network) -> TrainResult:
-    return train(
+    return finished(plan, name) or train(
         plan.recipe.network(name),
         plan.dataset,
         out=plan.folder / FOLDERS[name],

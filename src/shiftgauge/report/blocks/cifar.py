@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats
 
 from shiftgauge.report.format import duration, fixed, interval, number
 from shiftgauge.report.pictures import data_uri
@@ -14,33 +13,27 @@ from shiftgauge.results.study import StudyResult
 
 NAMES: Final = {"vgg16": "VGG-16", "resnet18": "ResNet-18"}
 _ENLARGED: Final = 3
+_PAIRS: Final = 8
 
 
-def profile(result: StudyResult, network: str, kind: str) -> np.ndarray:
-    """Mean over images with its interval, of the mean over colours: (3, block).
+def profile(result: StudyResult, network: str, figure: str) -> np.ndarray:
+    """A figure of every block, mean over images with its interval: (3, block).
 
     Args:
         result: The study.
         network: Its name in the arrays.
-        kind: `sensitivity` or `relative`.
+        figure: `sensitivity`, `relative`, `share` (of the variance between colours) or `channel_correlation`.
     """
-    return _over_images(np.asarray(pick(result.arrays, kind, network=network)).mean(axis=2), result.confidence_level)
-
-
-def shares(result: StudyResult, network: str) -> np.ndarray:
-    """Share of a map's variance between colours, mean over images with its interval: (3, block)."""
-    return _over_images(np.asarray(pick(result.arrays, "share", network=network)), result.confidence_level)
+    mean = pick(result.arrays, "profile", network=network, figure=figure)
+    return np.vstack([mean, pick(result.arrays, "profile_interval", network=network, figure=figure).T])
 
 
 def build_depth(result: StudyResult) -> dict[str, Any]:
     """Returns sensitivity, raw and relative, and what of it depends on colour, block by block."""
     rows = []
     for network in strings(result.arrays, "network"):
-        raw, own = (profile(result, network, kind) for kind in ("sensitivity", "relative"))
-        share = shares(result, network)
-        alike = _over_images(
-            np.asarray(pick(result.arrays, "channel_correlation", network=network)), result.confidence_level
-        )
+        figures = ("sensitivity", "relative", "share", "channel_correlation")
+        raw, own, share, alike = (profile(result, network, figure) for figure in figures)
         for b, name in enumerate(pick(result.arrays, "block", network=network)):
             cells = [f"{number(v[0, b])} [{number(v[1, b])}, {number(v[2, b])}]" for v in (raw, own)]
             cells += [f"{fixed(v[0, b])} {interval(v[1, b], v[2, b])}" for v in (share, alike)]
@@ -72,7 +65,8 @@ def build_walk(result: StudyResult) -> dict[str, Any]:
         for network in networks:
             at = int(pick(data, "walk_reached_at", network=network)[k])
             rms, largest = (float(pick(data, f"walk_reached_{n}", network=network)[k]) for n in ("rms", "max"))
-            cells += [str(at), number(rms), number(largest)] if at >= 0 else ["not reached", "–", "–"]
+            left = "" if int(pick(data, "walk_stayed", network=network)[k]) else ", left again"
+            cells += [f"{at}{left}", number(rms), number(largest)] if at >= 0 else ["not reached", "–", "–"]
         rows.append([goal, *cells])
     header = [f"{NAMES.get(n, n)}, {what}" for n in networks for what in ("step", "RMS", "largest")]
     return {"header": ["Class", *header], "rows": rows}
@@ -86,11 +80,21 @@ def build_pairs(result: StudyResult) -> list[dict[str, Any]]:
             np.asarray(pick(data, f"pair_{n}", network=network)) for n in ("start", "after", "label")
         )
         pictures = [
-            {"before": enlarged(b), "after": enlarged(a), "name": classes[int(k)]}
-            for b, a, k in list(zip(before, after, labels, strict=True))[:8]
+            {"before": enlarged(before[k]), "after": enlarged(after[k]), "name": classes[int(labels[k])]}
+            for k in one_each(labels)
         ]
         found.append({"network": NAMES.get(network, network), "pictures": pictures})
     return found
+
+
+def one_each(labels: np.ndarray) -> list[int]:
+    """The first place of each label, of eight labels at most.
+
+    Example:
+        >>> one_each(np.array([0, 0, 3, 1, 3]))
+        [0, 3, 2]
+    """
+    return np.unique(labels, return_index=True)[1][:_PAIRS].tolist()
 
 
 def build_study_cost(result: StudyResult) -> dict[str, Any]:
@@ -110,12 +114,3 @@ def enlarged(image_chw: np.ndarray) -> str:
     """An image as a data address, each pixel three by three."""
     large = np.repeat(np.repeat(np.moveaxis(image_chw, 0, -1), _ENLARGED, axis=0), _ENLARGED, axis=1)
     return data_uri(large)
-
-
-def _over_images(values_nb: np.ndarray, level: float) -> np.ndarray:
-    """Mean and Student's interval over images, (3, block); bounds are NaN for one image."""
-    n, mean = len(values_nb), np.nanmean(values_nb, axis=0)
-    if n < 2:
-        return np.stack([mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)])
-    half = stats.t.ppf((1 + level) / 2, n - 1) * np.nanstd(values_nb, axis=0, ddof=1) / np.sqrt(n)
-    return np.stack([mean, mean - half, mean + half])
