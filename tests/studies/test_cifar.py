@@ -1,7 +1,9 @@
 """The CIFAR-10 study on made-up pictures: with two tiny networks what is measured and shown; and the whole of it."""
 
+import shutil
 from dataclasses import replace
 from io import StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,15 +24,14 @@ from shiftgauge.report.kinds import open_run
 from shiftgauge.results.study import StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies import cifar as study
-from shiftgauge.studies import cifar_look, cifar_maps
+from shiftgauge.studies import cifar_look, cifar_maps, cifar_trainings
 from shiftgauge.studies.cifar import cifar
 from shiftgauge.studies.cifar_findings import find, headline, messages
 from shiftgauge.studies.cifar_look import Looks, first_of, look
 from shiftgauge.studies.cifar_recipe import CifarRecipe, cifar_data, split_options
 from shiftgauge.studies.cifar_trainings import Plan
-from shiftgauge.studies.train import train
 from shiftgauge.studies.train_data import divide
-from shiftgauge.train.options import TrainOptions
+from shiftgauge.studies.train_options import NetworkChoice
 
 SIDE = 8
 LOOKS = Looks(images=6, shown=2, pairs=3, steps=2)
@@ -73,9 +74,14 @@ def given(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def measured(given):
+def looked(given):
     plan, networks, test = given
-    looked = look(plan, LOOKS, networks, test)
+    return look(plan, LOOKS, networks, test)
+
+
+@pytest.fixture(scope="module")
+def measured(given, looked):
+    test = given[2]
     trained = xr.Dataset(
         {
             "accuracy": (("part", "network"), np.full((2, 2), 0.86)),
@@ -216,87 +222,100 @@ def pictures(seed=0):
     return from_arrays(pixels, ["airplane", "cat", "ship"] * 30, splits=["train"] * 72 + ["test"] * 18)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study") / "out"
-    looks = Looks(images=2, shown=1, pairs=2, steps=1)
-    with pytest.MonkeyPatch.context() as patch:  # pages of the trainings have tests of their own
+ARCHITECTURES = {"vgg16": "test_efficientnet", "resnet18": "test_resnet"}
+QUICK = {"quick": True, "device": "cpu", "progress": False}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small(looked):
+    """Tiny networks in the place of the two, what was measured of others, and no drawings, which have tests above."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            CifarRecipe, "network", lambda self, name: NetworkChoice(ARCHITECTURES[name], size=32, channels=3)
+        )
         patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
         patch.setattr(study, "write_study_figures", lambda result, place: [])
-        result = cifar(pictures(), out=folder, quick=True, looks=looks, device="cpu", progress=False)
-    return folder, looks, result
+        patch.setattr(study, "PAGE", SimpleNamespace(write=lambda result, path: path.write_text(result.headline)))
+        patch.setattr(study, "look", lambda *given: looked)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "out"
+    return folder, cifar(pictures(), out=folder, **QUICK)
 
 
 def test_a_quick_run_judges_nothing_and_says_what_it_trained(run):
-    folder, _, result = run
+    folder, result = run
     assert {f.agreement for f in result.findings} == {"unclear", "fact"}
     assert result.headline.startswith("Quick run, no result:")
     assert result.cost["trainings"] == 2
     assert result.arrays.attrs["recipe_text"].startswith("VGG-16: 1 epoch of AdamW at 0.001, cosine")
-    assert result.arrays.attrs["published_recipe"] == 0
+    assert (result.arrays.attrs["published_recipe"], result.arrays.attrs["n_test"]) == (0, 18)
     assert (folder / "report.html").is_file()
     assert StudyResult.from_disk(folder).findings == result.findings
 
 
 def test_a_finished_study_is_only_read(run, monkeypatch):
-    folder, looks, result = run
-    for place in ("cifar_trainings.train", "cifar_trainings.divide", "cifar_look.pair_arrays"):
-        monkeypatch.setattr(f"shiftgauge.studies.{place}", None)
+    folder, result = run
+    for name in ("train", "divide"):
+        monkeypatch.setattr(cifar_trainings, name, None)
     before = (folder / "training-vgg16" / "run.json").read_bytes()
-    again = cifar(pictures(), out=folder, quick=True, looks=looks, device="cpu", progress=False)
+    again = cifar(pictures(), out=folder, **QUICK)
     assert (folder / "training-vgg16" / "run.json").read_bytes() == before
     assert again.cost["trainings"] == 0
     np.testing.assert_array_equal(again.arrays["fit_seconds"], result.arrays["fit_seconds"])
 
 
-def test_finished_trainings_serve_another_study(run, tmp_path, monkeypatch):
-    folder, looks, result = run
-    monkeypatch.setattr(study, "write_study_figures", lambda result, place: [])
-    trained = {name: folder / f"training-{name}" for name in ("vgg16", "resnet18")}
-    found = cifar(pictures(), out=tmp_path, quick=True, trained=trained, looks=looks, device="cpu", progress=False)
+def test_a_call_stopped_between_the_trainings_goes_on_with_the_second(run, tmp_path, monkeypatch):
+    shutil.copytree(run[0] / "training-vgg16", tmp_path / "training-vgg16")
+    wanted = []
+    monkeypatch.setattr(cifar_trainings, "train", lambda choice, *given, **named: wanted.append(choice) or stop())
+    with pytest.raises(InterruptedRunError, match="goes on"):
+        cifar(pictures(), out=tmp_path, **QUICK)
+    assert [choice.architecture for choice in wanted] == ["test_resnet"]
+
+
+def test_given_trainings_serve_as_they_are_and_say_their_recipe(run, tmp_path):
+    folder, result = run
+    trained = {name: folder / f"training-{name}" for name in ARCHITECTURES}
+    found = cifar(pictures(), out=tmp_path, trained=trained, **QUICK)
+    assert found.cost["trainings"] == 0
     assert found.arrays.attrs["recipe_text"] == result.arrays.attrs["recipe_text"]
-    np.testing.assert_array_equal(found.arrays["sensitivity"], result.arrays["sensitivity"])
+    assert found.provenance["hashes"] == result.provenance["hashes"]
+    assert not list(tmp_path.glob("training-*"))
 
 
 def test_trainings_that_do_not_fit_are_refused(run, tmp_path):
-    folder, looks, _ = run
-    options = {"quick": True, "looks": looks, "device": "cpu", "progress": False}
-    swapped = {"vgg16": folder / "training-resnet18", "resnet18": folder / "training-vgg16"}
-    with pytest.raises(ConfigError, match="training of `resnet18_small`"):
-        cifar(pictures(), out=tmp_path / "a", trained=swapped, **options)
+    vgg, resnet = (run[0] / f"training-{name}" for name in ARCHITECTURES)
+    with pytest.raises(ConfigError, match="training of `test_resnet`"):
+        cifar(pictures(), out=tmp_path / "a", trained={"vgg16": resnet, "resnet18": vgg}, **QUICK)
     with pytest.raises(ConfigError, match="other images"):
-        cifar(pictures(1), out=tmp_path / "b", trained={"vgg16": folder / "training-vgg16"}, **options)
+        cifar(pictures(1), out=tmp_path / "b", trained={"vgg16": vgg}, **QUICK)
     with pytest.raises(ConfigError, match="holds no training"):
-        cifar(pictures(), out=tmp_path / "c", trained={"vgg16": folder}, **options)
+        cifar(pictures(), out=tmp_path / "c", trained={"vgg16": run[0]}, **QUICK)
 
 
-def test_a_training_with_another_test_part_is_refused(run, tmp_path):
-    folder, looks, _ = run
-    dataset, rows = cifar_data(pictures()), np.arange(90)
-    split = divide(dataset, split_options(dataset), 0).split
-    other = replace(split, parts={**split.parts, "test": rows[80:]})
-    choice = replace(CifarRecipe().network("vgg16"), architecture="resnet18_small")
-    options = TrainOptions(epochs=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
-        train(choice, dataset, out=tmp_path / "other", split=other, options=options, device="cpu", progress=False)
-    trained = {"vgg16": folder / "training-vgg16", "resnet18": tmp_path / "other"}
-    with pytest.raises(ConfigError, match="resnet18 has another test part"):
-        cifar(pictures(), out=tmp_path / "d", quick=True, trained=trained, looks=looks, device="cpu", progress=False)
+def test_the_test_part_is_that_of_the_trainings(run, monkeypatch):
+    dataset = cifar_data(pictures())
+    plan = Plan(recipe=CifarRecipe(quick=True), dataset=dataset, folder=run[0], name="made up")
+    trained = {name: TrainResult.from_disk(run[0] / f"training-{name}") for name in ARCHITECTURES}
+    test = divide(dataset, split_options(dataset), 0).part("test")
+    assert cifar_trainings.held_out(plan, trained).fingerprint == test.fingerprint
+    monkeypatch.setattr(cifar_trainings, "SPLIT_FILE", "none.csv")
+    assert cifar_trainings.held_out(plan, trained).fingerprint == test.fingerprint
+    cifar_trainings.require_test(trained, test)
+    with pytest.raises(ConfigError, match="vgg16 has another test part"):
+        cifar_trainings.require_test(trained, test.select(np.arange(17)))
 
 
 def test_a_training_by_another_recipe_is_not_taken_for_the_wanted_one(run):
-    folder, _, _ = run
-    plan = Plan(recipe=CifarRecipe(quick=True), dataset=cifar_data(pictures()), folder=folder, name="x")
-    assert isinstance(study.finished(plan, "vgg16"), TrainResult)
-    assert study.finished(replace(plan, recipe=CifarRecipe(quick=True, seed=1)), "vgg16") is None
-    assert study.finished(replace(plan, dataset=cifar_data(pictures(1))), "vgg16") is None
+    plan = Plan(recipe=CifarRecipe(quick=True), dataset=cifar_data(pictures()), folder=run[0], name="made up")
+    assert cifar_trainings.finished(plan, "vgg16") is not None
+    assert cifar_trainings.finished(replace(plan, recipe=CifarRecipe(quick=True, seed=1)), "vgg16") is None
+    assert cifar_trainings.finished(replace(plan, dataset=cifar_data(pictures(1))), "vgg16") is None
 
 
-def test_an_interrupted_call_is_said_to_be_one(tmp_path, monkeypatch):
-    def stop(*given, **named):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(study, "train_both", stop)
-    with pytest.raises(InterruptedRunError, match="goes on"):
-        cifar(pictures(), out=tmp_path / "out", quick=True, progress=False)
+def stop():
+    raise KeyboardInterrupt

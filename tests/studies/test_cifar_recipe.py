@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from PIL import Image
 
 from shiftgauge.data.arrays import from_arrays
 from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.studies.cifar_recipe import NETWORKS, CifarRecipe, cifar_data, split_options
+from shiftgauge.models.model_record import plain
+from shiftgauge.studies.cifar_recipe import NETWORKS, CifarRecipe, cifar_data, is_published, recipe_text, split_options
 from shiftgauge.studies.train_data import divide
 
 
@@ -27,12 +29,12 @@ def encoded(n, seed):
 def test_the_published_recipe_is_the_published_one():
     recipe = CifarRecipe(name="published")
     options = recipe.options("vgg16")
-    assert recipe.published
     assert (options.epochs, options.sampling.batch_size) == (15, 64)
     assert (options.optimizer.kind, options.optimizer.learning_rate) == ("adam", 0.001)
     assert (options.optimizer.weight_decay, options.clip, options.ema_decay) == (0.0, None, None)
     assert options.resolved("single").loss.label_smoothing == 0
     assert (options.schedule.kind, options.precision) == ("constant", "float32")
+    assert options.monitor == "last"
     assert (options.augment.flips, options.augment.space) == ((), None)
     assert recipe.network("resnet18").preprocessing_for(3).mean == (0.5, 0.5, 0.5)
 
@@ -52,8 +54,21 @@ def test_vgg_keeps_the_last_epoch_of_a_moving_average():
 
 
 def test_a_part_of_the_published_recipe_is_not_published():
-    assert not CifarRecipe().published
-    assert not CifarRecipe(name="published", epochs=3).published
+    published = {"name": "published"}
+    for keywords, held in (
+        (published, True),
+        ({**published, "seed": 3}, True),
+        ({**published, "epochs": 3}, False),
+        ({}, False),
+    ):
+        resolved = CifarRecipe(**keywords).options("resnet18").resolved("single").to_dict()
+        assert is_published("resnet18", json.loads(json.dumps(plain(resolved)))) == held
+
+
+def test_a_recipe_is_said_in_words():
+    resolved = CifarRecipe().options("vgg16").resolved("single").to_dict()
+    text = "9 epochs of AdamW at 0.001, cosine, in batches of 128, images changed at random, smoothed labels"
+    assert recipe_text(resolved) == f"{text}, a moving average of the weights"
 
 
 def test_an_unknown_network_is_refused():

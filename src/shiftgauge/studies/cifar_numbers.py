@@ -80,7 +80,9 @@ def profile_arrays(a: xr.Dataset) -> xr.Dataset:
         `number` (network, depth), the published numbers of the blocks.
     """
     names: list[Network] = a["network"].values.tolist()
-    figures = {kind: a[kind].mean("colour").transpose("network", "looked", "depth").values for kind in KINDS}
+    figures = {
+        kind: a[kind].mean("colour", skipna=False).transpose("network", "looked", "depth").values for kind in KINDS
+    }
     figures |= {n: a[n].transpose("network", "looked", "depth").values for n in ("share", "channel_correlation")}
     profile = np.stack([np.stack(mean_interval(values, axis=1)) for values in figures.values()])
     ratios = np.array([[mean_of(depth_ratio(a, name, kind)) for name in names] for kind in KINDS])
