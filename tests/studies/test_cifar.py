@@ -17,8 +17,9 @@ from shiftgauge.data.arrays import from_arrays
 from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
+from shiftgauge.report import cifar_figures
 from shiftgauge.report.blocks.cifar import build_pairs, build_walk
-from shiftgauge.report.cifar_figures import plot_depth, write_study_figures
+from shiftgauge.report.cifar_figures import plot_depth
 from shiftgauge.report.cifar_terminal import study_summary
 from shiftgauge.report.kinds import open_run
 from shiftgauge.results.study import StudyResult
@@ -161,7 +162,7 @@ def test_of_an_absent_class_images_of_another_are_taken(given):
     assert first_of(given[2].select([2]), "horse", 1).labels.tolist() == [2]
 
 
-def test_page_figures_and_summary_come_of_a_stored_result(measured, tmp_path):
+def test_page_and_summary_come_of_a_stored_result(measured, tmp_path):
     folder = result_of(measured).to_disk(tmp_path / "run")
     result = StudyResult.from_disk(folder)
     page = open_run(folder).write_page(tmp_path / "page.html").read_text()
@@ -169,11 +170,17 @@ def test_page_figures_and_summary_come_of_a_stored_result(measured, tmp_path):
         assert text in page
     n_pictures = 6 + 2 + 2 + 2 * 3 * 2 + 2  # blocks, published push and red, curves, pairs of three classes, walks
     assert page.count("data:image/") == n_pictures
-    names = {path.name for path in write_study_figures(result, tmp_path / "figures")}
-    assert {f"figure-{n:02d}.png" for n in range(5, 15)} <= names
     console = Console(width=80, file=StringIO())
     console.print(study_summary(result))
     assert "layer4" in console.file.getvalue()
+
+
+def test_every_published_figure_is_drawn(measured, tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar_figures, "save_figures", lambda result, drawings, folder: drawings)
+    drawings = cifar_figures.write_study_figures(result_of(measured), tmp_path)
+    assert {f"figure-{n:02d}" for n in range(5, 15)} < set(drawings)
+    titles = [axes.get_title() for axes in drawings["figure-14"](result_of(measured)).axes]
+    assert titles == ["cat", "deer", "ship", "", "", ""]  # one pair of each class: above as given, below raised
 
 
 def test_the_table_of_main_numbers_is_the_profile(measured, tmp_path):
@@ -231,7 +238,9 @@ def small(looked):
     """Tiny networks in the place of the two, what was measured of others, and no drawings, which have tests above."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            CifarRecipe, "network", lambda self, name: NetworkChoice(ARCHITECTURES[name], size=32, channels=3)
+            CifarRecipe,
+            "network",
+            lambda self, name: NetworkChoice(architecture=ARCHITECTURES[name], size=32, channels=3),
         )
         patch.setattr("shiftgauge.studies.train.write_train_figures", lambda result, place: [])
         patch.setattr(study, "write_study_figures", lambda result, place: [])
