@@ -14,15 +14,23 @@ from scipy import stats
 DATA = Path(os.environ.get("SHIFTGAUGE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
-def parser(doc: str | None, *, seeds: int, epochs: int, size: int) -> argparse.ArgumentParser:
-    """The options of every reach command."""
+def parser(
+    doc: str | None, *, seeds: int, epochs: int, size: int | None, data: str = "the NPZ file", threads: int = 2
+) -> argparse.ArgumentParser:
+    """The options of every reach command; one whose networks have a size of their own has no `--size`."""
     found = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--data", type=Path, help="the NPZ file; default: the one in SHIFTGAUGE_DATA")
+    found.add_argument("--data", type=Path, help=f"{data}; default: the one in SHIFTGAUGE_DATA")
     found.add_argument("--out", type=Path, default=Path("runs"), help="folder of the run folders")
-    found.add_argument("--seeds", type=int, default=seeds, help="seeds 0, 1 …, each with a split of its own")
+    found.add_argument(
+        "--seeds",
+        type=int,
+        default=seeds,
+        help="seeds 0, 1 …, each with a split of its own, a stated test part as it is",
+    )
     found.add_argument("--epochs", type=int, default=epochs)
-    found.add_argument("--size", type=int, default=size)
-    found.add_argument("--threads", type=int, default=2)
+    if size is not None:
+        found.add_argument("--size", type=int, default=size)
+    found.add_argument("--threads", type=int, default=threads)
     found.add_argument("--smoke", action="store_true", help="few small images and one epoch, to see that it runs")
     return found
 

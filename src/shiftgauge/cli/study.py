@@ -157,3 +157,54 @@ def glass_command(
             progress=False if quiet else None,
         )
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)
+
+
+@study_app.command("cifar")
+def cifar_command(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A folder with a train and a test NPZ file, or with train and test of class folders; or an NPZ file.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("cifar-study"),
+    quick: Annotated[bool, typer.Option("--quick", help="A few images, one epoch: whether everything runs.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The published training: 15 epochs of each network.")] = False,
+    vgg16: Annotated[
+        Path | None, typer.Option(help="Run folder of a finished training of VGG-16.", show_default=False)
+    ] = None,
+    resnet18: Annotated[
+        Path | None, typer.Option(help="Run folder of a finished training of ResNet-18.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Another number of epochs.", show_default=False)] = None,
+    images: Annotated[int | None, typer.Option(help="Test images whose maps are taken; default 100.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of split, weights and training.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """What the blocks of VGG-16 and ResNet-18 answer to a push of a pixel, and what raises a class: figures 5 to 14.
+
+    Two trainings, then maps of test images; after an interruption the same command goes on.
+    """
+    with exit_codes(debug=debug):
+        from shiftgauge.report.cifar_terminal import study_summary
+        from shiftgauge.studies.cifar import cifar
+        from shiftgauge.studies.cifar_look import Looks
+
+        given = {"vgg16": vgg16, "resnet18": resnet18}
+        result = cifar(
+            data,
+            out=out,
+            quick=quick,
+            full=full,
+            trained={name: path for name, path in given.items() if path is not None},
+            epochs=epochs,
+            looks=Looks.usual(quick=quick, images=images),
+            seed=seed,
+            device=None if device == "auto" else device,
+            progress=False if quiet else None,
+        )
+        tell(result, out, study_summary, quiet=quiet, open_page=open_page)

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -75,15 +76,24 @@ class StudyResult(RunResult):
     findings: tuple[Finding, ...]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The indices as a long table; of a study without indices the scores of every way that was compared."""
-        return super().to_dataframe() if "first_order" in self.arrays else score_table(self.arrays)
+        """The indices as a long table; without them the profile over depth, or the scores of every way compared."""
+        return super().to_dataframe() if self._table == "indices.csv" else _TABLES[self._table](self.arrays)
+
+    @property
+    def _table(self) -> str:
+        """The file of the main numbers."""
+        if "first_order" in self.arrays:
+            return "indices.csv"
+        return "depth.csv" if "profile" in self.arrays else "scores.csv"
 
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
         return import_module(f"shiftgauge.report.{self.study}_page").PAGE.write(self, path)
 
     def to_disk(self, folder: str | Path) -> Path:
-        """Writes `results.nc`, `indices.csv` or `scores.csv`, `findings.csv` and, last, `run.json`; returns the folder.
+        """Writes `results.nc`, a table, `findings.csv` and, last, `run.json`; returns the folder.
+
+        The table is `indices.csv`, `depth.csv` or `scores.csv`, see `to_dataframe`.
 
         Raises:
             StoreError: The folder cannot be written to.
@@ -91,9 +101,8 @@ class StudyResult(RunResult):
         findings = [asdict(f) for f in self.findings]
         record = {"study": self.study, **self._record(), "findings": findings}
         columns = ["topic", "published", "measured", "agreement", "why"]
-        table = "indices.csv" if "first_order" in self.arrays else "scores.csv"
         tables = {
-            table: self.to_dataframe().to_csv(index=False),
+            self._table: self.to_dataframe().to_csv(index=False),
             "findings.csv": pd.DataFrame(findings, columns=columns).to_csv(index=False),
         }
         return write_run_folder(folder, kind=KIND, record=record, arrays=self.arrays, tables=tables)
@@ -138,3 +147,32 @@ def score_table(arrays: xr.Dataset) -> pd.DataFrame:
                     found += [float(arrays[f"{name}_{kind}"].sel(where)), *bounds]
                 rows.append(found)
     return pd.DataFrame(rows, columns=columns)
+
+
+def depth_table(arrays: xr.Dataset) -> pd.DataFrame:
+    """Figures of blocks over depth: network, block, number, figure, estimate, low, high.
+
+    Args:
+        arrays: `profile` (figure, network, depth) with its interval, `block` and `number` (network, depth).
+
+    Example:
+        >>> axes = ("figure", "network", "depth")
+        >>> values = {"profile": (axes, [[[2.0]]]), "profile_interval": ((*axes, "bound"), [[[[1.0, 3.0]]]])}
+        >>> places = {"block": (axes[1:], [["stem"]]), "number": (axes[1:], [[0]])}
+        >>> named = {"figure": ["share"], "network": ["a"], "bound": ["low", "high"]}
+        >>> depth_table(xr.Dataset({**values, **places}, coords=named)).values.tolist()
+        [['a', 'stem', 0, 'share', 2.0, 1.0, 3.0]]
+    """
+    columns = ["network", "block", "number", "figure", "estimate", "low", "high"]
+    rows = []
+    for network in arrays["network"].values.tolist():
+        for depth in range(arrays.sizes["depth"]):
+            block, number = (arrays[n].sel(network=network).values[depth].item() for n in ("block", "number"))
+            for figure in arrays["figure"].values.tolist():
+                found = [arrays[n].sel(figure=figure, network=network).values[depth] for n in _PROFILE]
+                rows.append([network, block, number, figure, *np.hstack(found).tolist()])
+    return pd.DataFrame(rows, columns=columns)
+
+
+_PROFILE: Final = ("profile", "profile_interval")
+_TABLES: Final = {"scores.csv": score_table, "depth.csv": depth_table}
