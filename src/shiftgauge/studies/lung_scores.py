@@ -30,8 +30,8 @@ def score_arrays(
 ) -> xr.Dataset:
     r"""Scores of every way on the same frames, and their differences from the first way.
 
-    Balanced accuracy is the mean of the recalls, $\frac{1}{K} \sum_k TP_k / n_k$: 1/K for whoever says the same of every
-    frame. Whole units are drawn with replacement, the same ones for every way; networks stay as they are.
+    Balanced accuracy is the mean of the recalls, $\frac{1}{K} \sum_k TP_k / n_k$: 1/K for whoever says the same of
+    every frame. Whole units are drawn with replacement, the same ones for every way; networks stay as they are.
 
     Args:
         said: Way → probabilities (n, K).
