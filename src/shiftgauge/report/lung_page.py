@@ -28,8 +28,8 @@ def study_sentence(result: StudyResult) -> str:
     return (
         f"{clean(at['recipe_text'])}, on {clean(at['data_name'])}: {int(at['n_frames']):,} frames of "
         f"{int(at['n_recordings']):,} recordings in {int(at['n_folds'])} folds, {int(at['n_units']):,} units that no "
-        f"fold tears apart. Every frame is judged by the network that knows no recording of its unit. {level} intervals "
-        "by a bootstrap of these units, the same draws for every way."
+        f"fold tears apart. Every frame is judged by the network that knows no recording of its unit. {level} "
+        "intervals by a bootstrap of these units, the same draws for every way."
     )
 
 

@@ -27,6 +27,7 @@ from shiftgauge.report.lung_figures import write_study_figures
 from shiftgauge.report.lung_page import write_study_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
+from shiftgauge.studies.lung_border import border_mask
 from shiftgauge.studies.lung_findings import find, headline, messages
 from shiftgauge.studies.lung_folds import CUT, PAINTED, WHOLE, Plan, Said, folds_of, say_folds, train_folds
 from shiftgauge.studies.lung_looks import dreams, look, look_arrays, picture_arrays
@@ -204,7 +205,7 @@ def _facts(plan: Plan, said: Said) -> xr.Dataset:
 
 def _looks(plan: Plan, frames: int) -> xr.Dataset:
     """Measures of the maps for every way to train, and pictures of whole frames."""
-    pieces, layers = [], ()
+    pieces, layers, pictures = [], (), xr.Dataset()
     with progress_bar("looking inside", wanted=plan.progress) as advance:
         for k, way in enumerate(plan.ways):
 
@@ -233,6 +234,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "quick": int(plan.recipe.quick),
         "published_recipe": int(plan.recipe.published),
         "recipe_text": f"{network.architecture} from {start} at {size} × {size}, {options.epochs} epochs",
+        "border_area": float(border_mask(size, size).mean()),
         "n_frames": len(plan.dataset),
         "n_recordings": _count(plan.dataset.groups),
         "n_units": len(np.unique(plan.units_n)),

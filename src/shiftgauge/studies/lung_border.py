@@ -59,7 +59,8 @@ def without_border(image_chw: ImageCHW, how: Border, share: float = BORDER) -> I
         (C, H, W), or smaller where it is cut.
     """
     require_in("way to treat the border", how, get_args(Border))
-    mask = border_mask(*image_chw.shape[1:], share)
+    height, width = image_chw.shape[1:]
+    mask = border_mask(height, width, share)
     if how == "cut":
         rows, columns = np.flatnonzero(~mask.all(axis=1)), np.flatnonzero(~mask.all(axis=0))
         return np.ascontiguousarray(image_chw[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
@@ -109,7 +110,7 @@ def treated(dataset: ImageDataset, how: Border, share: float = BORDER) -> ImageD
 def border_share(maps_nyx: npt.ArrayLike, share: float = BORDER) -> FloatArray:
     r"""Share of each map that falls on the border: $\sum_{border} m / \sum m$.
 
-    A map that is everywhere alike has the border's share of the area, 0.36 for a band of 0.1.
+    A map that is everywhere alike has the border's share of the area, about 0.36 for a band of 0.1.
 
     Args:
         maps_nyx: Maps (n, y, x), ≥ 0.
@@ -123,8 +124,9 @@ def border_share(maps_nyx: npt.ArrayLike, share: float = BORDER) -> FloatArray:
         array([0.36])
     """
     maps = np.asarray(maps_nyx, np.float64)
-    whole = maps.sum(axis=(1, 2))
-    return _ratio((maps * border_mask(*maps.shape[1:], share)).sum(axis=(1, 2)), whole)
+    height, width = maps.shape[1:]
+    on_it = (maps * border_mask(height, width, share)).sum(axis=(1, 2))
+    return _ratio(on_it, maps.sum(axis=(1, 2)))
 
 
 def breadth(maps_nyx: npt.ArrayLike, cells: int = CELLS) -> FloatArray:

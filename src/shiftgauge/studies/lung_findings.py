@@ -19,8 +19,6 @@ from shiftgauge.studies.lung_scores import BALANCED
 
 PUBLISHED: Final = 0.94
 """Published accuracy, on the frames of training."""
-AREA: Final = 1 - (1 - 2 * BORDER) ** 2
-"""Share of the frame's area that is border."""
 Bounds = tuple[float, float, float]
 
 
@@ -38,8 +36,8 @@ def accuracy(a: xr.Dataset) -> Finding:
         topic="How good the network is",
         published=f"{PUBLISHED:.0%} accuracy, on the frames that it was trained on; no others were looked at",
         measured=f"balanced accuracy {shown(value)} on recordings that the network was not trained on, "
-        f"{shown(score_of(a, WHOLE, table='recording'))} where the frames of a recording are taken together; accuracy on "
-        f"its own training frames {known:.3f}",
+        f"{shown(score_of(a, WHOLE, table='recording'))} where the frames of a recording are taken together; "
+        f"accuracy on its own training frames {known:.3f}",
         agreement=agreement,
         why="Frames of one recording are nearly alike: a network that knows one knows the others. Only recordings that "
         "it has not seen say what it would do for a new patient; a patient may still have several recordings, which "
@@ -66,13 +64,13 @@ def better_than_nothing(a: xr.Dataset) -> Finding:
 def broader(a: xr.Dataset) -> Finding:
     """Agrees if Grad-CAM is surely broader than activation maximisation, differs if surely narrower."""
     gap = _gap(a, "breadth")
+    ascent, cam = (shown(look_of(a, method, "breadth")) for method in (ASCENT, CAM))
+    half = [f"{look_of(a, method, 'area of half')[0]:.2f}" for method in (ASCENT, CAM)]
     return Finding(
         topic="Grad-CAM is broader",
         published="Grad-CAM marks broader regions than activation maximisation (seen in three pictures)",
-        measured=f"over {int(a['look_frames'][0])} frames of classes in turn, breadth {shown(look_of(a, ASCENT, 'breadth'))}"
-        f" by activation maximisation, {shown(look_of(a, CAM, 'breadth'))} by Grad-CAM; difference {signed(gap)}; half of "
-        f"the map lies in {look_of(a, ASCENT, 'area of half')[0]:.2f} and {look_of(a, CAM, 'area of half')[0]:.2f} of the "
-        "area",
+        measured=f"over {int(a['look_frames'].sel(look_way=WHOLE))} frames, breadth {ascent} by activation maximisation, "
+        f"{cam} by Grad-CAM; difference {signed(gap)}; half of the map lies in {half[0]} and {half[1]} of the area",
         agreement="agrees" if gap[2] < 0 else "differs" if gap[1] > 0 else "unclear",
         why="Breadth is the share of cells that an even map with the same spread would fill. Both maps are averaged "
         "over the same cells first, so that fine grain does not count as narrow. What is broad to the eye also depends "
@@ -82,26 +80,27 @@ def broader(a: xr.Dataset) -> Finding:
 
 def bright(a: xr.Dataset) -> Finding:
     """Unclear: whether it is B-lines that become brighter, no number can say without them being marked."""
-    share = float(a["look_brightening"][0])
+    share = float(a["look_brightening"].sel(look_way=WHOLE))
     return Finding(
         topic="What becomes brighter",
         published="activation maximisation brightens B-lines (COVID-19), consolidations (pneumonia), A-lines (healthy)",
         measured=f"{share:.0%} of the change makes pixels brighter; where the lines are is not marked in these data",
         agreement="unclear",
-        why="Whether a change lies on a B-line needs a reader's marks. The pictures below show it for one frame of each "
-        "class; they are examples and no evidence.",
+        why="Whether a change lies on a B-line needs a reader's marks. The pictures below show it for one frame of "
+        "each class; they are examples and no evidence.",
     )
 
 
 def on_border(a: xr.Dataset) -> Finding:
     """Agrees if activation maximisation surely puts more on the border than its area, differs if surely less."""
     found, cam = look_of(a, ASCENT, "on the border"), look_of(a, CAM, "on the border")
+    area = float(a.attrs["border_area"])
     return Finding(
         topic="Borders are falsely activated",
         published="the borders of the images are activated, which is taken to be false",
         measured=f"{shown(found)} of activation maximisation and {shown(cam)} of Grad-CAM falls on the outer "
-        f"{BORDER:.0%} of each side, which is {AREA:.2f} of the area",
-        agreement="agrees" if found[1] > AREA else "differs" if found[2] < AREA else "unclear",
+        f"{BORDER:.0%} of each side, which is {area:.3f} of the area",
+        agreement="agrees" if found[1] > area else "differs" if found[2] < area else "unclear",
         why="More than its share of the area means that the border is activated more than the rest. Whether that is "
         "false is another question: see what the network does without it.",
     )
@@ -114,8 +113,8 @@ def use_of_border(a: xr.Dataset) -> Finding:
     return Finding(
         topic="Whether the border is used",
         published="not measured",
-        measured=f"the same networks, balanced accuracy with the border hidden at test {shown(hidden)}, with nothing but "
-        f"the border {shown(alone)}; whole frames {shown(score_of(a, WHOLE))}",
+        measured=f"the same networks, balanced accuracy with the border hidden at test {shown(hidden)}, with nothing "
+        f"but the border {shown(alone)}; whole frames {shown(score_of(a, WHOLE))}",
         agreement="fact",
         why=("The border alone tells classes apart better than chance. " if some else "")
         + "Text, scales and the form of the fan differ between machines and sources; a network may use them as well as "

@@ -103,7 +103,8 @@ def build_looks(result: StudyResult) -> dict[str, Any]:
         for way in strings(data, "look_way")
     )
     note = f"Frames looked at: {counts}. Grad-CAM looked at {data.attrs.get('cam_layer', 'the last convolution')}."
-    return {"header": ["Networks and method", *(m.capitalize() for m in measures)], "rows": rows, "note": note}
+    header, area = ["Networks and method", *(m.capitalize() for m in measures)], float(data.attrs["border_area"])
+    return {"header": header, "rows": rows, "note": note, "area": fixed(area, 2)}
 
 
 def build_pictures(result: StudyResult) -> dict[str, Any]:
