@@ -217,7 +217,8 @@ def _looks(plan: Plan, frames: int) -> xr.Dataset:
             if way == WHOLE:
                 pictures = picture_arrays(seen, plan, dreams(plan, way)[0])
                 layers = seen.layers
-    found = xr.merge([xr.concat(pieces, "look_way"), pictures])
+    measures: xr.Dataset = xr.concat(pieces, "look_way")
+    found = xr.merge([measures, pictures])
     return found.assign_attrs(cam_layer=", ".join(layers))
 
 

@@ -65,15 +65,17 @@ def broader(a: xr.Dataset) -> Finding:
     """Agrees if Grad-CAM is surely broader than activation maximisation, differs if surely narrower."""
     gap = _gap(a, "breadth")
     ascent, cam = (shown(look_of(a, method, "breadth")) for method in (ASCENT, CAM))
+    count = int(a["look_frames"].sel(look_way=WHOLE))
     half = [f"{look_of(a, method, 'area of half')[0]:.2f}" for method in (ASCENT, CAM)]
     return Finding(
         topic="Grad-CAM is broader",
         published="Grad-CAM marks broader regions than activation maximisation (seen in three pictures)",
-        measured=f"over {int(a['look_frames'].sel(look_way=WHOLE))} frames, breadth {ascent} by activation maximisation, "
+        measured=f"over {count} frames, breadth {ascent} by activation maximisation, "
         f"{cam} by Grad-CAM; difference {signed(gap)}; half of the map lies in {half[0]} and {half[1]} of the area",
         agreement="agrees" if gap[2] < 0 else "differs" if gap[1] > 0 else "unclear",
         why="Breadth is the share of cells that an even map with the same spread would fill. Both maps are averaged "
-        "over the same cells first, so that fine grain does not count as narrow. What is broad to the eye also depends "
+        "over the same cells first, so that fine grain does not count as narrow; Grad-CAM "
+        "cannot be finer than the map of its layer. What is broad to the eye also depends "
         "on the colours of a picture: Grad-CAM is drawn smooth and activation maximisation is not.",
     )
 

@@ -1,0 +1,113 @@
+"""Frames of made-up recordings, and a lung study with made-up numbers."""
+
+import numpy as np
+import xarray as xr
+
+from shiftgauge.data.arrays import from_arrays
+from shiftgauge.results.study import StudyResult
+from shiftgauge.studies.lung_findings import find, headline, messages
+from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, INTENSITY, MAJORITY, PAINTED, WHOLE
+from shiftgauge.studies.lung_looks import ASCENT, CAM, MEASURES
+
+NAMES = ("covid", "pneumonia", "regular")
+WAYS = (WHOLE, PAINTED, CUT, HIDDEN, ALONE, INTENSITY, MAJORITY)
+
+
+def frames(recordings=18, each=3, size=24, seed=0):
+    """Noise with a level for each class and a stripe for each recording; recording r is of class r % 3."""
+    rng = np.random.default_rng(seed)
+    recording = np.repeat(np.arange(recordings), each)
+    labels = recording % 3
+    images = rng.integers(0, 60, (len(labels), size, size))
+    images += 40 * labels[:, None, None]
+    return images.astype(np.uint8), labels, recording
+
+
+def lung_dataset(**given):
+    images, labels, recording = frames(**given)
+    return from_arrays(images, labels, list(NAMES), groups=[f"r{r}" for r in recording])
+
+
+def study_arrays(*, score=(), gap=0.05, border=0.4, breadth=(0.4, 0.6), wide=0.02, names=NAMES, **attrs):
+    """Every way has the balanced accuracy 0.6 but for {way: other}; methods have a breadth each."""
+    given, figures = dict(score), ["balanced accuracy", "accuracy", *(f"recall of {n}" for n in names)]
+    value = np.array([[given.get(way, 0.6)] * len(figures) for way in WAYS])
+    table, around = {}, np.array([-wide, wide])
+    for prefix in ("way", "recording"):
+        for kind, centre in (("score", value), ("difference", value - value[0])):
+            table[f"{prefix}_{kind}"] = ((prefix, "figure"), centre)
+            table[f"{prefix}_{kind}_interval"] = ((prefix, "figure", "bound"), centre[..., None] + around)
+    look = np.array([[[b, 0.3, border] for b in breadth]] * 3)
+    off = look[:, 0] - look[:, 1]
+    shape = (len(names), 8, 8)
+    pictures = {f"shown_{n}": (("shown_class", "picture_y", "picture_x"), np.full(shape, 90, np.uint8)) for n in KINDS}
+    return xr.Dataset(
+        {
+            **table,
+            **pictures,
+            "look_value": (("look_way", "method", "measure"), look),
+            "look_value_interval": (("look_way", "method", "measure", "bound"), look[..., None] + around),
+            "look_gap": (("look_way", "measure"), off),
+            "look_gap_interval": (("look_way", "measure", "bound"), off[..., None] + around),
+            "look_frames": ("look_way", [9, 9, 8]),
+            "look_empty": ("look_way", [0, 0, 1]),
+            "look_brightening": ("look_way", [0.5, 0.5, 0.5]),
+            "dream": (("dream_start", "dream_class", "picture_y", "picture_x"), np.zeros((2, *shape), np.uint8)),
+            "fold_frames": (("fold", "class"), np.full((2, len(names)), 7)),
+            "fold_recordings": ("fold", [4, 5]),
+            "fold_balanced": ("fold", [0.5, 0.7]),
+            "training_accuracy": (("training_way", "fold"), np.full((3, 2), 0.97)),
+            "confusion": (("class", "said_class"), np.eye(len(names), dtype=int)),
+        },
+        coords={
+            "way": list(WAYS),
+            "recording": list(WAYS),
+            "figure": figures,
+            "bound": ["low", "high"],
+            "look_way": [WHOLE, PAINTED, CUT],
+            "method": [ASCENT, CAM],
+            "measure": list(MEASURES),
+            "shown_class": list(names),
+            "dream_start": ["noise", "class mean"],
+            "dream_class": list(names),
+            "fold": [1, 2],
+            "class": list(names),
+            "said_class": list(names),
+            "training_way": [WHOLE, PAINTED, CUT],
+        },
+        attrs=ATTRIBUTES | attrs,
+    )
+
+
+KINDS = ("frame", "ascent", "change", "cam")
+ATTRIBUTES = {
+    "title": "Lung-ultrasound study",
+    "quantity_of_interest": "balanced accuracy",
+    "confidence_level": 0.95,
+    "data_name": "lus",
+    "quick": 0,
+    "published_recipe": 0,
+    "recipe_text": "vgg16_bn from ImageNet weights at 224 × 224, 5 epochs",
+    "border_area": 0.36,
+    "n_frames": 42,
+    "n_recordings": 9,
+    "n_units": 9,
+    "n_folds": 2,
+    "steps": 500,
+    "seed": 0,
+    "cam_layer": "features.40",
+}
+
+
+def lung_result(**given):
+    arrays = study_arrays(**given)
+    return StudyResult(
+        study="lung",
+        config={},
+        provenance={"hashes": {}, "versions": {}, "device": "cpu", "seed": 0, "started": "", "finished": ""},
+        cost={"trainings": 6, "training_seconds": 10.0, "looking_seconds": 1.0, "seconds": 12.0},
+        headline=headline(arrays),
+        findings=find(arrays),
+        arrays=arrays,
+        messages=messages(arrays, ()),
+    )
