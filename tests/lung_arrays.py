@@ -6,11 +6,11 @@ import xarray as xr
 from shiftgauge.data.arrays import from_arrays
 from shiftgauge.results.study import StudyResult
 from shiftgauge.studies.lung_findings import find, headline, messages
-from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, INTENSITY, MAJORITY, PAINTED, WHOLE
+from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, INTENSITY, MAJORITY, PAINTED, POOLED, WHOLE
 from shiftgauge.studies.lung_looks import ASCENT, CAM, MEASURES
 
 NAMES = ("covid", "pneumonia", "regular")
-WAYS = (WHOLE, PAINTED, CUT, HIDDEN, ALONE, INTENSITY, MAJORITY)
+WAYS = (WHOLE, PAINTED, CUT, POOLED, HIDDEN, ALONE, INTENSITY, MAJORITY)
 
 
 def frames(recordings=18, each=3, size=24, seed=0):

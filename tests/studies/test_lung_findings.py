@@ -4,7 +4,7 @@ import pytest
 
 from lung_arrays import study_arrays
 from shiftgauge.studies.lung_findings import find, headline, messages
-from shiftgauge.studies.lung_folds import CUT, INTENSITY, PAINTED, WHOLE
+from shiftgauge.studies.lung_folds import CUT, INTENSITY, PAINTED, POOLED, WHOLE
 
 
 def verdict(topic, **given):
@@ -42,3 +42,9 @@ def test_the_headline_says_what_beats_what_and_that_a_quick_run_is_none():
     quick = study_arrays(quick=1)
     assert headline(quick).startswith("Quick run, no result")
     assert messages(quick, ())[0].level == "alarm"
+
+
+def test_what_a_pool_of_frames_claims_is_stated_as_a_fact():
+    found = next(f for f in find(study_arrays(score={POOLED: 0.9})) if f.topic == "Frames in one pool")
+    assert found.agreement == "fact"
+    assert "+0.300 [+0.280, +0.320] against" in found.measured

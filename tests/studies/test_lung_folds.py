@@ -7,7 +7,7 @@ import torch
 
 from lung_arrays import NAMES, frames, lung_dataset
 from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.studies.lung_folds import INTENSITY, MAJORITY, baselines, folds_of
+from shiftgauge.studies.lung_folds import INTENSITY, MAJORITY, baselines, folds_of, pooled_folds
 from shiftgauge.studies.lung_recipe import LungRecipe, lung_data
 
 
@@ -29,6 +29,13 @@ def test_every_frame_is_tested_once_and_no_recording_is_on_two_sides():
         assert len(sides) == 3
         assert sum(map(len, sides)) == len(set().union(*sides))
     assert all(len(set(units[groups == g])) == 1 for g in set(groups))
+
+
+def test_a_pool_of_frames_tears_recordings_apart():
+    dataset = lung_dataset()
+    groups = np.array(dataset.groups)
+    for split in pooled_folds(dataset, 3, 0):
+        assert set(groups[split.parts["test"]]) & set(groups[split.parts["train"]])
 
 
 def test_baselines_learn_from_other_recordings_alone():

@@ -172,6 +172,9 @@ def lung_command(
     epochs: Annotated[int | None, typer.Option(help="Default 5, with small 8.")] = None,
     folds: Annotated[int, typer.Option(help="Folds by recording; a training each.")] = 5,
     border: Annotated[str, typer.Option(help="Trainings without the border: both, paint, cut or none.")] = "both",
+    at_random: Annotated[
+        bool, typer.Option(help="Measure what dividing frames at random, not recordings, would have claimed.")
+    ] = True,
     frames: Annotated[int, typer.Option(help="Frames of each fold and class that are looked into.")] = 4,
     steps: Annotated[int | None, typer.Option(help="Of activation maximisation; default 500, small 60.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few small frames: whether everything runs.")] = False,
@@ -199,6 +202,7 @@ def lung_command(
             epochs=epochs,
             folds=folds,
             border=border,
+            at_random=at_random,
             frames=frames,
             steps=steps,
             quick=quick,

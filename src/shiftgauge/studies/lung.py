@@ -29,7 +29,18 @@ from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.studies.lung_border import border_mask
 from shiftgauge.studies.lung_findings import find, headline, messages
-from shiftgauge.studies.lung_folds import CUT, PAINTED, WHOLE, Plan, Said, folds_of, say_folds, train_folds
+from shiftgauge.studies.lung_folds import (
+    CUT,
+    PAINTED,
+    POOLED,
+    WHOLE,
+    Plan,
+    Said,
+    folds_of,
+    pooled_folds,
+    say_folds,
+    train_folds,
+)
 from shiftgauge.studies.lung_looks import dreams, look, look_arrays, picture_arrays
 from shiftgauge.studies.lung_recipe import LungRecipe, RecipeName, lung_data
 from shiftgauge.studies.lung_scores import confusion, of_recordings, score_arrays
@@ -54,6 +65,7 @@ def lung(
     epochs: int | None = None,
     folds: int = 5,
     border: str = "both",
+    at_random: bool = True,
     frames: int = 4,
     steps: int | None = None,
     quick: bool = False,
@@ -75,6 +87,7 @@ def lung(
         epochs: Another number of epochs.
         folds: Number of folds, ≥ 2; each is one training, and one more for each treatment of the border.
         border: Trainings without the border: `both`, `paint` (black), `cut`, or `none`.
+        at_random: Train as many networks on frames divided without regard to recordings: what such a division claims.
         frames: Frames of each fold and class that are looked at by activation maximisation and Grad-CAM.
         steps: Another number of steps of activation maximisation.
         quick: A few small frames, two folds: whether everything runs.
@@ -106,13 +119,15 @@ def lung(
     try:
         dataset = lung_data(data, quick=quick, seed=seed)
         require_apart(folder, dataset.searched)
-        parts, units = folds_of(dataset, 2 if quick else folds, seed)
+        k = 2 if quick else folds
+        parts, units = folds_of(dataset, k, seed)
         plan = Plan(
             recipe=chosen,
             dataset=dataset,
             folds=parts,
+            pooled=pooled_folds(dataset, k, seed) if at_random else (),
             units_n=units,
-            ways=(WHOLE, *further),
+            ways=(WHOLE, *further, *([POOLED] if at_random else [])),
             folder=folder,
             name=data_name or (Path(data).stem if isinstance(data, str | Path) else "the given frames"),
             device=device,
@@ -207,10 +222,11 @@ def _looks(plan: Plan, frames: int) -> xr.Dataset:
     """Measures of the maps for every way to train, and pictures of whole frames."""
     pieces, layers, pictures = [], (), xr.Dataset()
     with progress_bar("looking inside", wanted=plan.progress) as advance:
-        for k, way in enumerate(plan.ways):
+        ways = [way for way in plan.ways if way != POOLED]
+        for k, way in enumerate(ways):
 
             def tell(done: int, total: int, before: int = k * len(plan.folds)) -> None:
-                advance(before + done, total * len(plan.ways))
+                advance(before + done, total * len(ways))
 
             seen = look(plan, way, 2 if plan.recipe.quick else frames, tell)
             pieces.append(look_arrays(seen, plan, way, level=_LEVEL, seed=plan.recipe.seed))

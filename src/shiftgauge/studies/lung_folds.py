@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +28,16 @@ from shiftgauge.types import FloatArray
 WHOLE: Final = "whole frames"
 PAINTED: Final = "border painted over"
 CUT: Final = "border cut off"
+POOLED: Final = "frames divided at random"
 HIDDEN: Final = "whole frames, border hidden at test"
 ALONE: Final = "whole frames, border alone at test"
 INTENSITY: Final = "mean intensity"
 MAJORITY: Final = "majority class"
-WAYS: Final[Mapping[str, Border | None]] = {WHOLE: None, PAINTED: "painted", CUT: "cut"}
+WAYS: Final[Mapping[str, Border | None]] = {WHOLE: None, PAINTED: "painted", CUT: "cut", POOLED: None}
 """Ways to train → what is done to the border."""
 SHOWN_OTHERWISE: Final[Mapping[str, Border]] = {HIDDEN: "painted", ALONE: "alone"}
 """Ways to show test frames to the networks of whole frames → what is done to the border."""
-_FOLDERS: Final[Mapping[str, str]] = {WHOLE: "whole", PAINTED: "painted", CUT: "cut"}
+_FOLDERS: Final[Mapping[str, str]] = {WHOLE: "whole", PAINTED: "painted", CUT: "cut", POOLED: "pooled"}
 _VALIDATION: Final = 0.15
 _BATCH: Final = 64
 
@@ -49,6 +50,7 @@ class Plan:
         recipe: The recipe.
         dataset: All frames.
         folds: Each with `train`, `validation` and `test`; every frame is in the test part of one.
+        pooled: As many folds that do not heed recordings, for `POOLED`; empty where that way is not wanted.
         units_n: Frames with the same number belong together, by recording, content or likeness.
         ways: Those of `WAYS` that are trained, the whole frames first.
         folder: That of the study.
@@ -60,6 +62,7 @@ class Plan:
     recipe: LungRecipe
     dataset: ImageDataset
     folds: tuple[Split, ...]
+    pooled: tuple[Split, ...]
     units_n: npt.NDArray[np.int64]
     ways: tuple[str, ...]
     folder: Path
@@ -77,8 +80,14 @@ class Plan:
 
     def frames(self, way: str) -> ImageDataset:
         """The frames as the networks of a way see them."""
+        if way == POOLED:
+            return replace(self.dataset, groups=None)
         how = WAYS[way]
         return self.dataset if how is None else treated(self.dataset, how)
+
+    def folds_of(self, way: str) -> tuple[Split, ...]:
+        """The folds of a way."""
+        return self.pooled if way == POOLED else self.folds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,6 +122,20 @@ def folds_of(dataset: ImageDataset, k: int, seed: int) -> tuple[tuple[Split, ...
     return folds, indivisible_units(dataset, alike).joint
 
 
+def pooled_folds(dataset: ImageDataset, k: int, seed: int) -> tuple[Split, ...]:
+    """Divides frames into folds as if they had no recordings; equal contents alone stay together.
+
+    What is measured so is no test: frames of one recording are on both sides. It says what such a division claims.
+
+    Args:
+        dataset: The frames.
+        k: Number of folds, ≥ 2.
+        seed: Of the division.
+    """
+    bare = replace(dataset, groups=None)
+    return k_folds(bare, k, validation=_VALIDATION, near_duplicates=False, seed=seed)
+
+
 def train_folds(plan: Plan) -> dict[str, str]:
     """Trains every network, or goes on where an earlier call ended.
 
@@ -128,7 +151,7 @@ def train_folds(plan: Plan) -> dict[str, str]:
     found = {}
     for way in plan.ways:
         frames = plan.frames(way)
-        for fold, split in enumerate(plan.folds):
+        for fold, split in enumerate(plan.folds_of(way)):
             result = train(
                 plan.recipe.network(),
                 frames,
@@ -154,12 +177,14 @@ def say_folds(plan: Plan) -> Said:
     shown = [*plan.ways, *SHOWN_OTHERWISE]
     test = {way: np.full((n, k), np.nan) for way in shown}
     training = {way: np.full(f, np.nan) for way in plan.ways}
-    for fold, split in enumerate(plan.folds):
-        for way in plan.ways:
-            frames, rows = plan.frames(way), split.parts["train"]
+    for way in plan.ways:
+        frames = plan.frames(way)
+        for fold, split in enumerate(plan.folds_of(way)):
+            rows = split.parts["train"]
             said = _said(plan, way, fold, frames.select(rows))
             training[way][fold] = np.mean(said.argmax(axis=1) == frames.labels[rows])
             test[way][split.parts["test"]] = _said(plan, way, fold, split.select(frames, "test"))
+    for fold, split in enumerate(plan.folds):
         for way, how in SHOWN_OTHERWISE.items():
             frames = split.select(plan.dataset, "test")
             test[way][split.parts["test"]] = _said(plan, WHOLE, fold, treated(frames, how))
