@@ -119,14 +119,11 @@ def lung(
     try:
         dataset = lung_data(data, quick=quick, seed=seed)
         require_apart(folder, dataset.searched)
-        k = 2 if quick else folds
-        parts, units = folds_of(dataset, k, seed)
+        divided = _divided(dataset, 2 if quick else folds, seed, at_random=at_random)
         plan = Plan(
             recipe=chosen,
             dataset=dataset,
-            folds=parts,
-            pooled=pooled_folds(dataset, k, seed) if at_random else (),
-            units_n=units,
+            **divided,
             ways=(WHOLE, *further, *([POOLED] if at_random else [])),
             folder=folder,
             name=data_name or (Path(data).stem if isinstance(data, str | Path) else "the given frames"),
@@ -138,6 +135,12 @@ def lung(
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not trained yet") from error
     return result
+
+
+def _divided(dataset: ImageDataset, k: int, seed: int, *, at_random: bool) -> dict[str, Any]:
+    """Folds by recording, those at random where they are wanted, and the unit of each frame."""
+    folds, units = folds_of(dataset, k, seed)
+    return {"folds": folds, "pooled": pooled_folds(dataset, k, seed) if at_random else (), "units_n": units}
 
 
 def _result(plan: Plan, started: datetime, *, frames: int) -> StudyResult:
@@ -233,7 +236,7 @@ def _looks(plan: Plan, frames: int) -> xr.Dataset:
             if way == WHOLE:
                 pictures = picture_arrays(seen, plan, dreams(plan, way)[0])
                 layers = seen.layers
-    measures: xr.Dataset = xr.concat(pieces, "look_way")
+    measures = xr.combine_nested(pieces, "look_way", join="outer", compat="equals")
     found = xr.merge([measures, pictures])
     return found.assign_attrs(cam_layer=", ".join(layers))
 
