@@ -38,7 +38,8 @@ def test_a_gain_by_preprocessing_is_in_part_at_most():
 def test_the_headline_says_what_beats_what_and_that_a_quick_run_is_none():
     text = headline(study_arrays(score={INTENSITY: 0.45}))
     assert "0.600 [0.580, 0.620]" in text
-    assert "+0.150 [+0.130, +0.170] better" in text
+    assert "is better by +0.150 [+0.130, +0.170]" in text
+    assert "is worse by" in headline(study_arrays(score={INTENSITY: 0.7}))
     quick = study_arrays(quick=1)
     assert headline(quick).startswith("Quick run, no result")
     assert messages(quick, ())[0].level == "alarm"

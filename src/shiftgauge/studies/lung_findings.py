@@ -76,7 +76,7 @@ def better_than_nothing(a: xr.Dataset) -> Finding:
         topic="Against what needs no network",
         published="no baseline",
         measured="; ".join(
-            f"{way}: balanced accuracy {shown(score_of(a, way))}, the network is {signed(gap)} better"
+            f"{way}: balanced accuracy {shown(score_of(a, way))}, the network {compared(gap)}"
             for way, gap in gaps.items()
         ),
         agreement="fact",
@@ -180,7 +180,7 @@ def headline(a: xr.Dataset) -> str:
         f"On recordings that the network was not trained on, balanced accuracy is {shown(value)}; the published "
         f"{PUBLISHED:.0%} was measured on the frames of training, where it is "
         f"{float(a['training_accuracy'].sel(training_way=WHOLE).mean()):.1%} here. Mean intensity alone reaches "
-        f"{score_of(a, INTENSITY)[0]:.3f}, so that the network is {signed(over)} better."
+        f"{score_of(a, INTENSITY)[0]:.3f}: the network {compared(over)}."
     )
     return f"Quick run, no result: {text[0].lower()}{text[1:]}" if a.attrs["quick"] else text
 
@@ -242,6 +242,17 @@ def signed(value: Bounds) -> str:
         '+0.500 [-0.400, +0.600]'
     """
     return f"{value[0]:+.3f} [{value[1]:+.3f}, {value[2]:+.3f}]"
+
+
+def compared(gap: Bounds) -> str:
+    """By how much a network is better or worse, or that it cannot be told.
+
+    Example:
+        >>> compared((0.1, 0.05, 0.15))
+        'is better by +0.100 [+0.050, +0.150]'
+    """
+    word = "is better" if gap[1] > 0 else "is worse" if gap[2] < 0 else "is not surely better or worse, it differs"
+    return f"{word} by {signed(gap)}"
 
 
 def _gap(a: xr.Dataset, measure: str) -> Bounds:
