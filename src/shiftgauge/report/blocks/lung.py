@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from shiftgauge.report.blocks.bars import Axis, bar
 from shiftgauge.report.format import duration, fixed, interval
@@ -65,13 +66,7 @@ def build_folds(result: StudyResult) -> dict[str, Any]:
         known = fixed(float(pick(data, "training_accuracy", training_way=ways[0], **at)))
         balanced = fixed(float(pick(data, "fold_balanced", **at)))
         rows.append([str(fold), str(int(pick(data, "fold_recordings", **at))), *counts, balanced, known])
-    header = [
-        "Fold",
-        "Recordings",
-        *(f"Frames of {name}" for name in classes),
-        "Balanced accuracy",
-        "On training frames",
-    ]
+    header = ["Fold", "Recordings", *classes, "Balanced accuracy", "On training"]
     return {"header": header, "rows": rows}
 
 
@@ -115,9 +110,8 @@ def build_pictures(result: StudyResult) -> dict[str, Any]:
         tiles = [{"src": data_uri(image), "text": text} for text, image in pictures_of(result, k)]
         rows.append({"name": name, "tiles": tiles})
     dreams = [
-        {"src": data_uri(pick(data, "dream", dream_start=start, dream_class=name)), "text": f"{name}, from {start}"}
+        {"name": start, "tiles": [_dream(data, start, name) for name in strings(data, "dream_class")]}
         for start in strings(data, "dream_start")
-        for name in strings(data, "dream_class")
     ]
     return {"rows": rows, "dreams": dreams}
 
@@ -161,6 +155,11 @@ def build_study_cost(result: StudyResult) -> dict[str, Any]:
     ]
     how = "What this call took; a training that was finished before is read and costs nothing again."
     return {"facts": facts, "trial": [], "how": how}
+
+
+def _dream(data: xr.Dataset, start: str, name: str) -> dict[str, str]:
+    picture = pick(data, "dream", dream_start=start, dream_class=name)
+    return {"src": data_uri(picture), "text": f"{name}, from {start}"}
 
 
 def _gap(result: StudyResult, way: str, measure: str) -> Estimate:
