@@ -51,6 +51,7 @@ def study_arrays(*, score=(), gap=0.05, border=0.4, breadth=(0.4, 0.6), wide=0.0
             "look_gap_interval": (("look_way", "measure", "bound"), off[..., None] + around),
             "look_frames": ("look_way", [9, 9, 8]),
             "look_empty": ("look_way", [0, 0, 1]),
+            "look_class": (("look_way", "method", "measure", "class"), np.full((3, 2, 3, len(names)), 0.123)),
             "look_brightening": ("look_way", [0.5, 0.5, 0.5]),
             "dream": (("dream_start", "dream_class", "picture_y", "picture_x"), np.zeros((2, *shape), np.uint8)),
             "fold_frames": (("fold", "class"), np.full((2, len(names)), 7)),

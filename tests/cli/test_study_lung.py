@@ -35,6 +35,7 @@ def test_a_quick_run_gives_a_page_and_no_result(cli, tmp_path, monkeypatch):
     arrays = StudyResult.from_disk(out).arrays
     assert arrays["way_score"].notnull().all()
     assert int(arrays["confusion"].sum()) == 36
+    assert arrays["look_class"].sizes["class"] == 3
     assert int(arrays["fold_frames"].sum()) == 36
 
 

@@ -23,6 +23,7 @@ def test_the_page_shows_claims_scores_maps_and_pictures():
         "−0.190",
         "activation maximisation",
         "features.40",
+        "0.123",
         "border cut off 8 and 1 without a map",
         "pneumonia, from class mean",
         "data:image/jpeg",

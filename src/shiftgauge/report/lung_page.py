@@ -70,11 +70,12 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
 def _parts(result: StudyResult) -> dict[str, Any]:
     return {
         "quantities": [],
-        "scores": lung.build_scores(result, "way", "Frames of recordings that were not trained on"),
+        "scores": lung.build_scores(result, "way", "Frames that were not trained on"),
         "recordings": lung.build_scores(result, "recording", "Recordings, probabilities of their frames averaged"),
         "folds": lung.build_folds(result),
         "confusion": lung.build_confusion(result),
         "looks": lung.build_looks(result),
+        "look_classes": lung.build_look_classes(result),
         "pictures": lung.build_pictures(result),
         "cost": lung.build_study_cost(result),
         "provenance": {**record.build_provenance(result), "how": _PROVENANCE},

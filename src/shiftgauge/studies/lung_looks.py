@@ -136,7 +136,8 @@ def look_arrays(looks: Looks, plan: Plan, way: str, *, level: float, seed: int) 
         seed: Of the draws.
 
     Returns:
-        look_value (look_way, method, measure), look_gap (look_way, measure), both with `_interval`; look_frames.
+        look_value (look_way, method, measure), look_gap (look_way, measure), both with `_interval`; look_class,
+        the means of each class; look_frames and look_empty, frames with a map and without.
     """
     known = np.isfinite(looks.measures).all(axis=(1, 2))
     units, values = plan.units_n[looks.rows][known], looks.measures[known]
@@ -158,8 +159,15 @@ def look_arrays(looks: Looks, plan: Plan, way: str, *, level: float, seed: int) 
             "look_frames": ("look_way", [int(known.sum())]),
             "look_empty": ("look_way", [int((~known).sum())]),
             "look_brightening": ("look_way", [float(np.nanmean(looks.brightening))]),
+            "look_class": ((*axes, "class"), _of_classes(values, plan, looks.rows[known])[None]),
         },
-        coords={"look_way": [way], "method": [ASCENT, CAM], "measure": list(MEASURES), "bound": ["low", "high"]},
+        coords={
+            "look_way": [way],
+            "method": [ASCENT, CAM],
+            "measure": list(MEASURES),
+            "bound": ["low", "high"],
+            "class": list(plan.dataset.class_names),
+        },
     )
 
 
@@ -215,6 +223,14 @@ def _drawn(plan: Plan, test: npt.NDArray[np.int64], per_class: int, fold: int) -
         _, first = np.unique(plan.units_n[rows], return_index=True)
         found.append(rows[np.sort(first)[:per_class]])
     return np.concatenate(found).astype(np.int64)
+
+
+def _of_classes(values_nmk: FloatArray, plan: Plan, rows: npt.NDArray[np.int64]) -> FloatArray:
+    """Mean of each measure over the frames of each class (method, measure, class), NaN for a class without frames."""
+    labels, found = plan.dataset.labels[rows], np.full((*values_nmk.shape[1:], len(plan.dataset.class_names)), np.nan)
+    for k in np.unique(labels):
+        found[..., k] = values_nmk[labels == k].mean(axis=0)
+    return found
 
 
 def _brightening(changes_nyx: npt.NDArray[np.float32]) -> FloatArray:

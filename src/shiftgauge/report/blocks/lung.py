@@ -102,6 +102,19 @@ def build_looks(result: StudyResult) -> dict[str, Any]:
     return {"header": header, "rows": rows, "note": note, "area": fixed(area, 2)}
 
 
+def build_look_classes(result: StudyResult) -> dict[str, Any]:
+    """Returns the means of both methods for each class, of the networks of whole frames."""
+    data = result.arrays
+    way, methods, measures = strings(data, "look_way")[0], strings(data, "method"), strings(data, "measure")
+    rows = []
+    for name in strings(data, "class"):
+        for method in methods:
+            where = {"look_way": way, "method": method, "class": name}
+            values = [fixed(float(pick(data, "look_class", measure=measure, **where))) for measure in measures]
+            rows.append([f"{name}, {method}", *values])
+    return {"header": ["Class and method", *(m.capitalize() for m in measures)], "rows": rows}
+
+
 def build_pictures(result: StudyResult) -> dict[str, Any]:
     """Returns the pictures: for each class frame, maximised frame, change, Grad-CAM; and what a class wants to see."""
     data = result.arrays
