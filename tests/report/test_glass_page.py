@@ -6,14 +6,14 @@ from rich.console import Console
 
 from glass_arrays import glass_result
 from shiftgauge.report.glass_figures import write_study_figures
-from shiftgauge.report.glass_page import render_study_page
+from shiftgauge.report.glass_page import PAGE
 from shiftgauge.report.glass_terminal import study_summary
 
 HOSTILE = ("no defect", "<script>alert(1)</script>", "$x$ \x1b[31m", "a" * 60)
 
 
 def test_the_page_shows_claims_tables_and_data():
-    page = render_study_page(glass_result(watch={"both on test, as published": 0.0123}))
+    page = PAGE.render(glass_result(watch={"both on test, as published": 0.0123}))
     for part in (
         "Glass study, task 2",
         "on glass: 3,000 train",
@@ -26,7 +26,7 @@ def test_the_page_shows_claims_tables_and_data():
 
 
 def test_the_luck_of_choosing_stands_beside_the_published_way():
-    page = render_study_page(glass_result(watch={"both on test, as published": 0.03}, luck=(0.0123, 0.01, 0.02)))
+    page = PAGE.render(glass_result(watch={"both on test, as published": 0.03}, luck=(0.0123, 0.01, 0.02)))
     for part in (
         "Luck of choosing on test",
         "+1.23 [+1.00, +2.00]",
@@ -46,13 +46,13 @@ def test_figures_of_a_former_run_that_are_not_drawn_again_are_removed(tmp_path):
 
 
 def test_without_the_watched_training_its_section_is_left_out():
-    page = render_study_page(glass_result(watched=False))
+    page = PAGE.render(glass_result(watched=False))
     assert 'id="watch"' not in page
     assert "Luck of choosing on test" not in page
 
 
 def test_hostile_names_stay_text():
-    page = render_study_page(glass_result(labels=HOSTILE))
+    page = PAGE.render(glass_result(labels=HOSTILE))
     assert "<script>alert(1)" not in page
     assert "\x1b" not in page
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ConfigError, InterruptedRunError, StoreError
-from shiftgauge.train.checkpoints import claim, differences, read_best, read_checkpoint
+from shiftgauge.train.checkpoints import claim, differences, ensure_best, read_best, read_checkpoint
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions
 from train.toy import network, options, run, same
@@ -28,21 +28,23 @@ def kill(logits, images, targets, epoch, step):
         os.kill(os.getpid(), signal.SIGKILL)
     return images
 
-fit(network(), stripes(90), stripes(40, 1), options(), preprocessing=PREPROCESSING, n_classes=3, folder=sys.argv[1],
-    device="cpu", perturb=kill)
+fit(network(), stripes(90), stripes(40, 1), options(ema_decay=EMA), preprocessing=PREPROCESSING, n_classes=3,
+    folder=sys.argv[1], device="cpu", perturb=kill)
 """
 
 
-def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, ema_decay):
     tests = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(tests), "OMP_NUM_THREADS": "1"}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a")], env=environment, check=False)
+        code, chosen = KILLED.replace("EMA", repr(ema_decay)), options(ema_decay=ema_decay)
+        killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], env=environment, check=False)
         assert killed.returncode == -signal.SIGKILL
-        resumed, found = run(tmp_path / "a")
-        whole, expected = run(tmp_path / "b")
+        resumed, found = run(tmp_path / "a", chosen=chosen)
+        whole, expected = run(tmp_path / "b", chosen=chosen)
     finally:
         torch.set_num_threads(threads)
     assert found.history == expected.history
@@ -84,7 +86,7 @@ def test_options_that_were_wrong_may_be_corrected_in_the_same_folder(tmp_path):
     run(tmp_path, chosen=options(epochs=1, loss=LossOptions(class_weights=(1, 2, 1))))
 
 
-def _cut(folder, best):
+def _cut(folder, best, **more):
     """A training of four epochs that was stopped in the third, whose best epoch is the given one."""
 
     def stop(logits, images, targets, epoch, step):
@@ -93,7 +95,9 @@ def _cut(folder, best):
         return images
 
     rates = {0: 1e-30, 1: 1e-3}
-    chosen = options(optimizer=OptimizerOptions(kind="sgd", learning_rate=rates[best], momentum=0.0, weight_decay=0.0))
+    chosen = options(
+        optimizer=OptimizerOptions(kind="sgd", learning_rate=rates[best], momentum=0.0, weight_decay=0.0), **more
+    )
     net = nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
     torch.manual_seed(0)
     net[1].reset_parameters()
@@ -116,6 +120,17 @@ def test_lost_weights_of_the_best_epoch_are_made_again_from_the_checkpoint_or_sa
     with pytest.raises(StoreError, match=r"best epoch so far, 1, are lost .*best-1.pt.*holds those of epoch 2"):
         run(tmp_path / "first", net, chosen, perturb=lambda *a: trained.append(a))
     assert not trained
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_what_is_made_again_is_what_was_lost(tmp_path, ema_decay):
+    _cut(tmp_path, 1, ema_decay=ema_decay)
+    before = read_best(tmp_path, 1)
+    (tmp_path / "best-2.pt").unlink()
+    ensure_best(tmp_path, read_checkpoint(tmp_path / "checkpoint.pt"), 1)
+    again = read_best(tmp_path, 1)
+    assert list(again) == list(before)
+    assert all(torch.equal(value, before[name]) for name, value in again.items())
 
 
 def test_a_flipped_byte_of_either_file_is_noticed(tmp_path):

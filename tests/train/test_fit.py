@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from shiftgauge.errors import ConfigError
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions
 from shiftgauge.train.sampling import SamplingOptions
@@ -21,6 +22,31 @@ def test_a_training_learns_and_keeps_its_best_epoch(tmp_path):
         logits = net((validation.pixels.batch(range(40)) - 0.5) / 0.5)
     accuracy = (logits.argmax(1) == validation.targets).float().mean()
     assert accuracy == pytest.approx(found.history[found.best_epoch]["accuracy"])
+
+
+def test_the_last_epoch_is_kept_where_nothing_is_watched(tmp_path):
+    falling = options(
+        optimizer=OptimizerOptions(kind="sgd", learning_rate=0.05, momentum=0.0),
+        schedule=ScheduleOptions(kind="constant"),
+        monitor="last",
+    )
+    spoil = lambda logits, images, targets, epoch, step: 1 - images if epoch == 3 else images  # noqa: E731
+    net, found = run(tmp_path, chosen=falling, perturb=spoil)
+    assert found.best_epoch == 3
+    losses = [values["loss"] for values in found.history]
+    assert losses[3] > min(losses)
+    validation = stripes(40, 1)
+    with torch.no_grad():
+        logits = net((validation.pixels.batch(range(40)) - 0.5) / 0.5)
+    assert torch.nn.functional.cross_entropy(logits, validation.targets).item() == pytest.approx(losses[3], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("more", "name"), [({"patience": 3}, "`patience`"), ({"schedule": ScheduleOptions(kind="plateau")}, "`plateau`")]
+)
+def test_what_waits_for_an_improvement_is_refused_where_nothing_is_watched(more, name):
+    with pytest.raises(ConfigError, match=f"{name} waits for `monitor` to improve, but `last` watches nothing"):
+        options(monitor="last", **more)
 
 
 def test_another_seed_gives_other_weights_and_seed_0_is_a_seed(tmp_path):

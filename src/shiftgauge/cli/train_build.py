@@ -112,6 +112,7 @@ def train_options(loaded: LoadedTrain) -> TrainOptions:
             patience=section.patience,
             precision=section.precision,
             clip=section.clip,
+            ema_decay=section.ema_decay,
             seed=section.seed,
             validation_batch=section.validation_batch,
         )

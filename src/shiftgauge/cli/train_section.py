@@ -133,10 +133,10 @@ class TrainSection(Section):
     loss: LossSection = Field(default_factory=LossSection, description="The loss.")
     sampling: SamplingSection = Field(default_factory=SamplingSection, description="The batches.")
     augment: AugmentSection = Field(default_factory=AugmentSection, description="Changes of training images.")
-    monitor: Literal["auto", "macro_f1", "micro_f1", "accuracy", "average_precision", "loss"] = Field(
+    monitor: Literal["auto", "macro_f1", "micro_f1", "accuracy", "average_precision", "loss", "last"] = Field(
         default="auto",
         description="What is watched on validation to keep the best epoch and to stop; auto: macro_f1, with several "
-        "labels average_precision.",
+        "labels average_precision. last watches nothing and keeps the last epoch.",
     )
     patience: Count | None = Field(
         default=None, description="Stop after so many epochs without improvement; left out, never."
@@ -145,6 +145,11 @@ class TrainSection(Section):
         default="auto", description="auto takes bfloat16 on a CUDA device that has it, else float32."
     )
     clip: Positive | None = Field(default=1.0, description="Largest norm of the gradient; null for none.")
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Decay of a moving average of the weights, such as 0.99; the average is validated and kept. Left "
+        "out, the weights themselves.",
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     devices: Count = Field(default=1, description="CUDA devices, or processes of a CPU, that share every batch.")
     validation_batch: Count = Field(default=128, description="Images of a batch in validation and test.")

@@ -22,7 +22,6 @@ block 1, 17 % in block 2, 69 % in block 3, all in block 4, whose maps a pixel re
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -33,7 +32,8 @@ from torch.autograd import forward_ad
 from shiftgauge.explain.window_change import Change, Raw, Way, dual, whole
 from shiftgauge.explain.window_rules import find_rule, run_node
 from shiftgauge.models.capture import Recorder, Tap, as_features, repeated_text, require_all
-from shiftgauge.models.conversion import TRACE_ERRORS, fold_batch_norm
+from shiftgauge.models.conversion import fold_batch_norm
+from shiftgauge.models.tracing import TRACE_ERRORS, tapped_graph
 
 Sink = Callable[[str, Change, torch.Tensor], None]
 """Takes the name of a block, what changed of it and what it gives for the image at rest (1, ...)."""
@@ -163,7 +163,7 @@ def pushed_network(module: nn.Module, names: Sequence[str], samples_nchw: torch.
     plain = PlainNetwork(module, names)
     samples = samples_nchw[:2] if len(samples_nchw) > 1 else samples_nchw.expand(2, -1, -1, -1).contiguous()
     try:
-        traced = fold_batch_norm(module, samples, names) or _traced(module, names)
+        traced = fold_batch_norm(module, samples, names) or tapped_graph(module, names)
         if not isinstance(traced, fx.GraphModule):
             return plain
         traced = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore
@@ -171,34 +171,6 @@ def pushed_network(module: nn.Module, names: Sequence[str], samples_nchw: torch.
         return local if _agree(local, plain, samples[:1], names) else plain
     except TRACE_ERRORS:
         return plain
-
-
-class _Tracer(fx.Tracer):
-    """Keeps convolutions and batch normalisations whole, timm's own kinds among them; puts taps after named parts."""
-
-    def __init__(self, taps: Mapping[str, str]) -> None:
-        super().__init__()
-        self._taps = taps
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        found = super().call_module(m, forward, args, kwargs)
-        tap = self._taps.get(self.path_of_module(m))
-        return found if tap is None else self.create_proxy("call_module", tap, (found,), {})
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _traced(module: nn.Module, names: Sequence[str]) -> fx.GraphModule | None:
-    copied = copy.deepcopy(module).eval()
-    places = {name: f"tap_{i}_of_explain" for i, name in enumerate(names)}
-    for name, place in places.items():
-        copied.add_module(place, Tap(name))
-    graph = _Tracer(places).trace(copied)
-    once = sum(node.target in places.values() for node in graph.nodes) == len(places)
-    return fx.GraphModule(copied, graph) if once else None
 
 
 def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, names: Sequence[str]) -> bool:

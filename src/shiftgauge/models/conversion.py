@@ -2,7 +2,7 @@
 
 import copy
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from shiftgauge.models.capture import Tap
 from shiftgauge.models.fusion import fuse_activations
+from shiftgauge.models.tracing import TRACE_ERRORS, tapped_graph
 from shiftgauge.types import Execution
 
 FOLD_TOLERANCE = 1e-4
@@ -19,9 +19,6 @@ FOLD_TOLERANCE = 1e-4
 
 REDUCED_TOLERANCE = 0.05
 """The same for what fusing activations may change in bfloat16, which rounds to three digits."""
-
-TRACE_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NameError, AssertionError)
-"""What torch.fx raises for networks whose control flow it cannot follow."""
 
 
 @contextmanager
@@ -100,15 +97,8 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor, taps: Sequenc
         False
     """
     try:
-        copied = copy.deepcopy(module).eval()
-        places = {name: f"tap_{i}_of_shiftgauge" for i, name in enumerate(taps)}
-        for name, place in places.items():
-            copied.add_module(place, Tap(name))
-        graph = _Tracer(places).trace(copied)
-        if sum(node.target in places.values() for node in graph.nodes) != len(places):
-            return None
-        traced = fx.GraphModule(copied, graph)
-        if not _fold_pairs(traced):
+        traced = tapped_graph(module, taps)
+        if traced is None or not _fold_pairs(traced):
             return None
         with torch.no_grad():
             before, after = module(samples_nchw), traced(samples_nchw)
@@ -121,28 +111,6 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor, taps: Sequenc
 def has_compiler(device: torch.device) -> bool:
     """Tells whether torch.compile can make code for the device here."""
     return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "cl"))
-
-
-class _Tracer(fx.Tracer):
-    """Keeps convolutions and batch normalisations whole, timm's own kinds among them; puts taps after named parts."""
-
-    def __init__(self, taps: Mapping[str, str]) -> None:
-        super().__init__()
-        self._taps = taps
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        found = super().call_module(m, forward, args, kwargs)
-        tap = self._taps.get(self.path_of_module(m))
-        if tap is None:
-            return found
-        if not isinstance(found, fx.Proxy):
-            raise TypeError("a tapped part must give one tensor")
-        return self.create_proxy("call_module", tap, (found,), {})
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (nn.Conv2d, nn.BatchNorm2d)) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _fused(network: fx.GraphModule, samples_nchw: torch.Tensor, execution: Execution) -> fx.GraphModule:

@@ -14,7 +14,7 @@ from torch.fx.node import map_arg
 
 from shiftgauge.errors import ModelError
 from shiftgauge.models.capture import block_outputs
-from shiftgauge.models.conversion import TRACE_ERRORS, evaluation_mode
+from shiftgauge.models.conversion import evaluation_mode
 from shiftgauge.models.layout import channel_axes
 from shiftgauge.models.reach import (
     WHOLE,
@@ -27,6 +27,7 @@ from shiftgauge.models.reach import (
     through_windows,
     windows_of,
 )
+from shiftgauge.models.tracing import TRACE_ERRORS
 
 _WALK_ERRORS: Final = (*TRACE_ERRORS, ModelError)
 

@@ -77,7 +77,7 @@ def _study(folder: Path) -> OpenedRun:
     page, figures, terminal = (
         import_module(f"shiftgauge.report.{found.study}_{part}") for part in ("page", "figures", "terminal")
     )
-    return _opened(found, page.write_study_page, figures.write_study_figures, terminal.study_summary)
+    return _opened(found, page.PAGE.write, figures.write_study_figures, terminal.study_summary)
 
 
 def _train(folder: Path) -> OpenedRun:

@@ -38,7 +38,7 @@ def train_summary(result: TrainResult) -> RenderableType:
         parts.append(Text(""))
     parts += [*_scores(result), Text("")]
     facts = dict(build_train_cost(result)["facts"])
-    cost = f"{facts['Epochs']} epochs, {facts['Time']}, best epoch {result.best_epoch}"
+    cost = f"{facts['Epochs']} epochs, {facts['Time']}, epoch {result.best_epoch} kept"
     return Group(*parts, line(("Cost: ", "bold"), (cost, "")))
 
 

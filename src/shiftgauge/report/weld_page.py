@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from shiftgauge.report.blocks import indices, surface, verdict, weld
@@ -73,7 +72,7 @@ def _parts(result: StudyResult) -> dict[str, Any]:
     }
 
 
-_PAGE: Final = StudyPage(
+PAGE: Final = StudyPage(
     template="weld.html",
     title="Weld study",
     sections=_SECTIONS,
@@ -82,17 +81,3 @@ _PAGE: Final = StudyPage(
     parts=_parts,
     scripts=("scene.js", "surface.js", "page.js"),
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return _PAGE.write(result, path)
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    return _PAGE.render(result)

@@ -64,7 +64,7 @@ class StudyResult(RunResult):
 
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
-        return import_module(f"shiftgauge.report.{self.study}_page").write_study_page(self, path)
+        return import_module(f"shiftgauge.report.{self.study}_page").PAGE.write(self, path)
 
     def to_disk(self, folder: str | Path) -> Path:
         """Writes `results.nc`, `indices.csv` or `scores.csv`, `findings.csv` and, last, `run.json`; returns the folder.

@@ -29,7 +29,7 @@ from shiftgauge.models.table_model import TableModel
 from shiftgauge.models.tabular_net import TabularNet, load_tabular_net
 from shiftgauge.random import check_seed
 from shiftgauge.report.diabetes_figures import write_study_figures
-from shiftgauge.report.diabetes_page import write_study_page
+from shiftgauge.report.diabetes_page import PAGE
 from shiftgauge.results.run_folder import require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.studies import diabetes_parts as parts
@@ -156,7 +156,7 @@ def write_study(result: StudyResult, folder: Path) -> Path:
     Raises:
         StoreError: The folder cannot be written to.
     """
-    return write_with_page(result, folder, write_study_figures, write_study_page)
+    return write_with_page(result, folder, write_study_figures, PAGE.write)
 
 
 def read_pima(path: str | Path) -> TableDataset:

@@ -22,7 +22,7 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.glass_figures import write_study_figures
-from shiftgauge.report.glass_page import write_study_page
+from shiftgauge.report.glass_page import PAGE
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
@@ -125,7 +125,7 @@ def glass(
         divided = divide(dataset, split_options(dataset), seed)
         plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)
         result = _result(plan, started, watched=watched)
-        write_with_page(result, folder, write_study_figures, write_study_page)
+        write_with_page(result, folder, write_study_figures, PAGE.write)
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not trained yet") from error
     return result

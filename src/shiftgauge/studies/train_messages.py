@@ -180,6 +180,8 @@ def _about_epochs(arrays: xr.Dataset, stopped: str) -> list[Message]:
         text = f"Stopped after epoch {done}, because nothing improved after epoch {best}."
         return [Message(level="info", code="stopped_early", text=text)]
     monitor = str(arrays.attrs["monitor"])
+    if monitor == "last":
+        return []
     score = float(arrays[f"history_{'macro_f1' if monitor == 'loss' else monitor}"].sel(epoch=best))
     if best == done and done > 1 and not score >= _PERFECT:
         text = f"The last epoch, {done}, was the best on validation: more epochs may give more."

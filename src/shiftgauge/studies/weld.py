@@ -29,7 +29,7 @@ from shiftgauge.models.model_folder import load_folder, read_model_record
 from shiftgauge.models.specification import ModelSpec
 from shiftgauge.random import check_seed
 from shiftgauge.report.weld_figures import write_study_figures
-from shiftgauge.report.weld_page import write_study_page
+from shiftgauge.report.weld_page import PAGE
 from shiftgauge.results.audit import AuditResult
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
@@ -163,7 +163,7 @@ def _study(asked: _Asked, dataset: ImageDataset) -> StudyResult:
         arrays=arrays,
         messages=messages(arrays),
     )
-    write_with_page(result, asked.folder, write_study_figures, write_study_page)
+    write_with_page(result, asked.folder, write_study_figures, PAGE.write)
     return result
 
 

@@ -19,7 +19,8 @@ from shiftgauge.models.weights import one_line
 
 CHECKPOINT: Final = "checkpoint.pt"
 _IDENTITY: Final = "training.json"
-_NETWORK: Final = "network."
+_KEPT: Final = ("average.module.", "network.")
+"""Where a checkpoint holds what is validated and kept; the first that it has counts."""
 _HASHES: Final[Mapping[str, str]] = {
     "data": "the data",
     "images": "the images or classes of training and validation",
@@ -206,7 +207,8 @@ def ensure_best(folder: Path, checkpoint: Mapping[str, Any], epoch: int) -> None
                 f"holds those of epoch {last + 1}"
             ) from error
         state = checkpoint["state_dict"]
-        save_best(folder, {k.removeprefix(_NETWORK): v for k, v in state.items() if k.startswith(_NETWORK)}, epoch)
+        kept = next((start for start in _KEPT if any(name.startswith(start) for name in state)), "")
+        save_best(folder, {k.removeprefix(kept): v for k, v in state.items() if k.startswith(kept)}, epoch)
 
 
 def _read(path: Path, name: str, remove: str) -> Any:

@@ -138,7 +138,7 @@ def fit(
         if resumed:
             module.history = _resume(target, str(chosen.monitor))
         if not _finished(module, chosen):
-            grouped = grouped_in_float32(network, wanted=place.type == "cpu" and precision == "bfloat16")
+            grouped = grouped_in_float32(module, wanted=place.type == "cpu" and precision == "bfloat16")
             with together(n_devices), grouped, kept_memory(wanted=place.type == "cpu"):
                 trainer = make_trainer(chosen, place, precision, n_devices, keeper, keeper.files, target)
                 _run(trainer, module, target / CHECKPOINT if resumed else None)

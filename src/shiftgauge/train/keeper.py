@@ -54,7 +54,7 @@ class Keeper(pl.Callback):
         best, problem = best_epoch(pl_module.history, self.monitor), None
         if trainer.is_global_zero and best == len(pl_module.history) - 1:
             try:
-                save_best(self.folder, pl_module.network.state_dict(), best)
+                save_best(self.folder, pl_module.kept.state_dict(), best)
             except StoreError as error:
                 problem = error
         agree(trainer, problem)

@@ -19,6 +19,7 @@ from shiftgauge.train.devices import agree, pl
 from shiftgauge.train.images import Part
 from shiftgauge.train.losses import LossOptions, make_loss
 from shiftgauge.train.monitor import epochs_without_gain, validation_values
+from shiftgauge.train.moving_average import moving_average
 from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.schedules import multiplier
 
@@ -64,6 +65,7 @@ class ClassifierModule(pl.LightningModule):
         super().__init__()
         # convolutions run fastest with channels last, on CPUs as on GPUs
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.average = None if options.ema_decay is None else moving_average(network, options.ema_decay)
         self.train_part, self.validation_part, self.options = train, validation, options
         self.heads, self.perturb = heads, perturb
         self.criterion = make_loss(
@@ -81,10 +83,18 @@ class ClassifierModule(pl.LightningModule):
         self._logits: list[Tensor] = []
         self._lost: list[Tensor] = []
 
+    @property
+    def kept(self) -> nn.Module:
+        """What is validated and kept: the network, or the moving average of its weights."""
+        return self.network if self.average is None else self.average.module
+
     def normalised(self, images_nchw: Tensor) -> Tensor:
-        """Logits of images in [0, 1]."""
+        """Logits that the network in training gives to images in [0, 1]."""
+        return self._logits_of(self.network, images_nchw)
+
+    def _logits_of(self, network: nn.Module, images_nchw: Tensor) -> Tensor:
         normal = (images_nchw - self.mean) / self.std
-        found = self.network(normal.contiguous(memory_format=torch.channels_last))
+        found = network(normal.contiguous(memory_format=torch.channels_last))
         return getattr(found, "logits", found)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -109,7 +119,7 @@ class ClassifierModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Sets the rate that schedule and history give the epoch."""
         epoch, options = self.current_epoch, self.options
-        watched = [values[str(options.monitor)] for values in self.history]
+        watched = [values[str(options.monitor)] for values in self.history if options.monitor != "last"]
         factor = multiplier(options.schedule, epoch, options.epochs, watched)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["base_lr"] * factor
@@ -126,13 +136,18 @@ class ClassifierModule(pl.LightningModule):
         self._lost.append(loss.detach())
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Moves the average, if there is one."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
     def on_validation_epoch_start(self) -> None:
         """Forgets the logits of the last epoch."""
         self._logits = []
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Keeps the logits of one batch."""
-        self._logits.append(self.normalised(batch[0]).float().cpu())
+        self._logits.append(self._logits_of(self.kept, batch[0]).float().cpu())
 
     def on_validation_epoch_end(self) -> None:
         """Adds the epoch to the history; on several devices all take what the first one found.

@@ -76,10 +76,14 @@ def average_precision(scores_n: FloatArray, truth_n: npt.NDArray[np.bool_]) -> f
 def best_epoch(history: Sequence[Mapping[str, float]], monitor: str) -> int:
     """Number of the epoch with the best monitored value, among equal ones that with the smallest loss; -1 for none.
 
+    With `last` it is the last one.
+
     Example:
         >>> best_epoch([{"accuracy": 0.7, "loss": 0.5}, {"accuracy": 0.7, "loss": 0.4}], "accuracy")
         1
     """
+    if monitor == "last":
+        return len(history) - 1
     best, place = (-np.inf, -np.inf), -1
     for epoch, values in enumerate(history):
         value = -values[monitor] if monitor == "loss" else values[monitor]

@@ -18,7 +18,7 @@ from shiftgauge.train.sampling import SamplingOptions
 from shiftgauge.train.schedules import ScheduleOptions
 
 OptimizerKind: TypeAlias = Literal["adamw", "adam", "sgd"]
-Monitor: TypeAlias = Literal["macro_f1", "micro_f1", "accuracy", "average_precision", "loss"]
+Monitor: TypeAlias = Literal["macro_f1", "micro_f1", "accuracy", "average_precision", "loss", "last"]
 MixedPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 MONITORS: Final[tuple[str, ...]] = get_args(Monitor)
 
@@ -118,11 +118,16 @@ class TrainOptions:
         augment: Random changes of training images.
         monitor: What is watched on the validation images to keep the best epoch, to stop early and to lower the rate
             on a plateau: `macro_f1` (default with one class an image), `average_precision` (its mean over the labels;
-            default with several), `micro_f1`, `accuracy`, or `loss`, of which less is better.
+            default with several), `micro_f1`, `accuracy`, or `loss`, of which less is better. `last` watches nothing
+            and keeps the last epoch: right for a schedule that ends near rate 0, where validation is too small to tell
+            epochs apart.
         patience: Stop after so many epochs in a row without improvement; None never stops early.
         precision: `float32`; `bfloat16` or `float16` (CUDA alone, with scaled gradients) for mixed precision; `auto`
             takes bfloat16 on a CUDA device that has it, else float32.
         clip: Largest norm of the gradient of all weights together; None leaves it.
+        ema_decay: Decay in (0, 1) of an exponential moving average of the weights over the steps
+            (`train.moving_average`); validation looks at the average, and its weights are kept. It swings less from
+            epoch to epoch, which matters where validation has few images. None for the weights themselves.
         seed: The one seed of the training: initial weights that are random, batches, changes and dropout.
         validation_batch: Images of a validation batch, ≥ 1.
 
@@ -144,6 +149,7 @@ class TrainOptions:
     patience: int | None = None
     precision: MixedPrecision = "auto"
     clip: float | None = 1.0
+    ema_decay: float | None = None
     seed: int = 0
     validation_batch: int = 128
 
@@ -156,8 +162,13 @@ class TrainOptions:
             require_in("monitor", self.monitor, MONITORS)
         if self.patience is not None:
             require_positive_int("patience", self.patience)
+        if self.monitor == "last" and (self.patience is not None or self.schedule.kind == "plateau"):
+            waits = "`patience`" if self.patience is not None else "the schedule `plateau`"
+            raise ConfigError(f"{waits} waits for `monitor` to improve, but `last` watches nothing; watch macro_f1")
         if self.clip is not None and require_range("clip", self.clip, 0) == 0:
             raise ConfigError("`clip` must be above 0, got 0; leave it out for no clipping")
+        if self.ema_decay is not None and require_range("ema_decay", self.ema_decay, 0, 1) in (0, 1):
+            raise ConfigError(f"`ema_decay` must be above 0 and below 1, got {self.ema_decay:g}; 0.99 is customary")
         if self.schedule.warmup_epochs >= self.epochs:
             shorter = ScheduleOptions(**{**asdict(self.schedule), "warmup_epochs": self.epochs - 1})
             object.__setattr__(self, "schedule", shorter)

@@ -109,7 +109,7 @@ def build_learning(result: TrainResult) -> dict[str, Any]:
     epochs = np.asarray(data["epoch"].values, float)
     ends = (float(epochs[0]), float(max(epochs[-1], epochs[0] + 1)))
     best = result.best_epoch
-    marks = ((float(best), f"best epoch: {best}"),)
+    marks = ((float(best), f"{'last' if result.arrays.attrs['monitor'] == 'last' else 'best'} epoch: {best}"),)
     panels = []
     for title, names in _PANELS:
         lines = [
@@ -148,8 +148,9 @@ def _epoch_text(result: TrainResult) -> str:
     at = result.arrays.attrs
     done, wanted = result.arrays.sizes["epoch"], int(at.get("epochs_wanted", 0))
     of = f"of {done}, and it ended early: {wanted} were allowed" if at["stopped"] == "patience" else f"of {done}"
-    best, by = result.best_epoch, words(str(at["monitor"])).lower()
-    return f"The model folder holds the weights of epoch {best} {of}; it was the best by {by} on validation."
+    best, by = result.best_epoch, str(at["monitor"])
+    why = "the last, as was asked" if by == "last" else f"it was the best by {words(by).lower()} on validation"
+    return f"The model folder holds the weights of epoch {best} {of}; {why}."
 
 
 def build_confusion(result: TrainResult) -> dict[str, Any]:

@@ -202,10 +202,14 @@ def build_options(result: TrainResult) -> list[tuple[str, str]]:
         ("Loss", _words(loss, "kind", ("class_weights", "class weights"), ("positive_weights", "positive weights"))),
         ("Batches", _words(sampling, "kind", ("batch_size", "images each"))),
         ("Changes of training images", _changes(augment)),
-        ("Best epoch by", words(str(at.get("monitor", ""))).lower() + " on validation"),
+        ("Epoch kept", _kept_epoch(str(at.get("monitor", "")))),
         ("Seed", str(at.get("seed", ""))),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _kept_epoch(monitor: str) -> str:
+    return "the last" if monitor == "last" else f"the best by {words(monitor).lower()} on validation"
 
 
 def _group(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
