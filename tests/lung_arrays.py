@@ -5,12 +5,14 @@ import xarray as xr
 
 from shiftgauge.data.arrays import from_arrays
 from shiftgauge.results.study import StudyResult
+from shiftgauge.studies.lung_baselines import FROZEN, INTENSITY, MAJORITY
 from shiftgauge.studies.lung_findings import find, headline, messages
-from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, INTENSITY, MAJORITY, PAINTED, POOLED, WHOLE
-from shiftgauge.studies.lung_looks import ASCENT, CAM, MEASURES
+from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, PAINTED, POOLED, WHOLE
+from shiftgauge.studies.lung_looks import GRAINS, MEASURES, METHODS
 
 NAMES = ("covid", "pneumonia", "regular")
-WAYS = (WHOLE, PAINTED, CUT, POOLED, HIDDEN, ALONE, INTENSITY, MAJORITY)
+WAYS = (WHOLE, PAINTED, CUT, POOLED, HIDDEN, ALONE, FROZEN, INTENSITY, MAJORITY)
+LOOK_WAYS = (WHOLE, PAINTED, CUT)
 
 
 def frames(recordings=18, each=3, size=24, seed=0):
@@ -28,8 +30,14 @@ def lung_dataset(**given):
     return from_arrays(images, labels, list(NAMES), groups=[f"r{r}" for r in recording])
 
 
-def study_arrays(*, score=(), gap=0.05, border=0.4, breadth=(0.4, 0.6), wide=0.02, names=NAMES, **attrs):
-    """Every way has the balanced accuracy 0.6 but for {way: other}; methods have a breadth each."""
+def study_arrays(
+    *, score=(), border=(0.4,) * 4, breadth=(0.4, 0.6, 0.9, 0.9), change=(0.0, 0.0), known=0.97, wide=0.02,
+    names=NAMES, **attrs
+):  # fmt: skip
+    """Every way has the balanced accuracy 0.6 but for {way: other}; methods have a breadth and a share of border each.
+
+    Trained without the border, the shares on the border change by `change` against the two kinds of random steps.
+    """
     given, figures = dict(score), ["balanced accuracy", "accuracy", *(f"recall of {n}" for n in names)]
     value = np.array([[given.get(way, 0.6)] * len(figures) for way in WAYS])
     table, around = {}, np.array([-wide, wide])
@@ -37,27 +45,31 @@ def study_arrays(*, score=(), gap=0.05, border=0.4, breadth=(0.4, 0.6), wide=0.0
         for kind, centre in (("score", value), ("difference", value - value[0])):
             table[f"{prefix}_{kind}"] = ((prefix, "figure"), centre)
             table[f"{prefix}_{kind}_interval"] = ((prefix, "figure", "bound"), centre[..., None] + around)
-    look = np.array([[[b, 0.3, border] for b in breadth]] * 3)
-    off = look[:, 0] - look[:, 1]
+    look = np.array([[[b, 0.3, on, 0.5] for b, on in zip(breadth, border, strict=True)]] * 3)
+    off = look[:, :1] - look[:, 1:]
+    changed = np.array([[0.0, 0, 0], [0, *change], [0, *change]])
+    over = {
+        "look_value": (("look_way", "method", "measure"), look),
+        "look_gap": (("look_way", "other", "measure"), off),
+        "look_change": (("look_way", "other"), changed),
+        "look_repeat": (("look_way", "grain"), np.full((3, 2), 0.4)),
+    }
+    for name, (axes, centre) in over.items():
+        table[name], table[f"{name}_interval"] = (axes, centre), ((*axes, "bound"), centre[..., None] + around)
     shape = (len(names), 8, 8)
     pictures = {f"shown_{n}": (("shown_class", "picture_y", "picture_x"), np.full(shape, 90, np.uint8)) for n in KINDS}
     return xr.Dataset(
         {
             **table,
             **pictures,
-            "look_value": (("look_way", "method", "measure"), look),
-            "look_value_interval": (("look_way", "method", "measure", "bound"), look[..., None] + around),
-            "look_gap": (("look_way", "measure"), off),
-            "look_gap_interval": (("look_way", "measure", "bound"), off[..., None] + around),
-            "look_frames": ("look_way", [9, 9, 8]),
-            "look_empty": ("look_way", [0, 0, 1]),
-            "look_class": (("look_way", "method", "measure", "class"), np.full((3, 2, 3, len(names)), 0.123)),
-            "look_brightening": ("look_way", [0.5, 0.5, 0.5]),
+            "look_frames": (("look_way", "method"), [[9] * 4, [9] * 4, [9, 8, 9, 9]]),
+            "look_empty": (("look_way", "method"), [[0] * 4, [0] * 4, [0, 1, 0, 0]]),
+            "look_class": (("look_way", "method", "measure", "class"), np.full((3, 4, 4, len(names)), 0.123)),
             "dream": (("dream_start", "dream_class", "picture_y", "picture_x"), np.zeros((2, *shape), np.uint8)),
             "fold_frames": (("fold", "class"), np.full((2, len(names)), 7)),
             "fold_recordings": ("fold", [4, 5]),
             "fold_balanced": ("fold", [0.5, 0.7]),
-            "training_accuracy": (("training_way", "fold"), np.full((3, 2), 0.97)),
+            "training_accuracy": (("training_way", "fold"), np.full((3, 2), known)),
             "confusion": (("class", "said_class"), np.eye(len(names), dtype=int)),
         },
         coords={
@@ -65,8 +77,10 @@ def study_arrays(*, score=(), gap=0.05, border=0.4, breadth=(0.4, 0.6), wide=0.0
             "recording": list(WAYS),
             "figure": figures,
             "bound": ["low", "high"],
-            "look_way": [WHOLE, PAINTED, CUT],
-            "method": [ASCENT, CAM],
+            "look_way": list(LOOK_WAYS),
+            "method": list(METHODS),
+            "other": list(METHODS[1:]),
+            "grain": list(GRAINS),
             "measure": list(MEASURES),
             "shown_class": list(names),
             "dream_start": ["noise", "class mean"],
@@ -93,10 +107,13 @@ ATTRIBUTES = {
     "n_frames": 42,
     "n_recordings": 9,
     "n_units": 9,
+    "largest_unit": 6,
     "n_folds": 2,
     "steps": 500,
     "seed": 0,
     "cam_layer": "features.40",
+    "cam_rows": 14,
+    "cam_columns": 14,
 }
 
 

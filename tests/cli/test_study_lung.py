@@ -22,21 +22,20 @@ def test_a_quick_run_gives_a_page_and_no_result(cli, tmp_path, monkeypatch):
     for name in ("write_train_figures", "write_train_page"):  # the trainings' own have tests of their own
         monkeypatch.setattr(f"shiftgauge.studies.train.{name}", lambda result, place: None)
     out, data = tmp_path / "study", lus(tmp_path)
-    options = ("--recipe", "small", "--quick", "--epochs", "1", "--border", "cut", "--steps", "2", "--device", "cpu")
-    found = cli("study", "lung", "--data", data, *options, "--out", out)
+    options = ("--recipe", "small", "--quick", "--epochs", "1", "--border", "cut", "--no-at-random", "--steps", "2")
+    found = cli("study", "lung", "--data", data, *options, "--device", "cpu", "--out", out)
     assert found.code == 0, found.err
     assert "Quick run, no result:" in found.out
     record = json.loads((out / "run.json").read_text())
-    assert (record["cost"]["trainings"], record["config"]["ways"]) == (
-        6,
-        ["whole frames", "border cut off", "frames divided at random"],
-    )
+    assert (record["cost"]["trainings"], record["config"]["ways"]) == (4, ["whole frames", "border cut off"])
     assert (out / "report.html").is_file()
     arrays = StudyResult.from_disk(out).arrays
     assert arrays["way_score"].notnull().all()
     assert int(arrays["confusion"].sum()) == 36
     assert arrays["look_class"].sizes["class"] == 3
     assert int(arrays["fold_frames"].sum()) == 36
+    assert {finding["agreement"] for finding in record["findings"]} == {"unclear", "fact"}
+    assert (record["config"]["folds"], record["config"]["frames"]) == (2, 2)
 
 
 def test_what_is_asked_for_reaches_the_study(cli, tmp_path, monkeypatch):

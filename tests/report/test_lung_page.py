@@ -24,7 +24,10 @@ def test_the_page_shows_claims_scores_maps_and_pictures():
         "activation maximisation",
         "features.40",
         "0.123",
-        "border cut off 8 and 1 without a map",
+        "border cut off 9 (1 without a map by Grad-CAM)",
+        "14 × 14 cells",
+        "other frames of the same recordings were trained on",
+        "random steps in one direction",
         "pneumonia, from class mean",
         "data:image/jpeg",
     ):
@@ -59,6 +62,7 @@ def test_a_study_is_read_back_from_its_folder(tmp_path):
 
 
 def test_colours_of_maps():
-    assert diverging(np.array([[255, 0]], np.uint8)).tolist() == [[[232, 118, 24], [36, 99, 190]]]
+    found = diverging(np.array([[255, 0, 128]], np.uint8))
+    assert found.tolist() == [[[232, 118, 24], [36, 99, 190], [255, 255, 255]]]
     frame = np.full((1, 1), 100, np.uint8)
     assert overlaid(frame, np.zeros((1, 1), np.uint8)).tolist() == [[[100, 100, 100]]]

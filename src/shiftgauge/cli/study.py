@@ -165,18 +165,23 @@ def lung_command(
         Path, typer.Option(help="NPZ with images, labels and group (the recording), or its folder.", show_default=False)
     ],
     recipe: Annotated[
-        str, typer.Option(help="published: VGG-16 at 224; small: EfficientNet-Lite0 of the extra demo at 128.")
+        str, typer.Option(help="published: VGG-16 at 224; small: EfficientNet-Lite0 of the extra demo at 160.")
     ] = "published",
     weights: Annotated[str, typer.Option(help="imagenet, none (at random), or a file of weights.")] = "imagenet",
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("lung-study"),
-    epochs: Annotated[int | None, typer.Option(help="Default 5, with small 8.")] = None,
-    folds: Annotated[int, typer.Option(help="Folds by recording; a training each.")] = 5,
-    border: Annotated[str, typer.Option(help="Trainings without the border: both, paint, cut or none.")] = "both",
+    epochs: Annotated[int | None, typer.Option(help="Default 5, with small 12.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Folds by recording; a training each. Default 5, quick 2.", show_default=False)
+    ] = None,
+    border: Annotated[str, typer.Option(help="Trainings without the border: paint, cut, both or none.")] = "paint",
     at_random: Annotated[
         bool, typer.Option(help="Measure what dividing frames at random, not recordings, would have claimed.")
     ] = True,
-    frames: Annotated[int, typer.Option(help="Frames of each fold and class that are looked into.")] = 4,
-    steps: Annotated[int | None, typer.Option(help="Of activation maximisation; default 500, small 60.")] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(help="Frames of each fold and class to look into. Default 4, quick 2.", show_default=False),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Of activation maximisation; default 500, small 40.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few small frames: whether everything runs.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of folds, training and draws.")] = 0,

@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from shiftgauge.report.blocks.lung import look, pictures_of, score
+from shiftgauge.report.blocks.lung import NOTES, look, pictures_of, score
 from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, grid_figure, long_text, tidy, whiskers
 from shiftgauge.report.read import pick, strings
 from shiftgauge.results.study import StudyResult
 
+_COLOURS = (FIRST, TOTAL, SOFT, "#c3cad4")
+
 
 def plot_scores(result: StudyResult) -> Figure:
-    """Returns balanced accuracy of every way, with the one of a constant answer as a line."""
+    """Returns balanced accuracy of every way, with the one of a constant answer as a line.
+
+    A star marks the way that is no test, because other frames of the same recordings were trained on.
+    """
     data = result.arrays
     ways, figure_name = strings(data, "way")[::-1], strings(data, "figure")[0]
     found = [score(result, "way", way, figure_name) for way in ways]
@@ -26,30 +31,31 @@ def plot_scores(result: StudyResult) -> Figure:
         axes.barh(range(len(ways)), [np.nan_to_num(e.value) for e in found], height=0.55, color=FIRST)
         whiskers(axes, found, np.arange(len(ways)))
         axes.axvline(1 / len(strings(data, "class")), color=SOFT, lw=1, ls="--")
-        axes.set_yticks(range(len(ways)), [long_text(w, 40) for w in ways])
+        axes.set_yticks(range(len(ways)), [long_text(w + ("*" if w in NOTES else ""), 46) for w in ways])
         axes.set_xlim(0, 1)
-        axes.set_xlabel("balanced accuracy on recordings that were not trained on")
-        tidy(axes, "By recording")
+        axes.set_xlabel("balanced accuracy on frames that were not trained on")
+        tidy(axes, "")
     return figure
 
 
 def plot_looks(result: StudyResult) -> Figure:
-    """Returns breadth and share on the border of activation maximisation and Grad-CAM."""
+    """Returns breadth and share on the border of all methods."""
     data = result.arrays
     ways, methods = strings(data, "look_way")[::-1], strings(data, "method")
     with figure_style():
-        figure, panels = grid_figure(2, 2, (4.5, 1.2 + 0.5 * len(ways)))
+        figure, panels = grid_figure(2, 2, (4.5, 1.6 + 0.8 * len(ways)))
         for axes, measure in zip(panels, ("breadth", "on the border"), strict=True):
             y = np.arange(len(ways))
-            for method, colour, offset in zip(methods, (FIRST, TOTAL), (0.2, -0.2), strict=True):
+            offsets = np.linspace(0.3, -0.3, len(methods))
+            for method, colour, offset in zip(methods, _COLOURS, offsets, strict=True):
                 found = [look(result, way, method, measure) for way in ways]
                 values = [np.nan_to_num(e.value) for e in found]
-                axes.barh(y + offset, values, height=0.36, color=colour, label=method)
+                axes.barh(y + offset, values, height=0.18, color=colour, label=method)
                 whiskers(axes, found, y + offset)
             axes.set_yticks(y, [long_text(w, 24) for w in ways])
             axes.set_xlabel(f"{measure} (share)")
             tidy(axes, "")
-        figure.legend(*panels[0].get_legend_handles_labels(), frameon=False, ncols=2, loc="outside upper center")
+        figure.legend(*panels[0].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside upper center")
     return figure
 
 

@@ -12,7 +12,7 @@ from shiftgauge.report.study_page import StudyPage
 from shiftgauge.results.study import StudyResult
 
 _SECTIONS: Final = (
-    ("scores", "By recording"),
+    ("scores", "Balanced accuracy"),
     ("looks", "Maps, measured"),
     ("pictures", "Pictures"),
 )
@@ -28,7 +28,8 @@ def study_sentence(result: StudyResult) -> str:
     return (
         f"{clean(at['recipe_text'])}, on {clean(at['data_name'])}: {int(at['n_frames']):,} frames of "
         f"{int(at['n_recordings']):,} recordings in {int(at['n_folds'])} folds, {int(at['n_units']):,} units that no "
-        f"fold tears apart. Every frame is judged by the network that knows no recording of its unit. {level} "
+        f"fold tears apart. Every frame is judged by the network that was trained on none of its recordings, but "
+        f"where a row says otherwise. {level} "
         "intervals by a bootstrap of these units, the same draws for every way."
     )
 
@@ -37,7 +38,7 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
     data = result.arrays
     ways, figure = strings(data, "way"), strings(data, "figure")[0]
     frames, recordings = (lung.score(result, table, ways[0], figure) for table in ("way", "recording"))
-    level = lung.score(result, "way", "mean intensity", figure)
+    frozen = lung.score(result, "way", "features before training, logistic regression", figure)
     known = float(pick(data, "training_accuracy", training_way=ways[0]).mean())
     return [
         {
@@ -59,9 +60,9 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
             "tone": "bad" if known > frames.high else "",
         },
         {
-            "title": "Mean intensity alone",
-            "value": fixed(level.value),
-            "text": f"{interval(level.low, level.high)} balanced accuracy without a network",
+            "title": "Without training it",
+            "value": fixed(frozen.value),
+            "text": f"{interval(frozen.low, frozen.high)} of its features and a logistic regression",
             "tone": "",
         },
     ]

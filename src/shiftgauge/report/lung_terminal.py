@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from shiftgauge.report.blocks.lung import build_study_cost, look, score
+from shiftgauge.report.blocks.lung import NOTES, build_study_cost, look, score
 from shiftgauge.report.format import clean, fixed, interval
 from shiftgauge.report.lung_page import study_sentence
 from shiftgauge.report.read import strings
@@ -16,7 +16,7 @@ from shiftgauge.results.study import StudyResult
 
 def study_summary(result: StudyResult) -> RenderableType:
     """Returns what a terminal shows after the study; readable at 80 columns without colour."""
-    tables = [("By recording", _scores(result)), ("Maps", _looks(result))]
+    tables = [("Frames that were not trained on", _scores(result)), ("Maps", _looks(result))]
     return framed(result, study_sentence(result), tables, build_study_cost(result))
 
 
@@ -26,7 +26,11 @@ def _scores(result: StudyResult) -> RenderableType:
         table.add_column(column, justify="right", no_wrap=True)
     for way in strings(result.arrays, "way"):
         found = score(result, "way", way, figure)
-        table.add_row(Text(clean(way)), Text(fixed(found.value)), Text(interval(found.low, found.high), style="dim"))
+        table.add_row(
+            Text(clean(way) + ("*" if way in NOTES else "")),
+            Text(fixed(found.value)),
+            Text(interval(found.low, found.high), style="dim"),
+        )
     return table
 
 

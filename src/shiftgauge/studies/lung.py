@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.data.border import border_mask
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import InterruptedRunError
 from shiftgauge.evaluate.progress import progress_bar
@@ -27,7 +28,6 @@ from shiftgauge.report.lung_figures import write_study_figures
 from shiftgauge.report.lung_page import write_study_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
-from shiftgauge.studies.lung_border import border_mask
 from shiftgauge.studies.lung_findings import find, headline, messages
 from shiftgauge.studies.lung_folds import (
     CUT,
@@ -41,7 +41,8 @@ from shiftgauge.studies.lung_folds import (
     say_folds,
     train_folds,
 )
-from shiftgauge.studies.lung_looks import dreams, look, look_arrays, picture_arrays
+from shiftgauge.studies.lung_look_arrays import look_arrays, picture_arrays
+from shiftgauge.studies.lung_looks import dreams, look
 from shiftgauge.studies.lung_recipe import LungRecipe, RecipeName, lung_data
 from shiftgauge.studies.lung_scores import confusion, of_recordings, score_arrays
 from shiftgauge.studies.record import provenance, write_with_page
@@ -63,10 +64,10 @@ def lung(
     recipe: RecipeName = "published",
     weights: str = "imagenet",
     epochs: int | None = None,
-    folds: int = 5,
-    border: str = "both",
+    folds: int | None = None,
+    border: str = "paint",
     at_random: bool = True,
-    frames: int = 4,
+    frames: int | None = None,
     steps: int | None = None,
     quick: bool = False,
     seed: int = 0,
@@ -85,12 +86,14 @@ def lung(
         recipe: `published`, or `small` for a processor without accelerator; see `LungRecipe`.
         weights: `imagenet`, `none`, or a file of weights.
         epochs: Another number of epochs.
-        folds: Number of folds, ≥ 2; each is one training, and one more for each treatment of the border.
-        border: Trainings without the border: `both`, `paint` (black), `cut`, or `none`.
+        folds: Number of folds, ≥ 2, default 5, quick 2; each is one training, one more for each treatment of the
+            border, and one more with frames divided at random.
+        border: Trainings without the border: `paint` (black), `cut`, `both`, or `none`.
         at_random: Train as many networks on frames divided without regard to recordings: what such a division claims.
-        frames: Frames of each fold and class that are looked at by activation maximisation and Grad-CAM.
+        frames: Frames of each fold and class that are looked at by activation maximisation and Grad-CAM, default 4,
+            quick 2.
         steps: Another number of steps of activation maximisation.
-        quick: A few small frames, two folds: whether everything runs.
+        quick: A few small frames and a small network from random weights: whether everything runs.
         seed: Of folds, weights, training, draws.
         device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
         data_name: What pages call the frames; default the name of the file or folder.
@@ -113,13 +116,13 @@ def lung(
     started, folder = datetime.now(UTC), Path(out)
     chosen = LungRecipe(name=recipe, weights=str(weights), epochs=epochs, steps=steps, quick=quick, seed=seed)
     further = BORDERS[require_in("border", border, BORDERS)]
-    require_positive_int("folds", folds, low=2)
-    require_positive_int("frames", frames)
+    folds = require_positive_int("folds", (2 if quick else 5) if folds is None else folds, low=2)
+    frames = require_positive_int("frames", (2 if quick else 4) if frames is None else frames)
     require_own_folder(folder, KIND, study="lung")
     try:
         dataset = lung_data(data, quick=quick, seed=seed)
         require_apart(folder, dataset.searched)
-        divided = _divided(dataset, 2 if quick else folds, seed, at_random=at_random)
+        divided = _divided(dataset, folds, seed, at_random=at_random)
         plan = Plan(
             recipe=chosen,
             dataset=dataset,
@@ -153,7 +156,7 @@ def _result(plan: Plan, started: datetime, *, frames: int) -> StudyResult:
     looks = _looks(plan, frames)
     looking = round(time.perf_counter() - clock, 1)
     arrays = xr.merge([_scores(plan, said), _facts(plan, said), looks], join="outer", combine_attrs="drop")
-    arrays.attrs = _attributes(plan) | {"cam_layer": looks.attrs["cam_layer"]}
+    arrays.attrs = _attributes(plan) | looks.attrs
     notes = tuple(dict.fromkeys(note for split in plan.folds for note in split.notes))
     asked = asdict(plan.recipe) | {"weights": Path(plan.recipe.weights).name}
     return StudyResult(
@@ -223,22 +226,22 @@ def _facts(plan: Plan, said: Said) -> xr.Dataset:
 
 def _looks(plan: Plan, frames: int) -> xr.Dataset:
     """Measures of the maps for every way to train, and pictures of whole frames."""
-    pieces, layers, pictures = [], (), xr.Dataset()
+    ways, seen = [way for way in plan.ways if way != POOLED], []
     with progress_bar("looking inside", wanted=plan.progress) as advance:
-        ways = [way for way in plan.ways if way != POOLED]
         for k, way in enumerate(ways):
 
             def tell(done: int, total: int, before: int = k * len(plan.folds)) -> None:
                 advance(before + done, total * len(ways))
 
-            seen = look(plan, way, 2 if plan.recipe.quick else frames, tell)
-            pieces.append(look_arrays(seen, plan, way, level=_LEVEL, seed=plan.recipe.seed))
-            if way == WHOLE:
-                pictures = picture_arrays(seen, plan, dreams(plan, way)[0])
-                layers = seen.layers
+            seen.append(look(plan, way, frames, tell))
+    whole = seen[0]
+    pieces = [
+        look_arrays(looks, whole, plan, way, level=_LEVEL, seed=plan.recipe.seed)
+        for way, looks in zip(ways, seen, strict=True)
+    ]
     measures = xr.combine_nested(pieces, "look_way", join="outer", compat="equals")
-    found = xr.merge([measures, pictures])
-    return found.assign_attrs(cam_layer=", ".join(layers))
+    found = xr.merge([measures, picture_arrays(whole, plan, dreams(plan, WHOLE))])
+    return found.assign_attrs(cam_layer=", ".join(whole.layers), cam_rows=whole.cells[0], cam_columns=whole.cells[1])
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:
@@ -258,6 +261,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "n_frames": len(plan.dataset),
         "n_recordings": _count(plan.dataset.groups),
         "n_units": len(np.unique(plan.units_n)),
+        "largest_unit": int(np.bincount(plan.units_n).max()),
         "n_folds": len(plan.folds),
         "steps": plan.recipe.ascent().steps,
         "seed": plan.recipe.seed,

@@ -2,52 +2,86 @@
 
 A claim of more holds when its interval lies above 0 and does not when the interval lies below; an interval that holds 0
 cannot tell. Intervals hold the networks fixed, so that what two trainings differ by can be seen in part at most.
+Whatever activation maximisation shows is held against random steps of the same length from the same frames, because
+their bounds alone make a change lie somewhere. There are two kinds of them, and a claim holds against both or not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import xarray as xr
 
+from shiftgauge.data.border import BORDER
 from shiftgauge.results.status import Message
 from shiftgauge.results.study import Agreement, Finding
-from shiftgauge.studies.lung_border import BORDER
-from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, INTENSITY, MAJORITY, PAINTED, POOLED, WHOLE
-from shiftgauge.studies.lung_looks import ASCENT, CAM
-from shiftgauge.studies.lung_scores import BALANCED
+from shiftgauge.studies.lung_baselines import BASELINES, FROZEN, INTENSITY
+from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, PAINTED, POOLED, WHOLE
+from shiftgauge.studies.lung_looks import ASCENT, CAM, FRO, STRAIGHT
+from shiftgauge.studies.lung_numbers import (
+    Bounds,
+    against,
+    change_of,
+    compared,
+    difference_of,
+    gap_of,
+    look_of,
+    repeat_of,
+    score_of,
+    shown,
+    signed,
+)
 
 PUBLISHED: Final = 0.94
 """Published accuracy, on the frames of training."""
-Bounds = tuple[float, float, float]
+LEAST_CELLS: Final = 10
+"""Rows and columns that Grad-CAM must have before it can be called broad; VGG-16 has 14 at 224."""
 
 
 def find(a: xr.Dataset) -> tuple[Finding, ...]:
-    """All claims that the arrays can judge."""
+    """All claims that the arrays can judge; a quick run judges none."""
     found = [
-        accuracy(a),
+        known_frames(a),
+        unseen_recordings(a),
         pooled(a),
         better_than_nothing(a),
         broader(a),
         bright(a),
         on_border(a),
+        stable(a),
         use_of_border(a),
         treated(a),
     ]
-    return tuple(f for f in found if f is not None)
+    told = tuple(f for f in found if f is not None)
+    if not a.attrs["quick"]:
+        return told
+    untold = "A quick run tells nothing of it."
+    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=untold) for f in told)
 
 
-def accuracy(a: xr.Dataset) -> Finding:
-    """Agrees if balanced accuracy by recording is surely at least the published figure, differs if surely less."""
-    value, known = score_of(a, WHOLE), float(a["training_accuracy"].sel(training_way=WHOLE).mean())
-    agreement: Agreement = "differs" if value[2] < PUBLISHED else "agrees" if value[1] >= PUBLISHED else "unclear"
+def known_frames(a: xr.Dataset) -> Finding:
+    """Agrees if the networks of all folds reach the published accuracy on training frames, differs if none does."""
+    folds = a["training_accuracy"].sel(training_way=WHOLE).values
+    agreement: Agreement = "agrees" if folds.min() >= PUBLISHED else "differs" if folds.max() < PUBLISHED else "unclear"
     return Finding(
-        topic="How good the network is",
-        published=f"{PUBLISHED:.0%} accuracy, on the frames that it was trained on; no others were looked at",
-        measured=f"balanced accuracy {shown(value)} on recordings that the network was not trained on, "
-        f"{shown(score_of(a, WHOLE, table='recording'))} where the frames of a recording are taken together; "
-        f"accuracy on its own training frames {known:.3f}",
+        topic="Accuracy on the frames of training",
+        published=f"{PUBLISHED:.0%}",
+        measured=f"{folds.mean():.3f}, from {folds.min():.3f} to {folds.max():.3f} between folds",
         agreement=agreement,
+        why="Any network that trains long enough comes near 1 on its own frames; it says nothing of others.",
+    )
+
+
+def unseen_recordings(a: xr.Dataset) -> Finding:
+    """A fact: what the networks do on recordings that they were not trained on."""
+    return Finding(
+        topic="Accuracy on unseen recordings",
+        published="not measured",
+        measured=f"balanced accuracy {shown(score_of(a, WHOLE))}; "
+        f"{shown(score_of(a, WHOLE, table='recording'))} where the frames of a recording are taken together",
+        agreement="fact",
         why="Frames of one recording are nearly alike: a network that knows one knows the others. Only recordings that "
         "it has not seen say what it would do for a new patient; a patient may still have several recordings, which "
         "the data do not tell.",
@@ -70,72 +104,93 @@ def pooled(a: xr.Dataset) -> Finding | None:
 
 
 def better_than_nothing(a: xr.Dataset) -> Finding:
-    """A fact: by how much the networks beat what needs none."""
-    gaps = {way: _against(a, way) for way in (INTENSITY, MAJORITY)}
+    """A fact: by how much the trained networks beat what needs no training of them."""
+    gaps = {way: against(a, way) for way in BASELINES}
     return Finding(
-        topic="Against what needs no network",
+        topic="Against what needs no training",
         published="no baseline",
         measured="; ".join(
-            f"{way}: balanced accuracy {shown(score_of(a, way))}, the network {compared(gap)}"
+            f"{way}: balanced accuracy {shown(score_of(a, way))}, the trained network {compared(gap)}"
             for way, gap in gaps.items()
         ),
         agreement="fact",
-        why="Whoever says the same class of every frame has a balanced accuracy of one third. Brightness differs "
-        "between machines and clinics, and so between classes that come from different sources.",
+        why="A constant answer has a balanced accuracy of one over the number of classes. Brightness differs between "
+        "machines and clinics, and so between classes that come from different sources. The features are those of the "
+        "same network where its training begins.",
     )
 
 
 def broader(a: xr.Dataset) -> Finding:
-    """Agrees if Grad-CAM is surely broader than activation maximisation, differs if surely narrower."""
-    gap = _gap(a, "breadth")
+    """Agrees if Grad-CAM is surely broader than activation maximisation, differs if surely narrower.
+
+    Unclear where the map of its layer is too coarse to be narrow.
+    """
+    gap, cells = gap_of(a, CAM, "breadth"), (int(a.attrs["cam_rows"]), int(a.attrs["cam_columns"]))
     ascent, cam = (shown(look_of(a, method, "breadth")) for method in (ASCENT, CAM))
-    count = int(a["look_frames"].sel(look_way=WHOLE))
     half = [f"{look_of(a, method, 'area of half')[0]:.2f}" for method in (ASCENT, CAM)]
+    coarse = min(cells) < LEAST_CELLS
     return Finding(
         topic="Grad-CAM is broader",
         published="Grad-CAM marks broader regions than activation maximisation (seen in three pictures)",
-        measured=f"over {count} frames, breadth {ascent} by activation maximisation, "
-        f"{cam} by Grad-CAM; difference {signed(gap)}; half of the map lies in {half[0]} and {half[1]} of the area",
-        agreement="agrees" if gap[2] < 0 else "differs" if gap[1] > 0 else "unclear",
-        why="Breadth is the share of cells that an even map with the same spread would fill. Both maps are averaged "
-        "over the same cells first, so that fine grain does not count as narrow; Grad-CAM "
-        "cannot be finer than the map of its layer. What is broad to the eye also depends "
-        "on the colours of a picture: Grad-CAM is drawn smooth and activation maximisation is not.",
+        measured=f"averaged over the same {cells[0]} × {cells[1]} cells, breadth {ascent} by activation maximisation, "
+        f"{cam} by Grad-CAM, {shown(look_of(a, FRO, 'breadth'))} by random steps; activation maximisation less "
+        f"Grad-CAM {signed(gap)}; half of the map lies in {half[0]} and {half[1]} of the area",
+        agreement="unclear" if coarse else _verdict([(-gap[0], -gap[2], -gap[1])]),
+        why=("The map of the layer has too few cells to be narrow. " if coarse else "")
+        + "Breadth is the share of cells that an even map with the same spread would fill. The cells are those of the "
+        f"layer that Grad-CAM looks at, {a.attrs['cam_layer']}, so that neither fine grain counts as narrow nor what "
+        "is enlarged as broad.",
     )
 
 
 def bright(a: xr.Dataset) -> Finding:
     """Unclear: whether it is B-lines that become brighter, no number can say without them being marked."""
-    share = float(a["look_brightening"].sel(look_way=WHOLE))
+    share = look_of(a, ASCENT, "made brighter")
     return Finding(
         topic="What becomes brighter",
         published="activation maximisation brightens B-lines (COVID-19), consolidations (pneumonia), A-lines (healthy)",
-        measured=f"{share:.0%} of the change makes pixels brighter; where the lines are is not marked in these data",
+        measured=f"{shown(share)} of the change makes pixels brighter; {_beside(a, 'made brighter')}; where the lines "
+        "are is not marked in these data",
         agreement="unclear",
-        why="Whether a change lies on a B-line needs a reader's marks. The pictures below show it for one frame of "
-        "each class; they are examples and no evidence.",
+        why="Black pixels can become brighter alone, so that random steps brighten too. Whether a change lies on a "
+        "B-line needs a reader's marks. The pictures show it for one frame of each class; they are examples and no "
+        "evidence.",
     )
 
 
 def on_border(a: xr.Dataset) -> Finding:
-    """Agrees if activation maximisation surely puts more on the border than its area, differs if surely less."""
+    """Agrees if activation maximisation surely puts more on the border than random steps do, differs if surely less."""
     found, cam = look_of(a, ASCENT, "on the border"), look_of(a, CAM, "on the border")
-    area = float(a.attrs["border_area"])
     return Finding(
         topic="Borders are falsely activated",
         published="the borders of the images are activated, which is taken to be false",
-        measured=f"{shown(found)} of activation maximisation and {shown(cam)} of Grad-CAM falls on the outer "
-        f"{BORDER:.0%} of each side, which is {area:.3f} of the area",
-        agreement="agrees" if found[1] > area else "differs" if found[2] < area else "unclear",
-        why="More than its share of the area means that the border is activated more than the rest. Whether that is "
-        "false is another question: see what the network does without it.",
+        measured=f"{shown(found)} of activation maximisation falls on the outer {BORDER:.0%} of each side; "
+        f"{_beside(a, 'on the border')}. Grad-CAM {shown(cam)}; the border is {float(a.attrs['border_area']):.3f} of "
+        "the area",
+        agreement=_verdict([gap_of(a, other, "on the border") for other in (FRO, STRAIGHT)]),
+        why="More than random steps of the same length means that the network asks for the border more than for the "
+        "rest. Whether that is false is another question: see what the network does without it.",
+    )
+
+
+def stable(a: xr.Dataset) -> Finding:
+    """A fact: how alike the maps of two seeds are, which bounds what one picture can show."""
+    pixels, cells = (repeat_of(a, grain) for grain in ("pixels", "cells"))
+    return Finding(
+        topic="How stable a picture is",
+        published="one picture each",
+        measured=f"maps of activation maximisation of the same frames by the same networks, begun with another seed, "
+        f"correlate by {shown(pixels)} pixel by pixel and {shown(cells)} over the cells",
+        agreement="fact",
+        why="The seed decides by how many pixels the network looks at the image shifted at each step, and nothing "
+        "else. What does not come back with another seed is no property of the network.",
     )
 
 
 def use_of_border(a: xr.Dataset) -> Finding:
     """A fact: what the networks of whole frames do when the border is hidden, and with nothing but the border."""
     alone, hidden = score_of(a, ALONE), score_of(a, HIDDEN)
-    some = alone[1] > 1 / 3
+    some = alone[1] > 1 / a.sizes["class"]
     return Finding(
         topic="Whether the border is used",
         published="not measured",
@@ -144,43 +199,44 @@ def use_of_border(a: xr.Dataset) -> Finding:
         agreement="fact",
         why=("The border alone tells classes apart better than chance. " if some else "")
         + "Text, scales and the form of the fan differ between machines and sources; a network may use them as well as "
-        "tissue. Painted frames are unlike those of training, which costs something by itself.",
+        "tissue. Frames treated so are unlike those of training, which costs something by itself.",
     )
 
 
 def treated(a: xr.Dataset) -> Finding | None:
-    """In part at most where a training without the border is surely better: one training of each fold and way."""
-    ways = [way for way in (PAINTED, CUT) if way in a["way"].values]
+    """Agrees if networks trained without the border surely ask less for it than those of whole frames.
+
+    The first treatment is judged; what it does to accuracy is a fact.
+    """
+    ways = [way for way in (PAINTED, CUT) if way in a["look_way"].values]
     if not ways:
         return None
-    gaps = {way: difference_of(a, way) for way in ways}
-    looks = [f"{way} {shown(look_of(a, ASCENT, 'on the border', way))}" for way in ways if way in a["look_way"].values]
-    surely = any(gap[1] > 0 for gap in gaps.values())
-    none = all(gap[2] < 0 for gap in gaps.values())
+    changes = [change_of(a, other, ways[0]) for other in (FRO, STRAIGHT)]
+    others = ", ".join(
+        f"{way} {shown(look_of(a, ASCENT, 'on the border', way))}, balanced accuracy {signed(difference_of(a, way))}"
+        for way in ways
+    )
     return Finding(
         topic="Preprocessing the border",
         published="borders should be preprocessed so that they are not activated",
-        measured="balanced accuracy changes by "
-        + ", ".join(f"{signed(gap)} ({way})" for way, gap in gaps.items())
-        + (
-            f"; share of activation maximisation on the border of the treated frame: {', '.join(looks)}"
-            if looks
-            else ""
-        ),
-        agreement="partly" if surely else "differs" if none else "unclear",
-        why="Each way is one more training of each fold; another seed moves all of them, so that this is in part at "
-        "most. What lies on the border of a cut frame was further inside before.",
+        measured=f"what activation maximisation puts on the border beyond random steps changes by {signed(changes[0])} "
+        f"({ways[0]}, the same frames), beyond those in one direction by {signed(changes[1])}; share on the border: "
+        f"{WHOLE} {shown(look_of(a, ASCENT, 'on the border'))}, {others}",
+        agreement=_verdict([(-c[0], -c[2], -c[1]) for c in changes]),
+        why="Networks trained without the border are shown frames without it. Each way is one training of each fold; "
+        "another seed moves all of them. What lies on the border of a cut frame was further inside before.",
     )
 
 
 def headline(a: xr.Dataset) -> str:
     """The outcome in plain sentences; of a quick run that it is no result."""
-    value, over = score_of(a, WHOLE), _against(a, INTENSITY)
+    value, over = score_of(a, WHOLE), against(a, INTENSITY)
     text = (
         f"On recordings that the network was not trained on, balanced accuracy is {shown(value)}; the published "
         f"{PUBLISHED:.0%} was measured on the frames of training, where it is "
         f"{float(a['training_accuracy'].sel(training_way=WHOLE).mean()):.1%} here. Mean intensity alone reaches "
-        f"{score_of(a, INTENSITY)[0]:.3f}: the network {compared(over)}."
+        f"{score_of(a, INTENSITY)[0]:.3f}: the network {compared(over)}. A logistic regression on its features before "
+        f"training reaches {score_of(a, FROZEN)[0]:.3f}: the network {compared(against(a, FROZEN))}."
     )
     return f"Quick run, no result: {text[0].lower()}{text[1:]}" if a.attrs["quick"] else text
 
@@ -189,10 +245,12 @@ def messages(a: xr.Dataset, notes: tuple[str, ...]) -> tuple[Message, ...]:
     """What to know before relying on the study."""
     found = []
     if a.attrs["quick"]:
-        text = "A quick run: a few small frames, random weights, two epochs. It shows that everything runs and no more"
+        text = f"A quick run on a few small frames: {a.attrs['recipe_text']}. It shows that everything runs and no more"
         found.append(Message(level="alarm", code="quick", text=text))
     if not a.attrs["published_recipe"]:
-        text = f"Not the published training but a smaller one: {a.attrs['recipe_text']}"
+        text = (
+            f"Not the published recipe: {a.attrs['recipe_text']}, {a.attrs['steps']} steps of activation maximisation"
+        )
         found.append(Message(level="caution", code="own_recipe", text=text))
     text = (
         "Intervals hold the networks fixed and draw recordings anew; another seed of the training moves all of them. A "
@@ -203,65 +261,16 @@ def messages(a: xr.Dataset, notes: tuple[str, ...]) -> tuple[Message, ...]:
     return tuple(found)
 
 
-def score_of(a: xr.Dataset, way: str, figure: str = BALANCED, *, table: str = "way") -> Bounds:
-    """A score with the bounds of its interval."""
-    where = {table: way, "figure": figure}
-    low, high = a[f"{table}_score_interval"].sel(where).values.tolist()
-    return float(a[f"{table}_score"].sel(where)), low, high
+def _verdict(gaps: Sequence[Bounds]) -> Agreement:
+    """Agrees if all are surely above 0, differs if all are surely below."""
+    if all(low > 0 for _, low, _ in gaps):
+        return "agrees"
+    return "differs" if all(high < 0 for _, _, high in gaps) else "unclear"
 
 
-def difference_of(a: xr.Dataset, way: str, figure: str = BALANCED) -> Bounds:
-    """The difference of a way from whole frames, with bounds."""
-    where = {"way": way, "figure": figure}
-    low, high = a["way_difference_interval"].sel(where).values.tolist()
-    return float(a["way_difference"].sel(where)), low, high
-
-
-def look_of(a: xr.Dataset, method: str, measure: str, way: str = WHOLE) -> Bounds:
-    """A measure of a method's maps, with bounds."""
-    where = {"look_way": way, "method": method, "measure": measure}
-    low, high = a["look_value_interval"].sel(where).values.tolist()
-    return float(a["look_value"].sel(where)), low, high
-
-
-def shown(value: Bounds) -> str:
-    """A number with its interval.
-
-    Example:
-        >>> shown((0.5, 0.4, 0.6))
-        '0.500 [0.400, 0.600]'
-    """
-    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
-
-
-def signed(value: Bounds) -> str:
-    """A difference with its interval.
-
-    Example:
-        >>> signed((0.5, -0.4, 0.6))
-        '+0.500 [-0.400, +0.600]'
-    """
-    return f"{value[0]:+.3f} [{value[1]:+.3f}, {value[2]:+.3f}]"
-
-
-def compared(gap: Bounds) -> str:
-    """By how much a network is better or worse, or that it cannot be told.
-
-    Example:
-        >>> compared((0.1, 0.05, 0.15))
-        'is better by +0.100 [+0.050, +0.150]'
-    """
-    word = "is better" if gap[1] > 0 else "is worse" if gap[2] < 0 else "is not surely better or worse, it differs"
-    return f"{word} by {signed(gap)}"
-
-
-def _gap(a: xr.Dataset, measure: str) -> Bounds:
-    where = {"look_way": WHOLE, "measure": measure}
-    low, high = a["look_gap_interval"].sel(where).values.tolist()
-    return float(a["look_gap"].sel(where)), low, high
-
-
-def _against(a: xr.Dataset, way: str) -> Bounds:
-    """By how much whole frames are better than a way."""
-    value, low, high = difference_of(a, way)
-    return 0.0 - value, 0.0 - high, 0.0 - low
+def _beside(a: xr.Dataset, measure: str) -> str:
+    """A measure by random steps of both kinds, and by how much activation maximisation is above each."""
+    return ", ".join(
+        f"{other} {shown(look_of(a, other, measure))}, {signed(gap_of(a, other, measure))} against them"
+        for other in (FRO, STRAIGHT)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from shiftgauge.data.border import Border, treated
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.leaks import indivisible_units
 from shiftgauge.data.near_duplicates import near_duplicate_groups
@@ -17,7 +18,7 @@ from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
 from shiftgauge.results.train import MODEL_FOLDER
-from shiftgauge.studies.lung_border import Border, treated
+from shiftgauge.studies.lung_baselines import FrozenNetwork, baselines
 from shiftgauge.studies.lung_recipe import LungRecipe
 from shiftgauge.studies.train import train
 from shiftgauge.studies.train_options import SplitOptions
@@ -31,8 +32,6 @@ CUT: Final = "border cut off"
 POOLED: Final = "frames divided at random"
 HIDDEN: Final = "whole frames, border hidden at test"
 ALONE: Final = "whole frames, border alone at test"
-INTENSITY: Final = "mean intensity"
-MAJORITY: Final = "majority class"
 WAYS: Final[Mapping[str, Border | None]] = {WHOLE: None, PAINTED: "painted", CUT: "cut", POOLED: None}
 """Ways to train → what is done to the border."""
 SHOWN_OTHERWISE: Final[Mapping[str, Border]] = {HIDDEN: "painted", ALONE: "alone"}
@@ -188,42 +187,8 @@ def say_folds(plan: Plan) -> Said:
         for way, how in SHOWN_OTHERWISE.items():
             frames = split.select(plan.dataset, "test")
             test[way][split.parts["test"]] = _said(plan, WHOLE, fold, treated(frames, how))
-    return Said(test_nk=test | baselines(plan.dataset, plan.folds), training_f=training)
-
-
-def baselines(dataset: ImageDataset, folds: Sequence[Split]) -> dict[str, FloatArray]:
-    """What can be said without a network, learnt from each fold's training and validation frames.
-
-    The majority class is said of every frame. The mean intensity is judged by a normal distribution for each class,
-    all classes taken to be equally frequent.
-
-    Args:
-        dataset: The frames.
-        folds: Their parts.
-
-    Returns:
-        Way → probabilities (n, K).
-    """
-    level = np.array([float(dataset.load(i).mean()) for i in range(len(dataset))])
-    k = len(dataset.class_names)
-    found = {way: np.zeros((len(dataset), k)) for way in (INTENSITY, MAJORITY)}
-    for split in folds:
-        rows = split.parts["test"]
-        known = np.setdiff1d(np.arange(len(dataset)), rows)
-        labels = dataset.labels[known]
-        found[MAJORITY][rows, int(np.bincount(labels, minlength=k).argmax())] = 1
-        found[INTENSITY][rows] = _normal(level[known], labels, level[rows], k)
-    return found
-
-
-def _normal(known_n: FloatArray, labels_n: npt.NDArray[np.int64], asked_m: FloatArray, n_classes: int) -> FloatArray:
-    """Probabilities of each class for a number, by normal distributions with equal priors (m, K)."""
-    floor = 1e-3
-    centre = np.array([known_n[labels_n == c].mean() for c in range(n_classes)])
-    width = np.array([max(float(known_n[labels_n == c].std()), floor) for c in range(n_classes)])
-    log = -0.5 * ((asked_m[:, None] - centre) / width) ** 2 - np.log(width)
-    likely = np.exp(log - log.max(axis=1, keepdims=True))
-    return likely / likely.sum(axis=1, keepdims=True)
+    network = FrozenNetwork(choice=plan.recipe.network(), seed=plan.recipe.seed, device=plan.device)
+    return Said(test_nk=test | baselines(plan.dataset, plan.folds, network), training_f=training)
 
 
 def _said(plan: Plan, way: str, fold: int, frames: ImageDataset) -> FloatArray:

@@ -17,6 +17,8 @@ from shiftgauge.results.study import StudyResult
 _AXIS: Final = Axis((0.0, 0.25, 0.5, 0.75, 1.0))
 _WARM: Final = np.array([232, 118, 24], float)
 _COLD: Final = np.array([36, 99, 190], float)
+NOTES: Final = {"frames divided at random": "other frames of the same recordings were trained on: no test"}
+"""Way → what tells it from the others."""
 
 
 def score(result: StudyResult, table: str, way: str, figure: str, kind: str = "score") -> Estimate:
@@ -42,11 +44,11 @@ def build_scores(result: StudyResult, table: str, caption: str) -> dict[str, Any
         found = [score(result, table, way, figure) for figure in figures]
         cells = [{"value": fixed(e.value), "interval": interval(e.low, e.high)} for e in found[:2]]
         drawn = bar(_AXIS, ((found[0], "first"),), marks=(1 / len(strings(data, "class")),))
-        rows.append({"label": way, "note": "", "bar": drawn, "cells": cells})
+        rows.append({"label": way, "note": NOTES.get(way, ""), "bar": drawn, "cells": cells})
         each.append([way, *(f"{fixed(e.value)} {interval(e.low, e.high)}" for e in found[2:])])
         if way != ways[0]:
             gap = score(result, table, way, figures[0], "difference")
-            differences.append([way, f"{_signed(gap.value)} [{_signed(gap.low)}, {_signed(gap.high)}]"])
+            differences.append([way, _signed_interval(gap)])
     return {
         "bars": {"caption": caption, "axis": _AXIS, "rows": rows},
         "names": [("Balanced accuracy", "first"), ("Accuracy", "")],
@@ -82,28 +84,50 @@ def build_confusion(result: StudyResult) -> dict[str, Any]:
 
 
 def build_looks(result: StudyResult) -> dict[str, Any]:
-    """Returns breadth and share on the border of both methods, for every way to train."""
+    """Returns the measures of all methods for every way to train, and differences on the same frames."""
     data = result.arrays
-    measures, rows = strings(data, "measure"), []
+    measures, rows, differences = strings(data, "measure"), [], []
     for way in strings(data, "look_way"):
         for method in strings(data, "method"):
             found = [look(result, way, method, measure) for measure in measures]
-            rows.append([f"{way}, {method}", *(f"{fixed(e.value)} {interval(e.low, e.high)}" for e in found)])
-        gaps = [_gap(result, way, measure) for measure in measures]
-        difference = [f"{_signed(e.value)} [{_signed(e.low)}, {_signed(e.high)}]" for e in gaps]
-        rows.append([f"{way}, difference", *difference])
-    counts = ", ".join(
-        f"{way} {int(pick(data, 'look_frames', look_way=way))}"
-        + (f" and {empty} without a map" if (empty := int(pick(data, "look_empty", look_way=way))) else "")
-        for way in strings(data, "look_way")
+            rows.append([f"{way}, {method}", *(f"{fixed(e.value)} {interval(e.low, e.high)}".strip() for e in found)])
+        for other in strings(data, "other"):
+            gaps = [_gap(result, way, other, measure) for measure in measures]
+            differences.append([f"{way}, less {other}", *(_signed_interval(e) for e in gaps)])
+    names = [m.capitalize() for m in measures]
+    ascent, area = strings(data, "method")[0], float(data.attrs["border_area"])
+    return {
+        "header": ["Networks and method", *names],
+        "rows": rows,
+        "note": _look_note(result),
+        "area": fixed(area, 2),
+        "differences": {"header": [ascent.capitalize(), *names], "rows": differences},
+    }
+
+
+def _look_note(result: StudyResult) -> str:
+    """How many frames have a map, what Grad-CAM looked at, and how alike the maps of two seeds are."""
+    data = result.arrays
+    counts = []
+    for way in strings(data, "look_way"):
+        cells = {
+            m: [int(pick(data, n, look_way=way, method=m)) for n in ("look_frames", "look_empty")]
+            for m in strings(data, "method")[:2]
+        }
+        frames = max(sum(pair) for pair in cells.values())
+        empty = [f"{pair[1]} without a map by {m}" for m, pair in cells.items() if pair[1]]
+        counts.append(f"{way} {frames}" + (f" ({', '.join(empty)})" if empty else ""))
+    first = strings(data, "look_way")[0]
+    alike = [fixed(float(pick(data, "look_repeat", look_way=first, grain=grain)), 2) for grain in ("pixels", "cells")]
+    return (
+        f"Frames looked at: {', '.join(counts)}. Grad-CAM looked at {data.attrs['cam_layer']}, "
+        f"{int(data.attrs['cam_rows'])} × {int(data.attrs['cam_columns'])} cells. Maps of two seeds of activation "
+        f"maximisation correlate by {alike[0]} pixel by pixel and {alike[1]} over the cells."
     )
-    note = f"Frames looked at: {counts}. Grad-CAM looked at {data.attrs.get('cam_layer', 'the last convolution')}."
-    header, area = ["Networks and method", *(m.capitalize() for m in measures)], float(data.attrs["border_area"])
-    return {"header": header, "rows": rows, "note": note, "area": fixed(area, 2)}
 
 
 def build_look_classes(result: StudyResult) -> dict[str, Any]:
-    """Returns the means of both methods for each class, of the networks of whole frames."""
+    """Returns the means of all methods for each class, of the networks of whole frames."""
     data = result.arrays
     way, methods, measures = strings(data, "look_way")[0], strings(data, "method"), strings(data, "measure")
     rows = []
@@ -144,7 +168,7 @@ def pictures_of(result: StudyResult, k: int) -> list[tuple[str, npt.NDArray[np.u
 
 def diverging(change_yx: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Colours a signed map: 128 is white, brighter is warm, darker is cold (y, x, 3)."""
-    signed = (change_yx.astype(float) - 127.5) / 127.5
+    signed = np.clip((change_yx.astype(float) - 128) / 127, -1, 1)
     strength = np.sqrt(np.abs(signed))[..., None]
     colour = np.where(signed[..., None] >= 0, _WARM, _COLD)
     return np.round(255 * (1 - strength) + colour * strength).astype(np.uint8)
@@ -175,10 +199,14 @@ def _dream(data: xr.Dataset, start: str, name: str) -> dict[str, str]:
     return {"src": data_uri(picture), "text": f"{name}, from {start}"}
 
 
-def _gap(result: StudyResult, way: str, measure: str) -> Estimate:
-    where = {"look_way": way, "measure": measure}
+def _gap(result: StudyResult, way: str, other: str, measure: str) -> Estimate:
+    where = {"look_way": way, "other": other, "measure": measure}
     low, high = pick(result.arrays, "look_gap_interval", **where).tolist()
     return Estimate(float(pick(result.arrays, "look_gap", **where)), low, high)
+
+
+def _signed_interval(e: Estimate) -> str:
+    return f"{_signed(e.value)} [{_signed(e.low)}, {_signed(e.high)}]" if np.isfinite(e.value) else fixed(e.value)
 
 
 def _signed(value: float) -> str:
