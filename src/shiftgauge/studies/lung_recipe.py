@@ -173,7 +173,7 @@ class LungRecipe:
         """How images are changed to raise a class.
 
         The published code steps by 0.1 times the gradient, of a network trained on normalised images that is shown
-        plain ones. Here images are normalised, and steps have one length for every image, 0.25 in the input scale, so
+        plain ones. Here images are normalised, and steps have one length for every image, 0.1 in the input scale, so
         that networks of other logits can be compared. A longer step goes to and fro across the slope, and its map is
         then mostly noise; for the same reason the network looks at the image shifted by a few pixels, otherwise at
         each step. It sees grey alone, in three channels too, so that what is shown is what was climbed.
@@ -181,7 +181,7 @@ class LungRecipe:
         steps = self.steps or (_QUICK_STEPS if self.quick else _STEPS[self.name])
         jitter = Jitter(pixels=4)
         views = (jitter,) if self.small else (Grey(), jitter)
-        return ActivationMaximization(steps=steps, step_size=0.25, gradient="normalised", views=views, seed=self.seed)
+        return ActivationMaximization(steps=steps, step_size=0.1, gradient="normalised", views=views, seed=self.seed)
 
 
 def lung_data(data: str | Path | Mapping[str, Any] | ImageDataset, *, quick: bool, seed: int) -> ImageDataset:
