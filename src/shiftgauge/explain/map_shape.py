@@ -62,8 +62,9 @@ def border_share(
         array([0.36])
     """
     maps = np.asarray(maps_nyx, np.float64)
-    mask = border_mask(*(pixels or maps.shape[1:]), share)
-    covered = cell_means(mask[None], (maps.shape[1], maps.shape[2]))
+    cells = (maps.shape[1], maps.shape[2])
+    height, width = pixels or cells
+    covered = cell_means(border_mask(height, width, share)[None], cells)
     return _ratio((maps * covered).sum(axis=(1, 2)), maps.sum(axis=(1, 2)))
 
 
