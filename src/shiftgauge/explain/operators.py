@@ -160,7 +160,7 @@ class Grey:
     through it ends in colours that no image of its data has. Through this view all channels have the same slope.
 
     Example:
-        >>> Grey().look(torch.tensor([0.0, 0.3, 0.9]).view(1, 3, 1, 1), 0, 0).flatten().round(decimals=3).tolist()
+        >>> [round(v, 3) for v in Grey().look(torch.tensor([0.0, 0.3, 0.9]).view(1, 3, 1, 1), 0, 0).flatten().tolist()]
         [0.4, 0.4, 0.4]
     """
 
