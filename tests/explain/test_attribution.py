@@ -110,6 +110,8 @@ def test_grad_cam_is_a_plain_one_also_before_a_layer_that_writes_in_place(layer)
     logits = net.head(values.mean(dim=(2, 3)))
     slopes = torch.autograd.grad(logits[:, 1].sum(), kept)[0]
     cam = functional.relu((slopes.mean(dim=(2, 3), keepdim=True) * kept).sum(dim=1, keepdim=True))
+    small = attribute(wrap(net), images, 1, method="grad_cam", layer=layer, options=AttributionOptions(enlarge=False))
+    np.testing.assert_allclose(small.values, cam.detach().numpy(), rtol=1e-4, atol=1e-6)
     oracle = functional.interpolate(cam, (8, 8), mode="bilinear").detach().numpy()
     assert oracle.max() > 0
     np.testing.assert_allclose(found.values, oracle, rtol=1e-4, atol=1e-6)

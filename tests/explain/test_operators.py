@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shiftgauge.errors import ConfigError
-from shiftgauge.explain.operators import GaussianBlur, Jitter, Scale
+from shiftgauge.explain.operators import GaussianBlur, Grey, Jitter, Scale
 
 
 def image(n=2, channels=3, height=9, width=7):
@@ -85,3 +85,11 @@ def test_view_depends_on_seed_and_step_and_on_no_other_image(view):
 def test_wrong_options_are_refused(cls, wrong):
     with pytest.raises(ConfigError):
         cls(**wrong)
+
+
+def test_grey_is_the_mean_of_the_channels_and_gives_all_of_them_one_slope():
+    given = image().requires_grad_()
+    seen = Grey().look(given, 0, 0)
+    assert np.allclose(seen.detach(), given.detach().numpy().mean(axis=1, keepdims=True))
+    (slope,) = torch.autograd.grad((seen * image(n=2)).sum(), given)
+    assert np.allclose(slope, image(n=2).numpy().mean(axis=1, keepdims=True))

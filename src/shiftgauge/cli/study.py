@@ -208,3 +208,62 @@ def cifar_command(
             progress=False if quiet else None,
         )
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)
+
+
+@study_app.command("lung")
+def lung_command(
+    data: Annotated[
+        Path, typer.Option(help="NPZ with images, labels and group (the recording), or its folder.", show_default=False)
+    ],
+    recipe: Annotated[
+        str, typer.Option(help="published: VGG-16 at 224; small: EfficientNet-Lite0 of the extra demo at 160.")
+    ] = "published",
+    weights: Annotated[str, typer.Option(help="imagenet, none (at random), or a file of weights.")] = "imagenet",
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("lung-study"),
+    epochs: Annotated[int | None, typer.Option(help="Default 5, with small 12.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Folds by recording; a training each. Default 5, quick 2.", show_default=False)
+    ] = None,
+    border: Annotated[str, typer.Option(help="Trainings without the border: paint, cut, both or none.")] = "paint",
+    at_random: Annotated[
+        bool, typer.Option(help="Measure what dividing frames at random, not recordings, would have claimed.")
+    ] = True,
+    frames: Annotated[
+        int | None,
+        typer.Option(help="Frames of each fold and class to look into. Default 4, quick 2.", show_default=False),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Of activation maximisation; default 500, small 40.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A few small frames: whether everything runs.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of folds, training and draws.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """COVID-19, pneumonia or healthy: accuracy by recording, activation maximisation beside Grad-CAM, the border.
+
+    After an interruption the same command goes on. The frames of the publication are public as "covid19_ultrasound".
+    """
+    with exit_codes(debug=debug):
+        from shiftgauge.checks import require_in
+        from shiftgauge.report.lung_terminal import study_summary
+        from shiftgauge.studies.lung import lung
+
+        require_in("recipe", recipe, ("published", "small"))
+        result = lung(
+            data,
+            out=out,
+            recipe="small" if recipe == "small" else "published",
+            weights=weights,
+            epochs=epochs,
+            folds=folds,
+            border=border,
+            at_random=at_random,
+            frames=frames,
+            steps=steps,
+            quick=quick,
+            seed=seed,
+            device=None if device == "auto" else device,
+            progress=False if quiet else None,
+        )
+        tell(result, out, study_summary, quiet=quiet, open_page=open_page)

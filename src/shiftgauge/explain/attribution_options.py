@@ -28,6 +28,7 @@ class AttributionOptions:
         window_px: Occlusion: side of the window, ≥ 1; None takes an eighth of the shorter side.
         stride_px: Occlusion: step of the window, from 1 to its side; None takes half the side.
         rectify: Grad-CAM: leave out what speaks against the class, as published.
+        enlarge: Grad-CAM: bring the map to the size of the image, bilinearly; False leaves it at that of its layer.
         seed: SmoothGrad: of the noise.
     """
 
@@ -40,6 +41,7 @@ class AttributionOptions:
     window_px: int | None = None
     stride_px: int | None = None
     rectify: bool = True
+    enlarge: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -149,11 +149,13 @@ def smooth_grad(call: Call) -> Answer:
 
 
 def grad_cam(call: Call) -> Answer:
-    """Σ_k α_k A_k with α_k the mean of ∂z/∂A_k, rectified, brought to the size of the image."""
+    """Σ_k α_k A_k with α_k the mean of ∂z/∂A_k, rectified; at the size of the image where `enlarge` is told."""
     attr = captum_attributions()
     found = attr.LayerGradCam(call.logits, call.logits.part).attribute(
         call.inputs.detach(), target=call.places, relu_attributions=call.options.rectify
     )
+    if not call.options.enlarge:
+        return found.detach(), None
     size = tuple(call.pixels.shape[2:])
     return attr.LayerAttribution.interpolate(found.detach().to(call.pixels.device), size, "bilinear"), None
 

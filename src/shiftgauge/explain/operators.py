@@ -1,4 +1,4 @@
-"""What is done to an image between steps of an ascent (blur), and how the network looks at it (jitter, scale)."""
+"""What is done to an image between steps of an ascent (blur), and how the network looks at it (jitter, scale, grey)."""
 
 from __future__ import annotations
 
@@ -150,3 +150,25 @@ class Scale:
     def to_dict(self) -> dict[str, Any]:
         """Returns the options as plain JSON-able values."""
         return {"name": "scale", **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grey:
+    r"""View: every channel is the mean of the channels, $p_c \to \frac{1}{C} \sum_k p_k$, for images without colour.
+
+    A network of three channels that was trained on grey images has slopes that differ between colours, and an ascent
+    through it ends in colours that no image of its data has. Through this view all channels have the same slope.
+
+    Example:
+        >>> [round(v, 3) for v in Grey().look(torch.tensor([0.0, 0.3, 0.9]).view(1, 3, 1, 1), 0, 0).flatten().tolist()]
+        [0.4, 0.4, 0.4]
+    """
+
+    def look(self, images_nchw: torch.Tensor, step: int, seed: int) -> torch.Tensor:
+        """Images (n, C, H, W) → the same without colour."""
+        del step, seed  # nothing is drawn
+        return images_nchw.mean(dim=1, keepdim=True).expand_as(images_nchw)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the options as plain JSON-able values."""
+        return {"name": "grey", **asdict(self)}

@@ -1,0 +1,161 @@
+"""What is measured of the maps: a network whose slopes are known, means against plain loops, and who is looked at."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lung_arrays import lung_dataset
+from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.models.torch_model import TorchClassifier
+from shiftgauge.studies import lung_looks
+from shiftgauge.studies.lung_folds import PAINTED, WHOLE, folds_of
+from shiftgauge.studies.lung_look_arrays import look_arrays, picture_arrays
+from shiftgauge.studies.lung_looks import GRAINS, MEASURES, METHODS, Looks, drawn_frames, dreams, look
+
+
+def seen(measures, rows):
+    frames, changes = np.zeros((2, 3, 4, 4), np.float32)
+    return Looks(
+        rows=rows,
+        measures=measures,
+        repeats=np.full((len(rows), 2), 0.4),
+        frames=frames,
+        changes=changes,
+        cams=np.zeros((3, 2, 2), np.float32),
+        layers=("conv",),
+        cells=(2, 2),
+    )
+
+
+def plan():
+    dataset = lung_dataset()
+    folds, units = folds_of(dataset, 2, 0)
+    recipe = SimpleNamespace(
+        seed=0,
+        cam_layer=None,
+        ascent=lambda: ActivationMaximization(steps=4, step_size=0.5, penalty_size=0.0, gradient="normalised"),
+    )
+    return SimpleNamespace(dataset=dataset, folds=folds, units_n=units, recipe=recipe, frames=lambda way: dataset)
+
+
+class Bands(nn.Module):
+    """Raises class k by the mean of the pixels of the k-th band of rows, each pixel alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.same = nn.Conv2d(1, 1, 1, bias=False)
+        nn.init.ones_(self.same.weight)
+
+    def forward(self, images):
+        return 10 * self.same(images).view(len(images), 3, -1).mean(dim=2)
+
+
+@pytest.fixture
+def bands(monkeypatch):
+    seen = Preprocessing(height=24, width=24, channels=1, mean=(0.2,), std=(0.2,))
+    classifier = TorchClassifier(Bands().eval(), preprocessing=seen, device=torch.device("cpu"))
+    monkeypatch.setattr(lung_looks, "classifier_of", lambda plan, way, fold: classifier)
+
+
+def test_what_a_band_raises_is_measured_of_the_ascent(bands):
+    pytest.importorskip("captum")
+    given, told = plan(), []
+    found = look(given, WHOLE, 2, lambda done, total: told.append((done, total)))
+    labels = given.dataset.labels[found.rows]
+    assert np.bincount(labels).tolist() == [4, 4, 4]
+    assert (told, found.cells, found.layers) == ([(1, 2), (2, 2)], (24, 24), ("same",))
+    ascent = found.measures[:, 0]
+    assert ascent[:, 0] == pytest.approx(1 / 3, abs=1e-3)  # one of three bands, evenly
+    assert ascent[:, 1] == pytest.approx(1 / 6, abs=0.01)
+    border = np.array([(2 * 24 + 6 * 4) / (8 * 24), 8 * 4 / (8 * 24), (2 * 24 + 6 * 4) / (8 * 24)])
+    assert ascent[:, 2] == pytest.approx(border[labels], abs=1e-3)
+    assert ascent[:, 3] == pytest.approx(1)
+    assert np.isnan(found.measures[:, 1, 3]).all()
+    strayed = found.measures[:, 2:, 0]
+    assert (strayed > 0.4).all()
+    assert found.repeats == pytest.approx(1)  # without views another seed changes nothing
+    for k in range(3):
+        band = found.changes[k].reshape(3, -1)
+        assert (band[k] > 0).all()
+        assert np.abs(np.delete(band, k, axis=0)).max() == pytest.approx(0, abs=1e-6)
+
+
+def test_other_ways_are_not_asked_again_and_see_the_same_frames(bands):
+    pytest.importorskip("captum")
+    given = plan()
+    whole, painted = look(given, WHOLE, 1), look(given, PAINTED, 1)
+    assert np.isnan(painted.repeats).all()
+    assert np.array_equal(whole.rows, painted.rows)
+
+
+def test_a_dream_brightens_its_own_band_of_the_class_mean(bands):
+    given = plan()
+    noise, begun = dreams(given, WHOLE)
+    assert noise.shape == begun.shape == (3, 24, 24)
+    rows = given.folds[0].parts["train"]
+    for k in range(3):
+        mean = np.mean([given.dataset.load(i)[0] for i in rows if given.dataset.labels[i] == k], axis=0)
+        change = (begun[k] - mean).reshape(3, -1)
+        assert (change[k] > 0.01).all()
+        assert np.abs(np.delete(change, k, axis=0)).max() < 1e-5
+
+
+def test_means_and_gaps_leave_out_the_frames_of_the_method_that_has_no_map():
+    rows, measures = np.arange(0, 54, 3), np.random.default_rng(0).random((18, len(METHODS), len(MEASURES)))
+    measures[4, 1] = np.nan
+    looks = seen(measures, rows)
+    found = look_arrays(looks, looks, plan(), "way", level=0.95, seed=0).isel(look_way=0)
+    kept = np.delete(measures, 4, axis=0)
+    assert found["look_value"].values[0] == pytest.approx(measures[:, 0].mean(axis=0))
+    assert found["look_value"].values[1] == pytest.approx(kept[:, 1].mean(axis=0))
+    assert found["look_gap"].values[0] == pytest.approx((kept[:, 0] - kept[:, 1]).mean(axis=0))
+    assert found["look_gap"].values[1] == pytest.approx((measures[:, 0] - measures[:, 2]).mean(axis=0))
+    labels = np.delete(plan().dataset.labels[rows], 4)
+    assert found["look_class"].values[1, :, 2] == pytest.approx(kept[labels == 2, 1].mean(axis=0))
+    assert found["look_frames"].values.tolist() == [18, 17, 18, 18]
+    assert found["look_empty"].values.tolist() == [0, 1, 0, 0]
+    assert not found["look_change"].values.any()
+    low, high = np.moveaxis(found["look_gap_interval"].values, -1, 0)
+    assert (low <= found["look_gap"].values).all()
+    assert (found["look_gap"].values <= high).all()
+
+
+def test_what_is_never_measured_is_not_a_number():
+    measures = np.random.default_rng(0).random((6, len(METHODS), len(MEASURES)))
+    measures[:, 1, 3] = np.nan
+    looks = seen(measures, np.arange(0, 18, 3))
+    found = look_arrays(looks, looks, plan(), "way", level=0.95, seed=0).isel(look_way=0)
+    assert np.isnan(found["look_value_interval"].values[1, 3]).all()
+    assert found["look_value_interval"].notnull().sum() == 2 * (len(METHODS) * len(MEASURES) - 1)
+
+
+def test_the_change_of_the_border_is_paired_with_whole_frames():
+    rng, rows = np.random.default_rng(0), np.arange(0, 54, 3)
+    before, after = rng.random((2, 18, len(METHODS), len(MEASURES)))
+    found = look_arrays(seen(after, rows), seen(before, rows), plan(), "way", level=0.95, seed=0)
+    on = MEASURES.index("on the border")
+    slow = [np.mean([(after[i, 0, on] - after[i, m, on]) - (before[i, 0, on] - before[i, m, on]) for i in range(18)])
+            for m in (1, 2, 3)]  # fmt: skip
+    assert found["look_change"].values[0] == pytest.approx(slow)
+    assert found["look_repeat"].values == pytest.approx(np.full((1, len(GRAINS)), 0.4))
+
+
+def test_no_change_is_the_byte_128_and_maps_are_drawn_at_the_size_of_the_frame():
+    given, looks = plan(), seen(np.zeros((3, 4, 4)), np.arange(0, 9, 3))
+    looks.changes[0, 0, 0], looks.cams[0, 0, 0] = -0.5, 3.0
+    found = picture_arrays(looks, given, np.zeros((2, 3, 4, 4), np.float32))
+    assert found["shown_change"].values[0, 0, :2].tolist() == [1, 128]
+    assert (found["shown_change"].values[1:] == 128).all()
+    assert found["shown_cam"].shape == (3, 4, 4)
+    assert found["shown_cam"].values[0, 0, 0] == 255
+
+
+def test_frames_are_of_different_recordings_and_of_every_class():
+    given = plan()
+    rows = drawn_frames(given, np.arange(54), 4, 0)
+    assert np.bincount(given.dataset.labels[rows]).tolist() == [4, 4, 4]
+    assert len(set(given.units_n[rows])) == 12
