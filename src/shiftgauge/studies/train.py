@@ -131,13 +131,14 @@ def train(
     Example:
         >>> import tempfile
         >>> import numpy as np
+        >>> import shiftgauge
         >>> from shiftgauge.data.arrays import from_arrays
         >>> grey = np.random.default_rng(0).random((40, 16, 16)) / 2
         >>> grey[20:] += 0.5
         >>> data = from_arrays(grey, ["dark"] * 20 + ["bright"] * 20)
         >>> network, short = {"architecture": "test_resnet", "size": 16}, {"epochs": 1, "precision": "float32"}
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     result = train(network, data, out=folder, options=short, device="cpu", progress=False)
+        ...     result = shiftgauge.train(network, data, out=folder, options=short, device="cpu", progress=False)
         ...     kept = result.model_folder.is_dir()
         >>> result.part, result.arrays["split_images"].values.tolist(), kept
         ('test', [24, 8, 8], True)
