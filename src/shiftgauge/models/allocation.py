@@ -29,7 +29,8 @@ def kept_memory(*, wanted: bool = True) -> Iterator[bool]:
     """Within, freed memory stays with the process; afterwards it goes back to the system.
 
     The peak is that of the work itself: what is freed is used again. It may be entered again within. It does nothing
-    where the C library is not glibc.
+    where the C library is not glibc, and nothing for a thread that was refused memory before: glibc gives that thread
+    another arena, which takes large blocks from the kernel one by one whatever is set.
 
     Args:
         wanted: False does nothing.
