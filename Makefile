@@ -46,6 +46,10 @@ bench-smoke: $(VENV)/.installed-dev ## the same benchmarks at a tiny size: do th
 	$(BIN)/python benchmarks/bench_sparse.py --smoke
 	$(BIN)/python benchmarks/bench_diabetes.py --smoke
 	$(BIN)/python benchmarks/bench_train.py --smoke
+	$(BIN)/python benchmarks/bench_explain.py --smoke
+	$(BIN)/python benchmarks/bench_maximise.py --smoke
+	$(BIN)/python benchmarks/bench_gradcam.py --smoke
+	$(BIN)/python benchmarks/bench_pixel_bounds.py --smoke
 	$(BIN)/python benchmarks/coverage.py --smoke
 
 clean: ## remove what the targets above made, the environment included
