@@ -37,6 +37,24 @@ def test_the_page_has_every_section_and_escapes_what_it_is_given(result):
     assert "from an image" in page
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_page_is_silent_shows_every_picture_and_never_scrolls_sideways(result, chromium, tmp_path, width):
+    (tmp_path / "page.html").write_text(render_explain_page(result), encoding="utf-8")
+    page, said = chromium.new_page(viewport={"width": width, "height": 800}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    widths = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.getBoundingClientRect().width])")
+    assert len(widths) > 20
+    assert all(stored > 0 and shown > 20 for stored, shown in widths)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert said == []
+    page.close()
+
+
 def test_the_axis_of_the_depth_has_the_names_of_blocks(result):
     page = render_explain_page(result)
     section = page[page.index('<section id="profile">') : page.index('<section id="networks">')]
