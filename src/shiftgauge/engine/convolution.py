@@ -74,7 +74,8 @@ class Conv2d(Layer):
     def forward(self, x: Tensor, ws: Workspace) -> Tensor:
         """(N, H, W, C) → (N, H', W', C')."""
         require_channels("`Conv2d`", x, self.in_channels, axes=4)
-        at = Windows(*x.shape[:3], self.kernel_size, self.stride, self.padding)
+        n, height, width, _ = x.shape
+        at = Windows(n, height, width, self.kernel_size, self.stride, self.padding)
         weight, bias = self.parameters["weight"], self.parameters.get("bias")
         outputs = shifted.forward(x, weight, bias, self.groups, at, ws)
         ws.kept["windows"], ws.kept["outputs"] = at, outputs

@@ -243,7 +243,7 @@ class Network:
         found, held = self._empty((len(batch), *self.output_shape)), {}
 
         def forth(_: Pass, rows: slice) -> None:
-            held[rows.start] = Pass(self.layers, self.parameters)
+            held[rows.start] = Pass(self.layers, self.device)
             found[rows] = held[rows.start].evaluate(batch[rows], keep=True)
 
         self._passes.run(len(batch), forth)

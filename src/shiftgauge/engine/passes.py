@@ -19,22 +19,14 @@ class Pass:
 
     Args:
         layers: What it goes through.
-        like: Gives the data type and the device.
-        gradient: Vector where the weights' gradients are added up; made when it is first needed where none is given.
+        device: Where the work is done.
+        gradient: Vector where the weights' gradients are added up; None for passes that do not train.
     """
 
-    def __init__(self, layers: Layer, like: Tensor, gradient: Tensor | None = None) -> None:
-        self._layers, self._like = layers, like
-        self._mode = Mode(generator=torch.Generator(like.device))
-        self._gradient = gradient
+    def __init__(self, layers: Layer, device: torch.device, gradient: Tensor | None = None) -> None:
+        self._layers, self._gradient = layers, gradient
+        self._mode = Mode(generator=torch.Generator(device))
         self.workspace = Workspace(self._mode)
-
-    @property
-    def gradient(self) -> Tensor:
-        """The vector where the weights' gradients are added up."""
-        if self._gradient is None:
-            self._gradient = torch.zeros_like(self._like)
-        return self._gradient
 
     def evaluate(self, x: Tensor, *, keep: bool) -> Tensor:
         """Images, channels last → outputs, as the trained network gives them; `keep` where `backward` follows."""
@@ -44,7 +36,8 @@ class Pass:
     def train(self, x: Tensor, draw: int) -> Tensor:
         """Images, channels last → outputs while training; `draw` decides what dropout drops."""
         self._mode.training = self._mode.keep = True
-        self._mode.gradients = views(self.gradient, named_parameters(self._layers))
+        if self._gradient is not None:
+            self._mode.gradients = views(self._gradient, named_parameters(self._layers))
         if self._mode.generator is not None:
             self._mode.generator.manual_seed(draw)
         return self._layers.forward(x, self.workspace)
@@ -65,8 +58,9 @@ class Passes:
     """
 
     def __init__(self, layers: Layer, gradient: Tensor, part_images: int) -> None:
-        self._layers, self._gradient, self._part_images = layers, gradient, part_images
-        self._passes = [Pass(layers, gradient, gradient)]
+        self._layers, self._part_images = layers, part_images
+        self._gradients = [gradient]
+        self._passes = [Pass(layers, gradient.device, gradient)]
 
     @property
     def n_bytes(self) -> int:
@@ -75,13 +69,13 @@ class Passes:
 
     def zero_gradients(self) -> None:
         """Before a batch."""
-        for one in self._passes:
-            one.gradient.zero_()
+        for gradient in self._gradients:
+            gradient.zero_()
 
     def add_gradients(self) -> None:
         """After a batch: all gradients are added to the first pass's."""
-        for other in self._passes[1:]:
-            self._gradient.add_(other.gradient)
+        for other in self._gradients[1:]:
+            self._gradients[0].add_(other)
 
     def run(self, count: int, work: Callable[[Pass, slice], None], *, whole: bool = False) -> None:
         """Cuts a batch into parts and calls `work` for each.
@@ -93,12 +87,14 @@ class Passes:
             work: Called with a pass and the rows of a part, on a thread of the pass's own where there are several.
             whole: Leave the batch in one piece.
         """
-        threads = torch.get_num_threads() if self._gradient.device.type == "cpu" else 1
+        device = self._gradients[0].device
+        threads = torch.get_num_threads() if device.type == "cpu" else 1
         streams = 1 if whole else max(1, min(threads, count // self._part_images))
-        parts = 1 if whole else streams * math.ceil(count / (streams * self._part_images))
+        parts = 1 if whole else min(count, streams * math.ceil(count / (streams * self._part_images)))
         rows = [slice(*edge) for edge in pairwise(count * k // max(parts, 1) for k in range(parts + 1))]
         while len(self._passes) < streams:
-            self._passes.append(Pass(self._layers, self._gradient))
+            self._gradients.append(torch.zeros_like(self._gradients[0]))
+            self._passes.append(Pass(self._layers, device, self._gradients[-1]))
 
         def stream(k: int) -> None:
             with torch.inference_mode():

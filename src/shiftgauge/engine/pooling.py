@@ -103,7 +103,7 @@ class MaxPool2d(_Pool):
 
     def backward(self, grad: Tensor, ws: Workspace) -> Tensor:
         """∂L/∂y (N, H', W', C) → ∂L/∂x (N, H, W, C)."""
-        padded, in_rows = ws.kept["padded"], ws.kept[_COLUMNS][-1]
+        padded, in_rows = ws.kept["padded"], ws.kept[f"maxima {_COLUMNS}"][-1]
         grad = self._hand_back(grad, in_rows, in_rows, _ROWS, ws)
         # where the input is needed no more, its gradient takes its place
         own = ws.may_overwrite or self.padding > 0
@@ -117,12 +117,12 @@ class MaxPool2d(_Pool):
         found = [first]
         for t, tap in enumerate(others, start=1):
             found.append(torch.maximum(found[-1], tap, out=ws.buffer(f"maxima {axis} {t}", shape, like=x)))
-        ws.kept[axis] = found
+        ws.kept[f"maxima {axis}"] = found
         return found[-1]
 
     def _hand_back(self, grad: Tensor, x: Tensor, room: Tensor, axis: int, ws: Workspace) -> Tensor:
         """Gives the gradient of each maximum to the entry that it came from; writes into `room`, which may be x."""
-        shape, found = tuple(grad.shape), ws.kept[axis]
+        shape, found = tuple(grad.shape), ws.kept[f"maxima {axis}"]
         taps, places = self._taps(x, axis, shape[axis]), self._taps(room, axis, shape[axis])
         alone = self.stride == self.kernel_size and shape[axis] * self.stride == x.shape[axis]
         shares = places if alone else [ws.buffer(f"share {axis} {t}", shape, like=grad) for t in range(len(taps))]

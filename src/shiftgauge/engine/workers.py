@@ -45,9 +45,15 @@ def _pool(count: int) -> ThreadPoolExecutor:
         if key not in _pools:
             threads = torch.get_num_threads()
             together = threading.Barrier(count)  # every thread takes one of these calls, so all are there afterwards
-            pool = ThreadPoolExecutor(count, "engine", initializer=torch.set_num_threads, initargs=(1,))
+            pool = ThreadPoolExecutor(count, "engine", initializer=_work_alone)
             for future in [pool.submit(together.wait) for _ in range(count)]:
                 future.result()
             torch.set_num_threads(threads)  # a thread's own number is also what later threads would start with
             _pools[key] = pool
         return _pools[key]
+
+
+def _work_alone() -> None:
+    """Gives this thread a single thread of torch for good: the first question would set what all others have."""
+    torch.get_num_threads()
+    torch.set_num_threads(1)
