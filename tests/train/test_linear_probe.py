@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from shiftgauge.errors import ConfigError, DataError
@@ -22,16 +22,20 @@ def drawn(n=240, seed=0, k=3):
     return rng.normal(size=(n, 5)) * [1, 10, 0.1, 1, 3] + 2 * np.eye(5)[classes] + 4, classes
 
 
+def scaler(x):
+    """Centres each feature, and divides all by the mean of their standard deviations."""
+    return FunctionTransformer(lambda given: (given - x.mean(axis=0)) / np.sqrt(x.var(axis=0)).mean())
+
+
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("balanced", [False, True])
-def test_it_is_a_logistic_regression_on_standardised_features(k, balanced):
+def test_it_is_a_logistic_regression_on_features_of_one_scale(k, balanced):
     x, y = drawn(k=k)
     x, y = np.delete(x, np.s_[3:60:3], 0), np.delete(y, np.s_[3:60:3])
     probe = linear_probe(x[:120], y[:120], x[120:], y[120:], class_names=NAMES[:k], balanced=balanced)
     weights = "balanced" if balanced else None
-    oracle = make_pipeline(
-        StandardScaler(), LogisticRegression(C=probe.strength, class_weight=weights, max_iter=2000)
-    ).fit(x[:120], y[:120])
+    oracle = make_pipeline(scaler(x[:120]), LogisticRegression(C=probe.strength, class_weight=weights, max_iter=2000))
+    oracle.fit(x[:120], y[:120])
     z = torch.from_numpy(probe.logits(x[120:]))
     assert z.softmax(dim=1).numpy() == pytest.approx(oracle.predict_proba(x[120:]), abs=1e-9)
     assert probe.validation_loss == pytest.approx(nn.functional.cross_entropy(z, torch.from_numpy(y[120:])).item())
@@ -42,7 +46,7 @@ def test_each_label_is_fitted_alone():
     labels = np.stack([y == 0, y != 2], axis=1).astype(np.float32)
     probe = linear_probe(x[:120], labels[:120], x[120:], labels[120:], class_names=NAMES[:2])
     for k in range(2):
-        oracle = make_pipeline(StandardScaler(), LogisticRegression(C=probe.strength, max_iter=2000))
+        oracle = make_pipeline(scaler(x[:120]), LogisticRegression(C=probe.strength, max_iter=2000))
         oracle.fit(x[:120], labels[:120, k])
         said = 1 / (1 + np.exp(-probe.logits(x[120:])[:, k]))
         assert said == pytest.approx(oracle.predict_proba(x[120:])[:, 1], abs=1e-9)
@@ -67,6 +71,13 @@ def test_a_constant_feature_does_no_harm():
     probe = linear_probe(x[:120], y[:120], x[120:], y[120:], class_names=NAMES)
     assert np.isfinite(probe.weight_kf).all()
     assert np.array_equal(probe.weight_kf[:, 3], np.zeros(3))
+
+
+def test_a_feature_that_hardly_answers_has_no_great_weight():
+    x, y = drawn()
+    x[:, 3] = np.random.default_rng(5).normal(size=len(x)) * 1e-4
+    probe = linear_probe(x[:120], y[:120], x[120:], y[120:], class_names=NAMES)
+    assert np.abs(probe.weight_kf[:, 3]).max() < 0.01 * np.abs(probe.weight_kf).max()
 
 
 def test_in_the_network_it_says_what_the_regression_says():

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from shiftgauge.files import hash_bytes, hash_json, write_atomic
+from shiftgauge.files import hash_array, hash_bytes, hash_json, write_atomic
 from shiftgauge.models.architectures import BuiltNetwork
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.train.images import Part
@@ -53,7 +53,8 @@ def begun(
         return built
     balanced = options.loss is not None and options.loss.class_weights == "balanced"
     images = [hash_bytes("\n".join(parts[name].names).encode()) for name in ("train", "validation")]
-    key, file = hash_json([where["identity"], images, balanced, options.seed]), Path(where["folder"]) / _FILE
+    state = {name: hash_array(value.cpu().numpy()) for name, value in built.network.state_dict().items()}
+    key, file = hash_json([where["identity"], images, balanced, state]), Path(where["folder"]) / _FILE
     probe = _kept(file, key)
     if probe is None:
         probe = _fitted(built, parts, preprocessing, class_names, balanced=balanced, device=where["device"])

@@ -19,7 +19,7 @@ from shiftgauge.train.images import Part
 from shiftgauge.train.predict import predict_logits, probabilities
 from shiftgauge.types import FloatArray
 
-STRENGTHS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse strengths C of the regularisation that are tried."""
 
 
@@ -124,10 +124,11 @@ def linear_probe(
     r"""Fits a logistic regression to features, as strongly regularised as is best on validation.
 
     $$ \min_{W, b} \; \tfrac{1}{2} \lVert W \rVert^2 + C \sum_i w_{y_i} \ell(W u_i + b, y_i),
-       \qquad u = (x - \mu) / \sigma $$
+       \qquad u = (x - \mu) / s $$
 
-    Features are standardised by the mean and standard deviation of the training images, which is then worked into W
-    and b. With one class an image ℓ is the cross-entropy of the softmax, with several labels each is fitted alone.
+    μ is the mean of each feature over the training images, s the mean of their standard deviations, one for all: scaled
+    each by its own, features that hardly ever answer would carry most of the weights, which then go astray as soon as
+    the network is tuned. Both are worked into W and b. With one class an image ℓ is the cross-entropy of the softmax, with several labels each is fitted alone.
 
     Args:
         train_nf: Features of the training images (n, F).
@@ -160,8 +161,7 @@ def linear_probe(
         if column.all() or not column.any():
             kind = "all training images are" if column.all() else "no training image is"
             raise DataError(f"{kind} of `{name}`; `head: linear_probe` needs some that are and some that are not")
-    centre, width = train_nf.mean(axis=0), train_nf.std(axis=0)
-    width = np.where(width > 0, width, 1.0)
+    centre, width = train_nf.mean(axis=0), float(train_nf.std(axis=0).mean()) or 1.0
     scaled, weights = (train_nf - centre) / width, "balanced" if balanced else None
     found: list[LinearProbe] = []
     for strength in STRENGTHS:
