@@ -128,7 +128,8 @@ def linear_probe(
 
     μ is the mean of each feature over the training images, s the mean of their standard deviations, one for all: scaled
     each by its own, features that hardly ever answer would carry most of the weights, which then go astray as soon as
-    the network is tuned. Both are worked into W and b. With one class an image ℓ is the cross-entropy of the softmax, with several labels each is fitted alone.
+    the network is tuned. Both are worked into W and b. With one class an image ℓ is the cross-entropy of the softmax,
+    with several labels each is fitted alone.
 
     Args:
         train_nf: Features of the training images (n, F).
