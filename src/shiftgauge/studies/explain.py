@@ -73,7 +73,8 @@ def explain(
     destroying the network's weights. Bounds say how much every single pixel can matter, and masks how much each part of
     an image does. Images are climbed to that raise each class or unit, and images are pushed towards every other class.
     What is finished is kept in the run folder, image by image: the same call goes on where an interrupted one ended,
-    and after changed options only what they change is done again.
+    and after changed options only what they change is done again; what another version of the package has made is made
+    anew.
 
     Args:
         model: A torch network as a `Classifier`, or what `shiftgauge.load_model` takes.
