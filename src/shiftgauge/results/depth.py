@@ -85,7 +85,7 @@ def depth_rows(
     with fewer than two), relative_images, relative_mean, relative_standard_deviation, channel_share (η² over all
     images together, which holds how images differ as well), channel_share_images, channel_share_mean and
     channel_share_standard_deviation (of single images), channel_share_low and channel_share_high (Student's interval of
-    that mean at the confidence level; NaN with fewer than two images).
+    that mean, cut off at 0 and 1; NaN with fewer than two images).
 
     Args:
         blocks: Names of the blocks, from input to output.
@@ -105,7 +105,7 @@ def depth_rows(
     raw, relative, shares = (np.asarray(values, np.float64) for values in (sensitivity_ibc, relative_ibc, share_ib))
     overall, rows = np.asarray(share_b, np.float64), []
     for b, block in enumerate(blocks):
-        share = [*_counted(shares[:, b]), *map(float, mean_interval(shares[:, b], confidence_level)[1:])]
+        share = [*_counted(shares[:, b]), *_ends(shares[:, b], confidence_level)]
         for c, channel in enumerate([*channels, "all"]):
             pick = slice(c, c + 1) if c < len(channels) else slice(None)
             first = [block, b / max(1, len(blocks) - 1), channel]
@@ -119,3 +119,8 @@ def _counted(values: FloatArray) -> tuple[int, float, float]:
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else float("nan")
     return len(known), mean, float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+
+
+def _ends(shares_i: FloatArray, confidence_level: float) -> list[float]:
+    """Ends of the interval of a mean share."""
+    return [float(np.clip(end, 0, 1)) for end in mean_interval(shares_i, confidence_level)[1:]]
