@@ -85,7 +85,7 @@ def test_a_stopped_climb_goes_on_between_its_steps_and_ends_at_the_same(tmp_path
     assert len(taken) == 8 + (0 if part == "maximize" else 3 * 7)
     assert not list((tmp_path / "run" / "parts").glob("*-begun.npz"))
     for name in whole.data_vars:
-        assert np.array_equal(result.arrays[name].values, whole[name].values), name
+        np.testing.assert_array_equal(result.arrays[name].values, whole[name].values, err_msg=str(name))
     cost = result.cost["parts"][part]
     assert cost["evaluations"] == (4 if part == "maximize" else 16) * (2 * 7 + 1)
 

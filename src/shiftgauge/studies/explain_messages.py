@@ -128,29 +128,31 @@ def _about_checks(arrays: xr.Dataset) -> list[Message]:
 
 def _about_randomisation(arrays: xr.Dataset) -> list[Message]:
     """Methods whose maps survive, judged by the interval; whether it leaves that open, and images left out."""
-    table = randomisation_table(arrays)
-    table = table[table["maps"] == "magnitude"]
-    last = table[table["depth"] == table["depth"].max()]
+    rows = [row for row in randomisation_table(arrays).to_dict("records") if row["maps"] == "magnitude"]
+    deepest = max((row["depth"] for row in rows), default=0)
+    last = [row for row in rows if row["depth"] == deepest]
     drawn = "when the weights of all convolutions and linear layers are drawn anew"
-    found, kept, high = [], last["low"] > _KEPT, last["mean"] > _KEPT
-    if kept.any():
+    kept = [str(row["method"]) for row in last if row["low"] > _KEPT]
+    unclear = [str(row["method"]) for row in last if row["mean"] > _KEPT and not row["low"] > _KEPT]
+    found = []
+    if kept:
         text = (
-            f"The maps of {listed(last.loc[kept, 'method'].tolist())} stay much the same (the interval of the rank "
+            f"The maps of {listed(kept)} stay much the same (the interval of the rank "
             f"correlation lies above {_KEPT:g}) {drawn}: they show the image more than what the network has learnt."
         )
         found.append(Message(level="caution", code="maps_survive", text=text))
-    if (high & ~kept).any():
-        unclear = listed(last.loc[high & ~kept, "method"].tolist())
+    if unclear:
         text = (
-            f"Whether the maps of {unclear} stay much the same {drawn} cannot be told: their rank correlation is above "
-            f"{_KEPT:g} in the mean, but its interval does not lie above it; take more images."
+            f"Whether the maps of {listed(unclear)} stay much the same {drawn} cannot be told: their rank correlation "
+            f"is above {_KEPT:g} in the mean, but its interval does not lie above it; take more images."
         )
         found.append(Message(level="caution", code="survival_unclear", text=text))
     images = int(arrays.sizes.get("checked_image", 0))
-    fewest = table.groupby("method", sort=False)["images"].min()
-    fewest = fewest[fewest < images]
-    if len(fewest):
-        counts = listed([f"{method} {count} of {images}" for method, count in fewest.items()])
+    fewest = {
+        name: min(row["images"] for row in rows if row["method"] == name) for name in (row["method"] for row in last)
+    }
+    if any(count < images for count in fewest.values()):
+        counts = listed([f"{name} {count} of {images}" for name, count in fewest.items() if count < images])
         text = (
             f"Not every image counts in the check by weights drawn anew (at the fewest, {counts}): a map that has "
             "become constant has no rank correlation, and its image is left out."
