@@ -15,7 +15,7 @@ from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import NumericalError
 from shiftgauge.explain.ascent import ActivationMaximization, Ascent, Reading
 from shiftgauge.explain.climb_state import KEEP_EVERY, ClimbKeeper, ClimbState, begun
-from shiftgauge.explain.input_scale import input_scale
+from shiftgauge.explain.input_scale import InputScale, input_scale
 from shiftgauge.explain.maximized import Maximization
 from shiftgauge.explain.objectives import Objectives, Target
 from shiftgauge.explain.starts import given_images, noise_image
@@ -69,9 +69,7 @@ def maximize(
     with torch.inference_mode(mode=False):
         asked = Objectives(classifier, targets)
         scale = input_scale(classifier, chosen.scale)
-        if start is None:
-            start = noise_image(classifier.input_shape, scale, deviation=chosen.noise, seed=chosen.seed)
-        first = given_images(start, classifier.input_shape, len(asked))
+        first = given_images(_start(classifier, start, chosen, scale), classifier.input_shape, len(asked))
         state = begun(first.numpy(), chosen.steps, keep)
         _climb_all(
             chosen,
@@ -98,7 +96,19 @@ def maximize(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+def _start(
+    classifier: Classifier,
+    start: torch.Tensor | npt.ArrayLike | None,
+    options: ActivationMaximization,
+    scale: InputScale,
+) -> torch.Tensor | npt.ArrayLike:
+    """The images that were given, else seeded noise."""
+    if start is not None:
+        return start
+    return noise_image(classifier.input_shape, scale, deviation=options.noise, seed=options.seed)
+
+
+@dataclass(frozen=True)
 class _Told:
     """Who hears of the steps, and where climbs are kept."""
 
