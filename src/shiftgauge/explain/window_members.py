@@ -37,18 +37,17 @@ def through_whole(node: fx.Node) -> Rule:
     """
 
     def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
-        sources = [n for n in node.all_input_nodes if n in found]
-        flat = {n: tree.tree_flatten(rest[n]) for n in sources}
-        carried = {n: _leaves(found[n]) for n in sources}
-        places = [(n, k) for n in sources for k, leaf in enumerate(carried[n]) if isinstance(leaf, Change)]
-        before = [flat[n][0][k] for n, k in places]
-        deltas = [whole(c, v) for (n, k), v in zip(places, before, strict=True) if isinstance(c := carried[n][k], Change)]
+        flat = {n: tree.tree_flatten(rest[n]) for n in node.all_input_nodes if n in found}
+        carried = {n: _leaves(found[n]) for n in flat}
+        moved = [(n, k, leaf) for n in flat for k, leaf in enumerate(carried[n]) if isinstance(leaf, Change)]
+        before = [flat[n][0][k] for n, k, _ in moved]
+        deltas = [whole(change, value) for (_, _, change), value in zip(moved, before, strict=True)]
 
         def run(*values: torch.Tensor) -> list[Any]:
-            filled: dict[fx.Node, list[Any]] = {n: [getattr(leaf, "value", None) for leaf in carried[n]] for n in sources}
-            for (n, k), value in zip(places, values, strict=True):
+            filled = {n: [leaf.value if isinstance(leaf, Raw) else None for leaf in carried[n]] for n in flat}
+            for (n, k, _), value in zip(moved, values, strict=True):
                 filled[n][k] = value
-            made = {n: tree.tree_unflatten(filled[n], flat[n][1]) for n in sources}
+            made = {n: tree.tree_unflatten(filled[n], flat[n][1]) for n in flat}
             return _members(run_node(node, traced, lambda n: made[n] if n in made else rest[n]))
 
         leaves = way.through_members(run, before, deltas, _members(rest[node]))
