@@ -106,8 +106,8 @@ def test_labels_may_be_a_tensor_and_blocks_stand_in_any_order():
     names, places = (
         map_statistics(classifier, IMAGES, labels, blocks=blocks, batch_size=48)
         for labels, blocks in (
-            ([classifier.class_names[k] for k in (0, 1, 0, 1)], ["0", "2"]),
-            (torch.tensor([0, 1, 0, 1]), ["2", "0"]),
+            ([classifier.class_names[k] for k in (0, 1, 0, 1, 2, 2)], ["0", "2"]),
+            (torch.tensor([0, 1, 0, 1, 2, 2]), ["2", "0"]),
         )
     )
     assert names.dataset().identical(places.dataset())

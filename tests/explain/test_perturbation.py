@@ -200,10 +200,11 @@ def clock(monkeypatch, shapes, seconds_of):
     monkeypatch.setattr(batching, "time", Clock)
 
 
-@pytest.mark.parametrize(("seconds_of", "size"), [(lambda n: 1 + n / 100, 192), (lambda n: n, 12)])
+@pytest.mark.parametrize(("seconds_of", "size"), [(lambda n: 1 + n / 100, 192), (lambda n: n / 1000, 12)])
 def test_one_small_image_is_worth_a_trial_of_the_shapes_that_are_run(monkeypatch, pushed_shapes, seconds_of, size):
     clock(monkeypatch, pushed_shapes, seconds_of)
-    classifier = wrapped(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3)), 32)
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    classifier = wrapped(net, 32)
     found = perturbation_maps(classifier, torch.rand(1, 3, 32, 32), blocks=["0", "2"])
     assert found.cost["batch_size"] == size
     run = 3072 // size
@@ -221,7 +222,7 @@ def test_no_trial_of_little_work_and_one_in_a_band_of_rows(monkeypatch, pushed_s
     assert perturbation_maps(classifier, IMAGES, blocks=["2"]).cost["batch_size"] == 48
     assert {n for n, *_ in pushed_shapes} == {48}
     pushed_shapes.clear()
-    band = perturbation_maps(classifier, IMAGES[:1].expand(48, -1, -1, -1), blocks=["0"], rows=(5, 7))
+    band = perturbation_maps(classifier, IMAGES[:1].expand(96, -1, -1, -1), blocks=["0"], rows=(5, 7))
     assert band.cost["batch_size"] == 192
     assert set(pushed_shapes) == {(12, 3, 2, 2), (24, 3, 2, 4), (48, 3, 2, 8)}
 
@@ -241,6 +242,7 @@ def test_blocks_stand_in_the_order_of_the_network():
     found = perturbation_maps(classifier, IMAGES, batch_size=48)
     mixed = perturbation_maps(classifier, IMAGES, blocks=["head", "first"], batch_size=48)
     assert found.blocks == ("first", "second", "head")
+    assert found.cost["local"] is mixed.cost["local"] is True
     assert mixed.blocks == ("first", "head")
     np.testing.assert_array_equal(mixed.norm_of_difference, found.norm_of_difference[:, ::2])
     with pytest.raises(ModelError, match="`unused` is not run"):

@@ -104,7 +104,7 @@ def made(make):
 def told(network, image, push, way):
     found = {}
     with torch.no_grad():
-        network.respond(network.at_rest(image), push, way, lambda n, c, rest: found.update({n: whole(c, rest)}))
+        network.respond(network.at_rest(image), push, way, lambda n, c, rest: found.update({n: whole(c, rest).clone()}))
     return found
 
 

@@ -89,8 +89,11 @@ def test_stages_of_timm_networks_are_those_that_timm_declares(architecture, expe
         ("wide_resnet50_2", ("relu", "layer1", "layer2", "layer3", "layer4")),
         (
             "densenet121",
-            ("features.conv0", *(f"features.{n}" for i in (1, 2, 3) for n in (f"denseblock{i}", f"transition{i}")))
-            + ("features.denseblock4",),
+            (
+                "features.conv0",
+                *(f"features.{n}" for i in (1, 2, 3) for n in (f"denseblock{i}", f"transition{i}")),
+                "features.denseblock4",
+            ),
         ),
     ],
 )

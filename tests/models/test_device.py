@@ -14,9 +14,11 @@ def test_tf32_is_off_inside_and_restored_after_an_error(allowed):
     try:
         for switch in switches:
             switch.allow_tf32 = allowed
-        with pytest.raises(ZeroDivisionError), full_precision():
+        with full_precision():
             assert [switch.allow_tf32 for switch in switches] == [False, False]
-            raise ZeroDivisionError
+        assert [switch.allow_tf32 for switch in switches] == [allowed, allowed]
+        with pytest.raises(ZeroDivisionError), full_precision():
+            _ = 1 / 0
         assert [switch.allow_tf32 for switch in switches] == [allowed, allowed]
     finally:
         for switch, value in zip(switches, before, strict=True):

@@ -37,7 +37,10 @@ from shiftgauge.models.conversion import fold_batch_norm
 from shiftgauge.models.tracing import TRACE_ERRORS, tapped_graph
 
 Sink = Callable[[str, Change, torch.Tensor], None]
-"""Takes the name of a block, what changed of it and what it gives for the image at rest (1, ...)."""
+"""Takes the name of a block, what changed of it and what it gives for the image at rest (1, ...).
+
+What changed is to be read or copied at once: the next part may write into it.
+"""
 
 _TOLERANCE: Final = 1e-4
 """Largest difference from what a full run changes, relative to the largest change, at which the walk is trusted."""
@@ -222,7 +225,7 @@ def _same_slopes(
 
 def _told(network: Pushed, rest: Mapping[Any, Any], push: Change, way: Way) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
-    network.respond(rest, push, way, lambda name, change, given: found.update({name: whole(change, given)}))
+    network.respond(rest, push, way, lambda name, change, given: found.update({name: whole(change, given).clone()}))
     return found
 
 
