@@ -162,7 +162,7 @@ class Wide(nn.Module):
 
 @pytest.mark.parametrize("bias", [0.0, 1e2, 1e4, 1e7])
 def test_a_wrong_rule_is_not_trusted_whatever_the_size_of_the_values(monkeypatch, bias):
-    net, image = Wide(bias).eval(), torch.rand(1, 1, 8, 8)
+    net, image = made(lambda: Wide(bias)), torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     assert pushed_network(net, ["head"], image).local
     right = window_rules._linear
 
@@ -175,7 +175,7 @@ def test_a_wrong_rule_is_not_trusted_whatever_the_size_of_the_values(monkeypatch
 
 
 def test_a_rule_that_is_wrong_for_derivatives_alone_is_not_trusted_for_them(monkeypatch):
-    net, image = Wide(0.0).eval(), torch.rand(1, 1, 8, 8)
+    net, image = made(lambda: Wide(0.0)), torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     right = Way.through_relu
 
     def wrong(self, rest, change, *, owned):
@@ -206,3 +206,10 @@ def test_a_layer_without_a_forward_derivative_is_told():
 
     with pytest.raises(ModelError, match=r"no forward derivative.*perturbation maps with a small `epsilon`"):
         derivative_maps(wrapped(Custom(), 5, 1), torch.rand(1, 1, 5, 5), blocks=["head"])
+
+
+def test_a_block_that_no_push_moves_is_not_trusted():
+    net = made(lambda: Wide(0.0))
+    net.conv.bias.data.fill_(-1e4)
+    assert not pushed_network(net, ["relu"], torch.rand(1, 1, 8, 8)).local
+    assert pushed_network(net, ["conv"], torch.rand(1, 1, 8, 8)).local
