@@ -213,3 +213,8 @@ def test_a_block_that_no_push_moves_is_not_trusted():
     net.conv.bias.data.fill_(-1e4)
     assert not pushed_network(net, ["relu"], torch.rand(1, 1, 8, 8)).local
     assert pushed_network(net, ["conv"], torch.rand(1, 1, 8, 8)).local
+
+
+def test_a_block_that_a_stride_hides_from_tiles_is_tried_by_the_whole_image():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1, stride=30), nn.Conv2d(2, 2, 1)).eval()
+    assert pushed_network(net, ["0", "1"], torch.rand(1, 1, 40, 40)).local

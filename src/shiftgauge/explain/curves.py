@@ -154,10 +154,8 @@ def deletion_insertion(
     places, start = target_classes(classifier, pixels, targets), time.perf_counter()
     rows = [CurveRows(image, values, chosen) for image, values in zip(pixels, maps, strict=True)]
     score = ClassScore(classifier, chosen.quantity)
-    trial = pixels[:1].expand
-    size = batch_for(
-        len(rows) * len(rows[0]), lambda n: _scores(score, trial(n, -1, -1, -1).clone(), 0).size, batch_size
-    )
+    trial = pixels[:1]
+    size = batch_for(len(rows) * len(rows[0]), lambda n: _scores(score, trial.repeat(n, 1, 1, 1), 0).size, batch_size)
     curves = []
     for i, (own, place) in enumerate(zip(rows, places, strict=True)):
         curves.append(own.curves(np.concatenate([_scores(score, part, int(place)) for part in own.batches(size)])))

@@ -196,8 +196,11 @@ def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, way: W
     """
     with torch.no_grad():
         rests = local.at_rest(image), plain.at_rest(image)
-        pushes, seen = _tried_pushes(image), set[str]()
+        names, seen = rests[1].keys() - {""}, set[str]()
+        *tiles, everywhere = pushes = _tried_pushes(image)
         for push in pushes:
+            if push is everywhere and seen == names:
+                break
             ours, full = (_told(n, rest, push, Way()) for n, rest in zip((local, plain), rests, strict=True))
             for name, change in full.items():
                 largest = float(change.abs().max())
@@ -206,8 +209,7 @@ def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, way: W
                     return False
                 if noise < _UNSURE * largest:
                     seen.add(name)
-        names = rests[1].keys() - {""}
-        for push in pushes if seen != names else pushes[-1:] if way.is_derivative else []:
+        for push in pushes if seen != names else tiles[-1:] if way.is_derivative else []:
             moved = _moved_alike(local, plain, rests, push)
             if moved is None:
                 return False
@@ -244,7 +246,10 @@ def _largest_gap(ours: torch.Tensor | None, full: torch.Tensor) -> float:
 
 
 def _tried_pushes(image: torch.Tensor) -> list[Change]:
-    """Tiles in the middle and at a corner: a pixel of the first channel, one of the last, and all, far."""
+    """Tiles at a corner and in the middle: a pixel of the first channel, one of the last, and all, far; the image.
+
+    Strides may pass over a tile, so that it reaches no deep block.
+    """
     channels, height, width = image.shape[1:]
     rows, columns = min(_SIDE, height), min(_SIDE, width)
     values = image.new_zeros(3, channels, rows, columns)
@@ -252,7 +257,9 @@ def _tried_pushes(image: torch.Tensor) -> list[Change]:
     values[2] = 4.0
     values[2, :, ::2, 1::2] = -4.0
     corners = {((height - rows) // 2, (width - columns) // 2), (0, width - columns)}
-    return [Change(values, corner) for corner in sorted(corners)]
+    everywhere = torch.full_like(image, 0.5)
+    everywhere[..., ::2, 1::2] = -1.0
+    return [*(Change(values, corner) for corner in sorted(corners)), Change(everywhere, (0, 0))]
 
 
 def _needed(traced: fx.GraphModule, modules: Mapping[str, nn.Module]) -> list[fx.Node]:
