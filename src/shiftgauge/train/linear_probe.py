@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -114,9 +114,9 @@ def head_features(
 
 def linear_probe(
     train_nf: FloatArray,
-    targets: npt.NDArray[np.generic],
+    targets: npt.NDArray[Any],
     validation_nf: FloatArray,
-    validation_targets: npt.NDArray[np.generic],
+    validation_targets: npt.NDArray[Any],
     *,
     class_names: Sequence[str],
     balanced: bool = False,
@@ -179,23 +179,23 @@ def linear_probe(
     return min(found, key=lambda probe: probe.validation_loss)
 
 
-def _columns(targets: npt.NDArray[np.generic], n_classes: int) -> npt.NDArray[np.bool_]:
+def _columns(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.bool_]:
     return targets[:, None] == np.arange(n_classes) if targets.ndim == 1 else targets > 0.5
 
 
 def _of_classes(regression: LogisticRegression) -> tuple[FloatArray, FloatArray]:
     """W and b; of two classes the regression has their difference alone."""
-    weight, bias = regression.coef_, regression.intercept_
+    weight, bias = np.asarray(regression.coef_), np.asarray(regression.intercept_)
     if len(weight) == 1:
         return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return weight, bias
 
 
 def _of_label(regression: LogisticRegression) -> tuple[FloatArray, float]:
-    return regression.coef_[0].copy(), float(regression.intercept_[0])
+    return np.asarray(regression.coef_)[0].copy(), float(np.asarray(regression.intercept_)[0])
 
 
-def _loss(logits_nk: FloatArray, targets: npt.NDArray[np.generic]) -> float:
+def _loss(logits_nk: FloatArray, targets: npt.NDArray[Any]) -> float:
     if targets.ndim == 1:
         return float(log_loss(targets, probabilities(logits_nk, "single"), labels=np.arange(logits_nk.shape[1])))
     signed = np.where(targets > 0.5, logits_nk, -logits_nk)
