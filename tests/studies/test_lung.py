@@ -1,10 +1,12 @@
 """The lung study goes on where it was stopped."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from lung_arrays import NAMES, frames
-from shiftgauge.errors import InterruptedRunError
+from shiftgauge.errors import InterruptedRunError, MissingExtraError
 from shiftgauge.studies import lung_folds
 from shiftgauge.studies.lung import lung
 from shiftgauge.train.module import ClassifierModule
@@ -43,3 +45,13 @@ def test_a_study_stopped_after_two_trainings_trains_the_others_alone(tmp_path, m
     assert len(trained) == 4
     assert (result.config["folds"], result.config["frames"]) == (2, 1)
     assert {f.agreement for f in result.findings} == {"unclear", "fact"}
+
+
+def test_without_captum_nothing_is_trained(tmp_path, monkeypatch):
+    images, labels, recording = frames(recordings=12, size=32)
+    np.savez(tmp_path / "lus.npz", images=images, labels=labels, group=recording)
+    for name in ("captum", "captum.attr"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match="explain"):
+        lung(tmp_path / "lus.npz", out=tmp_path / "out", quick=True, device="cpu", progress=False)
+    assert not (tmp_path / "out").exists()

@@ -23,6 +23,7 @@ from shiftgauge.data.border import border_mask
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import InterruptedRunError
 from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.explain.captum_methods import captum_attributions
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.lung_figures import write_study_figures
 from shiftgauge.report.lung_page import write_study_page
@@ -118,6 +119,7 @@ def lung(
     further = BORDERS[require_in("border", border, BORDERS)]
     folds = require_positive_int("folds", (2 if quick else 5) if folds is None else folds, low=2)
     frames = require_positive_int("frames", (2 if quick else 4) if frames is None else frames)
+    captum_attributions()  # its maps come last, and what it needs must not be missed then
     require_own_folder(folder, KIND, study="lung")
     try:
         dataset = lung_data(data, quick=quick, seed=seed)
