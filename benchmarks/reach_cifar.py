@@ -44,8 +44,9 @@ from shiftgauge.studies.cifar_recipe import (
     cifar_data,
     split_options,
 )
-from shiftgauge.studies.cifar_trainings import differences
+from shiftgauge.studies.cifar_trainings import wanted
 from shiftgauge.studies.train import train
+from shiftgauge.studies.train_finished import differences
 from shiftgauge.train.augment import Augmenter
 from shiftgauge.train.moving_average import moving_average
 
@@ -145,7 +146,7 @@ def finished(name: Network, dataset: ImageDataset, recipe: CifarRecipe, folder: 
         ConfigError: It is one by another recipe or of other images.
     """
     result = TrainResult.from_disk(folder)
-    if other := differences(result, recipe, name, dataset):
+    if other := differences(result, wanted(recipe, name, dataset)):
         raise ConfigError(f"{folder} holds a training with other {' and '.join(other)}; give another folder as `--out`")
     return result
 

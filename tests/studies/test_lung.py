@@ -41,8 +41,13 @@ def test_a_study_stopped_after_two_trainings_trains_the_others_alone(tmp_path, m
     trained_before = trained.copy()
     trained.clear()
     result = lung(data, out=tmp_path / "out", progress=False, **given)
-    assert [name for name, steps in trained if steps] == ["training-pooled-1", "training-pooled-2"]
-    assert len(trained) == 4
+    assert [name for name, _ in trained] == ["training-pooled-1", "training-pooled-2"]
+    assert len(trained) == result.cost["trainings"] == 2
+    trained.clear()
+    page = tmp_path / "out" / "training-whole-1" / "run.json"
+    before = page.read_bytes()
+    assert lung(data, out=tmp_path / "out", progress=False, **given).cost["trainings"] == 0
+    assert (trained, page.read_bytes()) == ([], before)
     assert (result.config["folds"], result.config["frames"]) == (2, 1)
     assert {f.agreement for f in result.findings} == {"unclear", "fact"}
 

@@ -151,7 +151,7 @@ def _divided(dataset: ImageDataset, k: int, seed: int, *, at_random: bool) -> di
 def _result(plan: Plan, started: datetime, *, frames: int) -> StudyResult:
     """Trains, measures, looks and judges."""
     clock = time.perf_counter()
-    hashes = train_folds(plan)
+    hashes, worked_on = train_folds(plan)
     trainings = round(time.perf_counter() - clock, 1)
     said = say_folds(plan)
     clock = time.perf_counter()
@@ -171,7 +171,7 @@ def _result(plan: Plan, started: datetime, *, frames: int) -> StudyResult:
             device=str(choose_device(plan.device)),
         ),
         cost={
-            "trainings": len(hashes),
+            "trainings": worked_on,
             "training_seconds": trainings,
             "looking_seconds": looking,
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
