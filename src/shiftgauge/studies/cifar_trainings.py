@@ -164,7 +164,7 @@ def _trained(plan: Plan, name: Network, divided: Divided) -> TrainResult:
 
 def _given(plan: Plan, name: Network) -> TrainResult:
     folder = plan.trained[name]
-    if kind_of_run(folder) != KIND:
+    if not (folder / "run.json").is_file() or kind_of_run(folder) != KIND:
         raise ConfigError(f"{folder} holds no training; give the run folder that a training wrote")
     result = TrainResult.from_disk(folder)
     made_from, wanted = result.provenance["hashes"].get("data"), plan.dataset.fingerprint

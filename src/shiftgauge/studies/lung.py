@@ -29,6 +29,7 @@ from shiftgauge.report.lung_figures import write_study_figures
 from shiftgauge.report.lung_page import write_study_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
+from shiftgauge.studies.lung_baselines import FROZEN
 from shiftgauge.studies.lung_findings import find, headline, messages
 from shiftgauge.studies.lung_folds import (
     CUT,
@@ -258,6 +259,8 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "data_name": plan.name,
         "quick": int(plan.recipe.quick),
         "published_recipe": int(plan.recipe.published),
+        "frozen_way": FROZEN,
+        "pooled_way": POOLED,
         "recipe_text": f"{network.architecture} from {start} at {size} × {size}, {options.epochs} epochs",
         "border_area": float(border_mask(size, size).mean()),
         "n_frames": len(plan.dataset),
