@@ -132,7 +132,9 @@ def epochs_within(name: Network, images: int, file: Path) -> int:
 
 
 def recipe_of(name: Network, dataset: ImageDataset, values: argparse.Namespace, seed: int, folder: Path) -> CifarRecipe:
-    """The recipe with the number of epochs: as given, or as many as fit."""
+    """The recipe with the number of epochs: as given, else that of the finished training, else as many as fit."""
+    if (folder / "run.json").is_file() and not values.epochs and not values.smoke:
+        return CifarRecipe(epochs=int(TrainResult.from_disk(folder).config["resolved"]["epochs"]), seed=seed)
     n_train = round(0.95 * sum(split == "train" for split in dataset.splits or ()))
     plan = folder.with_name(f"{folder.name}.plan.json")
     epochs = 1 if values.smoke else values.epochs or epochs_within(name, n_train, plan)
@@ -166,17 +168,20 @@ def trained(name: Network, dataset: ImageDataset, recipe: CifarRecipe, folder: P
     )
 
 
-def report(name: Network, result: TrainResult, seconds: float) -> None:
-    """Prints what one training gave."""
+def report(name: Network, result: TrainResult, seconds: float | None) -> None:
+    """Prints what one training gave; None where its CPU time was not written down."""
     value, low, high = result.metric("accuracy")
-    chosen_on = result.metric("accuracy", part="validation")[0]
+    on_validation = result.metric("accuracy", part="validation")[0]
     reached = "reached" if value >= GOALS[name] else "missed"
-    within = "within" if seconds <= BUDGET else "beyond"
+    spent = "CPU time unknown, its file is missing"
+    if seconds is not None:
+        within = "within" if seconds <= BUDGET else "beyond"
+        spent = f"{seconds / 60:.1f} minutes of CPU time ({within} {BUDGET / 60:.0f})"
     print(
         f"{name}: accuracy on test {value:.4f} [{low:.4f}, {high:.4f}] (goal >= {GOALS[name]}: {reached}), "
-        f"on validation {chosen_on:.4f}; {int(result.arrays['n_images'][-1])} test images; "
-        f"epoch {result.best_epoch} of {len(result.history)}; {seconds / 60:.1f} minutes of CPU time "
-        f"({within} {BUDGET / 60:.0f}); model folder {result.model_folder}",
+        f"on validation {on_validation:.4f}; {int(result.arrays['n_images'][-1])} test images; "
+        f"epoch {result.best_epoch} of {len(result.history)}; {spent}; "
+        f"model folder {result.model_folder}",
         flush=True,
     )
 
@@ -194,7 +199,8 @@ def one(name: Network, values: argparse.Namespace, seed: int) -> None:
             result = finished(name, dataset, recipe, folder)
         else:
             result = trained(name, dataset, recipe, folder, smoke=values.smoke)
-    report(name, result, cpu.before if done else cpu.seconds)
+    known = cpu.before if cpu.path.is_file() else None
+    report(name, result, known if done else cpu.seconds)
 
 
 def main() -> None:

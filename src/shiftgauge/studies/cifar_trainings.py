@@ -113,11 +113,14 @@ def train_both(plan: Plan) -> tuple[dict[Network, TrainResult], int]:
             test part.
         InterruptedRunError: It was stopped; the same call goes on.
     """
-    found = {name: _given(plan, name) for name in plan.trained}
-    own = {name: wanted(plan.recipe, name, plan.dataset) for name in NETWORKS if name not in found}
-    done = {name: finished(plan.folder / FOLDERS[name], one) for name, one in own.items()}
-    found |= {name: result for name, result in done.items() if result is not None}
-    waiting = [name for name in NETWORKS if name not in found]
+    found: dict[Network, TrainResult] = {name: _given(plan, name) for name in plan.trained}
+    waiting: list[Network] = []
+    for name in (n for n in NETWORKS if n not in found):
+        result = finished(plan.folder / FOLDERS[name], wanted(plan.recipe, name, plan.dataset))
+        if result is None:
+            waiting.append(name)
+        else:
+            found[name] = result
     if waiting:
         divided = divide(plan.dataset, split_options(plan.dataset), plan.recipe.seed)
         require_test(found, divided.part("test"))

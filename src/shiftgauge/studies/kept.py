@@ -84,11 +84,12 @@ def kept_arrays(
     path = folder / f"{name}-{_key(identity, version)}.npz"
     if path.is_file():
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {key: archive[key] for key in archive.files}
         except _UNREADABLE as error:
             raise StoreError(f"{path} cannot be read; remove it, and it is measured again") from error
-    found, held = dict(measure()), io.BytesIO()
+    found: dict[str, Any] = dict(measure())
+    held = io.BytesIO()
     np.savez(held, **found)
     write_atomic(path, held.getvalue())
     return found

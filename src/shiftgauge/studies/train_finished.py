@@ -98,6 +98,6 @@ def finished(folder: Path, wanted: Wanted) -> TrainResult | None:
     return result if is_model_folder(result.model_folder) and not differences(result, wanted) else None
 
 
-def hashes_of(trained: Mapping[str, TrainResult]) -> dict[str, str]:
+def hashes_of(trained: Mapping[Any, TrainResult]) -> dict[str, str]:
     """Name of each network → hash of its weights, for the record of a study."""
     return {f"weights of {name}": str(result.provenance["hashes"]["weights"]) for name, result in trained.items()}
