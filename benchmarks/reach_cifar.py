@@ -48,6 +48,7 @@ from shiftgauge.studies.cifar_trainings import wanted
 from shiftgauge.studies.train import train
 from shiftgauge.studies.train_finished import differences
 from shiftgauge.train.augment import Augmenter
+from shiftgauge.train.checkpoints import differences as differing
 from shiftgauge.train.moving_average import moving_average
 
 GOALS: dict[Network, float] = {"vgg16": 0.849, "resnet18": 0.830}
@@ -120,7 +121,8 @@ def epochs_within(name: Network, images: int, file: Path) -> int:
     """Epochs that fit into the budget, as written down by an earlier call of the same recipe or found by a trial."""
     if file.is_file():
         found = json.loads(file.read_text())
-        if found.get("options") == plain(CifarRecipe(epochs=found["epochs"]).options(name).to_dict()):
+        options = plain(CifarRecipe(epochs=found["epochs"]).options(name).to_dict())
+        if not differing({"options": found.get("options")}, {"options": options}):
             return int(found["epochs"])
     rate = cpu_rate(name)
     epochs = int(min(MOST, max(FEWEST, SHARE * BUDGET * rate // images)))

@@ -13,7 +13,7 @@ from shiftgauge.train.module import ClassifierModule
 
 
 def test_a_study_stopped_after_two_trainings_trains_the_others_alone(tmp_path, monkeypatch):
-    pytest.importorskip("captum")
+    pytest.importorskip("captum", reason="Grad-CAM comes from Captum, of the extra `explain`")
     for name in ("write_train_figures", "write_train_page"):
         monkeypatch.setattr(f"shiftgauge.studies.train.{name}", lambda result, place: None)
     images, labels, recording = frames(recordings=12, size=32)

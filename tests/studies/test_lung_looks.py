@@ -9,6 +9,7 @@ from torch import nn
 
 from lung_arrays import lung_dataset
 from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.explain.operators import Grey, Jitter
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.studies import lung_looks
@@ -107,6 +108,26 @@ def test_what_was_seen_is_read_by_the_next_call_and_measured_for_other_options(b
         given.recipe.ascent = lambda steps=steps: ActivationMaximization(steps=steps, gradient="normalised")
         with pytest.raises(pytest.fail.Exception, match="once more"):
             look(given, WHOLE, other)
+
+
+def test_frames_in_three_channels_are_looked_at_as_grey_ones(monkeypatch, tmp_path):
+    """As VGG-16 takes them: grey frames in three channels, which an ascent keeps grey."""
+    pytest.importorskip("captum", reason=CAPTUM)
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)
+    )
+    how = Preprocessing(height=24, width=24, channels=3, mean=(0.15, 0.15, 0.16), std=(0.15, 0.15, 0.16))
+    classifier = TorchClassifier(network.eval(), preprocessing=how, device=torch.device("cpu"))
+    monkeypatch.setattr(lung_looks, "classifier_of", lambda plan, way, fold: classifier)
+    given = plan(tmp_path)
+    options = ActivationMaximization(steps=3, step_size=0.1, gradient="normalised", views=(Grey(), Jitter(pixels=2)))
+    given.recipe.ascent = lambda: options
+    found = look(given, WHOLE, 1)
+    assert (found.cells, found.layers) == ((24, 24), ("1",))
+    assert found.frames.shape == found.changes.shape == (3, 24, 24)
+    assert np.isfinite(found.measures[:, [0, 2, 3], :3]).all()
+    assert found.repeats.shape == (len(found.rows), len(REPEATS), len(GRAINS))
 
 
 def test_maps_are_the_same_after_they_were_kept():
