@@ -113,10 +113,10 @@ def train_both(plan: Plan) -> tuple[dict[Network, TrainResult], int]:
             test part.
         InterruptedRunError: It was stopped; the same call goes on.
     """
-    found: dict[Network, TrainResult] = {name: _given(plan, name) for name in plan.trained}
-    waiting: list[Network] = []
-    for name in (n for n in NETWORKS if n not in found):
-        result = finished(plan.folder / FOLDERS[name], wanted(plan.recipe, name, plan.dataset))
+    given: dict[Network, TrainResult] = {name: _given(plan, name) for name in plan.trained}
+    found, waiting = dict(given), list[Network]()
+    for name in NETWORKS:
+        result = given.get(name) or finished(plan.folder / FOLDERS[name], wanted(plan.recipe, name, plan.dataset))
         if result is None:
             waiting.append(name)
         else:
