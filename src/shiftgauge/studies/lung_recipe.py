@@ -14,10 +14,10 @@ from shiftgauge.data.npz import load_npz
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.operators import Grey, Jitter
-from shiftgauge.models.architectures import PACKAGED
 from shiftgauge.parameter import Parameter
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
+from shiftgauge.studies.starting_weights import IMAGENET, NONE, pretrained_of, require_weights
 from shiftgauge.studies.train_options import NetworkChoice
 from shiftgauge.train.augment import AugmentOptions
 from shiftgauge.train.losses import LossOptions
@@ -91,9 +91,7 @@ class LungRecipe:
         for name in ("epochs", "steps"):
             if getattr(self, name) is not None:
                 require_positive_int(name, getattr(self, name))
-        given = self.weights not in ("imagenet", "none")
-        if given and not Path(self.weights).exists():
-            raise ConfigError(f"weights {self.weights} do not exist; give a file, a model folder, `imagenet` or `none`")
+        given = require_weights(self.weights) not in (IMAGENET, NONE)
         if given and self.quick and self.name == "published":
             raise ConfigError("a quick run trains the small network; give its weights with the recipe `small`, or none")
 
@@ -125,15 +123,11 @@ class LungRecipe:
     @property
     def _random(self) -> bool:
         """Whether the training begins at random weights."""
-        return self.weights == "none" or (self.quick and self.weights == "imagenet")
+        return pretrained_of(self.weights, small=self.small, quick=self.quick) is False
 
     def network(self) -> NetworkChoice:
         """The network: the small one takes one grey channel, VGG-16 grey frames in three channels, as published."""
-        begin: bool | str = self.weights
-        if self._random:
-            begin = False
-        elif self.weights == "imagenet":
-            begin = PACKAGED if self.small else True
+        begin = pretrained_of(self.weights, small=self.small, quick=self.quick)
         if self.small:
             return NetworkChoice(
                 architecture="tf_efficientnet_lite0",

@@ -58,8 +58,8 @@ def begun(
     probe = _kept(file, key)
     if probe is None:
         probe = _fitted(built, parts, preprocessing, class_names, balanced=balanced, device=where["device"])
-        held = io.BytesIO()
-        np.savez(held, key=np.array(key), **{name: np.asarray(getattr(probe, name)) for name in _NAMES})
+        held, values = io.BytesIO(), {name: np.asarray(getattr(probe, name)) for name in _NAMES}
+        np.savez(held, allow_pickle=False, key=np.array(key), **values)
         write_atomic(file, held.getvalue())
     probe.put_into(built.network, built.heads)
     note = (
