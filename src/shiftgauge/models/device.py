@@ -46,14 +46,15 @@ def full_precision() -> Iterator[None]:
     """Keeps convolutions and matrix products on a GPU in float32 inside a block.
 
     GPUs of NVIDIA's Ampere generation and later round the factors of convolutions to 10 bits (TF32) unless told not to.
-    What a small push changes of a deep block is then lost, and a derivative is off by up to some per cent.
+    What a small push changes of a deep block is then lost, and a derivative is off by up to some per cent. Without such
+    a GPU nothing is switched.
 
     Example:
         >>> with full_precision():
-        ...     torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-        (False, False)
+        ...     float(torch.ones(2) @ torch.ones(2))
+        2.0
     """
-    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul) if torch.cuda.is_available() else ()
     before = [setting for switch in switches for setting in _precision_of(switch)]
     try:
         for switch in switches:
