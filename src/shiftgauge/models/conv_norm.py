@@ -118,8 +118,8 @@ def padded_norm(
     convolutions lie close together, and the error falls by (σ₅/σ₁)² a step with four vectors instead of (σ₂/σ₁)².
 
     Args:
-        conv: The layer; a `ScaledConv2d` with its factor. It is not changed. The iteration runs in its precision, on the
-            CPU.
+        conv: The layer; a `ScaledConv2d` with its factor. It is not changed. The iteration runs on the CPU, in the
+            precision of its weights.
         size: Rows and columns of its input, or one number for both.
         tolerance: Of the residual, > 0.
         iterations: Most steps, ≥ 1.
@@ -156,9 +156,7 @@ def padded_norm(
     return PowerNorm(value=math.sqrt(largest), iterations=done, converged=converged)
 
 
-def padded_power_step(
-    conv: nn.Conv2d, weight: torch.Tensor, vector: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def padded_power_step(conv: nn.Conv2d, weight: torch.Tensor, vector: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """One step of power iteration of a convolution with zero padding and these weights.
 
     Args:

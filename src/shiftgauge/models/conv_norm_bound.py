@@ -1,8 +1,8 @@
 r"""Upper bounds of the norms of convolutions that hold for zero padding and images of any size.
 
-On an endless grid a convolution of stride 1 multiplies each frequency ω by its symbol S(ω) = Σ_j W_j exp(i ω·j), and its
-norm is sup_ω σ_max(S(ω)). Zero padding and a finite image only leave rows and columns of that map out, so the supremum
-is an upper bound of every zero-padded layer, and the norms of growing images rise to it.
+On an endless grid a convolution of stride 1 multiplies each frequency ω by its symbol S(ω) = Σ_j W_j exp(i ω·j), and
+its norm is sup_ω σ_max(S(ω)). Zero padding and a finite image only leave rows and columns of that map out, so the
+supremum is an upper bound of every zero-padded layer, and the norms of growing images rise to it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def norm_bound(
 ) -> float:
     r"""Returns a number that the norm of a convolution cannot exceed, whatever the size of its zero-padded image.
 
-    Along any line, u*S(ω)v is a trigonometric polynomial of degree m = (taps − 1) / 2, so by the inequality of Bernstein
-    and Szegő a supremum M at ω* shows around it: σ_max(S(ω)) ≥ M cos(Σ_a m_a |ω_a − ω*_a|). Hence, with V the largest
-    value found on a grid of half-width h, M ≤ V / cos(Σ_a m_a h_a), and only cells whose value reaches V cos(Σ_a m_a h_a)
-    can hold ω*: these alone are cut in four, until the cosine is within `tolerance` of 1.
+    Along each axis a, u*S(ω)v is a trigonometric polynomial of degree m_a = (taps − 1) / 2, so by the inequality of
+    Bernstein and Szegő a supremum M at ω* shows around it: σ_max(S(ω)) ≥ M cos(Σ_a m_a |ω_a − ω*_a|). Hence, with V the
+    largest value found on a grid of half-width h, M ≤ V / cos(Σ_a m_a h_a), and only cells whose value reaches
+    V cos(Σ_a m_a h_a) can hold ω*: these alone are cut in four, until the cosine is within `tolerance` of 1.
 
     A strided convolution is one of stride 1 on s² times as many channels (its pixels dealt out by their position within
     a step), which leaves every norm as it is.

@@ -2,8 +2,9 @@ r"""One step of a matrix towards a tight frame: towards singular values of 1.
 
 $$ W \leftarrow (1 + \beta) W - \beta W W^\top W $$
 
-is a step of size β down the gradient of ¼ ‖WᵀW − I‖². It moves every singular value by itself, σ → (1 + β) σ − β σ³, keeps
-the singular vectors, and leaves a singular value of 0 where it is. For β ≤ ½ every other one below √(1 + 1/β) goes to 1.
+is a step of size β down the gradient of ¼ ‖WᵀW − I‖². It moves every singular value by itself, σ → (1 + β) σ − β σ³,
+keeps the singular vectors, and leaves a singular value of 0 where it is. For β ≤ ½ every other one below √(1 + 1/β) goes
+to 1.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ MAX_BETA = 0.5
 def retract(matrix: torch.Tensor, beta: float, passes: int = 1) -> torch.Tensor:
     """Retracts a matrix, or several of one shape; each pass acts on what the last one gave.
 
-    The product goes by the smaller Gram matrix: (WWᵀ)W where there are fewer rows, W(WᵀW) where there are fewer columns.
+    The product goes by the smaller Gram matrix: (WWᵀ)W where there are fewer rows, W(WᵀW) where there are fewer
+    columns.
 
     Args:
         matrix: W (r, c) or (b, r, c); it is not changed.
@@ -102,7 +104,7 @@ def retract_rows(matrix: torch.Tensor, beta: float, rows: torch.Tensor, passes: 
         ModelError: Not a matrix.
 
     Example:
-        >>> retract_rows(torch.full((2, 1), 1.5), 0.1, torch.tensor([1])).flatten().tolist()
+        >>> [round(v, 4) for v in retract_rows(torch.full((2, 1), 1.5), 0.1, torch.tensor([1])).flatten().tolist()]
         [1.5, 1.3125]
 
     References:
