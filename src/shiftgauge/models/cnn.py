@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -64,15 +65,16 @@ class SmallCnn(nn.Module):
         require_in("`variant` of a small convolutional network", variant, get_args(CnnVariant))
         require_in("`init` of a small convolutional network", init, get_args(CnnInit))
         require_in("`scaling`", scaling, SCALINGS)
-        norm = {
-            "momentum": require_range("bn_momentum", bn_momentum, 0, 1),
-            "eps": require_range("bn_epsilon", bn_epsilon, 1e-12, 1),
-        }
+        norm = partial(
+            nn.BatchNorm2d,
+            momentum=require_range("bn_momentum", bn_momentum, 0, 1),
+            eps=require_range("bn_epsilon", bn_epsilon, 1e-12, 1),
+        )
         first = [*_convolution(channels, 32, scaling), *_convolution(32, 64, scaling), nn.MaxPool2d(2)]
-        self.block1 = nn.Sequential(*first, nn.BatchNorm2d(64, **norm))
+        self.block1 = nn.Sequential(*first, norm(64))
         width = 64
         for number, wider in enumerate(_WIDTHS[variant], start=2):
-            layers = (*_convolution(width, wider, scaling), nn.MaxPool2d(2), nn.BatchNorm2d(wider, **norm))
+            layers = (*_convolution(width, wider, scaling), nn.MaxPool2d(2), norm(wider))
             self.add_module(f"block{number}", nn.Sequential(*layers))
             width = wider
         side = _SIDES[variant]
@@ -82,7 +84,8 @@ class SmallCnn(nn.Module):
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 orthogonal = init == "orthogonal" and isinstance(module, nn.Conv2d)
                 (nn.init.orthogonal_ if orthogonal else nn.init.xavier_uniform_)(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised images (N, C, H, W), H and W ≥ 24 for `model_3` → logits (N, n_classes)."""

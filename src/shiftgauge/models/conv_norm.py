@@ -8,19 +8,22 @@ for every other padding (power iteration with the layer and its transpose). `con
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import ConfigError, ModelError, NumericalError
 from shiftgauge.random import check_seed
 
 Pair: TypeAlias = tuple[int, int]
+Sizes: TypeAlias = int | Sequence[int]
+"""One number for rows and columns, or two."""
 _ENTRIES = 1 << 22
 """Largest number of complex values that are held at once."""
 
@@ -52,7 +55,7 @@ def overlap(kernel: int, stride: int = 1, dilation: int = 1) -> int:
 
 
 def circular_norm(
-    weight: torch.Tensor, size: int | Pair, *, stride: int | Pair = 1, dilation: int | Pair = 1, groups: int = 1
+    weight: torch.Tensor, size: Sizes, *, stride: Sizes = 1, dilation: Sizes = 1, groups: int = 1
 ) -> float:
     r"""Returns the operator norm of a convolution with circular padding, exactly.
 
@@ -102,7 +105,7 @@ def circular_norm(
 
 def padded_norm(
     conv: nn.Conv2d,
-    size: int | Pair,
+    size: Sizes,
     *,
     tolerance: float = 1e-3,
     iterations: int = 1000,
@@ -146,8 +149,8 @@ def padded_norm(
     )
     basis, largest, done, converged = torch.linalg.qr(start).Q, 0.0, 0, False
     while done < iterations and not converged:
-        out, pull = torch.func.vjp(run, basis.mT.reshape(-1, *shape))
-        (back,) = pull(out)
+        pulled = torch.func.vjp(run, basis.mT.reshape(-1, *shape))
+        (back,) = pulled[1](pulled[0])
         back, done = back.flatten(1).mT, done + 1
         values, mixed = torch.linalg.eigh(basis.mT @ back)
         largest, top = max(float(values[-1]), 0.0), mixed[:, -1]
@@ -167,9 +170,9 @@ def padded_power_step(conv: nn.Conv2d, weight: torch.Tensor, vector: torch.Tenso
     Returns:
         ‖A v‖, and AᵀA v / ‖AᵀA v‖.
     """
-    geometry = (conv.stride, conv.padding, conv.dilation, conv.groups)
+    geometry: Any = (conv.stride, conv.padding, conv.dilation, conv.groups)
     out = functional.conv2d(vector, weight, None, *geometry)
-    back = nn.grad.conv2d_input(vector.shape, weight, out, *geometry)
+    back = conv2d_input(vector.shape, weight, out, *geometry)
     return out.norm(), back / back.norm().clamp_min(torch.finfo(back.dtype).tiny)
 
 
@@ -201,7 +204,7 @@ def largest_singular(blocks: torch.Tensor) -> torch.Tensor:
     return torch.linalg.eigvalsh(grams)[..., -1].clamp_min(0).sqrt()
 
 
-def pair(value: int | Pair) -> Pair:
+def pair(value: Sizes) -> Pair:
     """One number for both axes, or two."""
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 

@@ -13,7 +13,7 @@ from typing import Final
 import torch
 
 from shiftgauge.checks import require_range
-from shiftgauge.models.conv_norm import Pair, checked_kernel, largest_singular, pair
+from shiftgauge.models.conv_norm import Pair, Sizes, checked_kernel, largest_singular, pair
 
 ROUNDING: Final = 1 + 1e-9
 """Covers the rounding of float64 many times over."""
@@ -24,8 +24,8 @@ _BATCH: Final = 256
 def norm_bound(
     weight: torch.Tensor,
     *,
-    stride: int | Pair = 1,
-    dilation: int | Pair = 1,
+    stride: Sizes = 1,
+    dilation: Sizes = 1,
     groups: int = 1,
     tolerance: float = 1e-3,
     most: int = 20_000,
