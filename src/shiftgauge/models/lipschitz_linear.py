@@ -15,7 +15,12 @@ class NoBoundError(Exception):
 
 
 def linear_gain(
-    layer: nn.Module, size: Pair, *, before: torch.Tensor | None = None, after: torch.Tensor | None = None
+    layer: nn.Module,
+    size: Pair,
+    *,
+    before: torch.Tensor | None = None,
+    after: torch.Tensor | None = None,
+    tolerance: float = 1e-3,
 ) -> float:
     """An upper bound of ‖diag(after) A diag(before)‖ for the linear part A of a layer, its bias left out.
 
@@ -24,6 +29,7 @@ def linear_gain(
         size: Rows and columns of the input of a convolution.
         before: A factor ≥ 0 for each input channel; None for 1.
         after: A factor ≥ 0 for each output channel; None for 1.
+        tolerance: Most that the bound of a convolution may lie above its supremum, relative.
 
     Raises:
         NoBoundError: A convolution with a padding that repeats values.
@@ -47,7 +53,8 @@ def linear_gain(
         kernel = (kernel.unflatten(0, (layer.groups, -1)) * per_group[:, None, :, None, None]).flatten(0, 1)
     if after is not None:
         kernel = kernel * after.to(kernel).view(-1, 1, 1, 1)
-    return norm_bound(kernel, stride=layer.stride, dilation=layer.dilation, groups=layer.groups)
+    geometry = {"stride": layer.stride, "dilation": layer.dilation, "groups": layer.groups}
+    return norm_bound(kernel, **geometry, tolerance=tolerance)
 
 
 def weighted_matrix(

@@ -55,6 +55,7 @@ class Part:
         changes: For each of them how it can change, a list for a list of tensors; None for what is no tensor.
         keywords: What it was called with by name.
         out: What it gave.
+        tolerance: Of the bound of a convolution.
     """
 
     target: Any
@@ -62,6 +63,7 @@ class Part:
     changes: Sequence[Any]
     keywords: Mapping[str, Any]
     out: torch.Tensor
+    tolerance: float = 1e-3
 
     @property
     def first(self) -> Change:
@@ -100,7 +102,8 @@ def linear_change(part: Part, after: torch.Tensor | None = None) -> Change:
     if isinstance(part.target, nn.Linear) and value.ndim != 2:  # its inputs do not lie along the axis of the channels
         return Change(constant=first.plain * linear_gain(part.target, (1, 1), after=after))
     size = (value.shape[2], value.shape[3]) if value.ndim == 4 else (1, 1)
-    return Change(constant=first.constant * linear_gain(part.target, size, before=first.channels, after=after))
+    gain = linear_gain(part.target, size, before=first.channels, after=after, tolerance=part.tolerance)
+    return Change(constant=first.constant * gain)
 
 
 def _batch_norm(part: Part) -> Change:

@@ -45,10 +45,11 @@ class LipschitzWalk:
 
     Args:
         start: How the input can change.
+        tolerance: Of the bound of one convolution.
     """
 
-    def __init__(self, start: Change) -> None:
-        self.start = start
+    def __init__(self, start: Change, tolerance: float) -> None:
+        self.start, self.tolerance = start, tolerance
         self.steps: list[LipschitzStep] = []
         self.value = math.inf
         self.pairs_kk: FloatArray = np.empty((0, 0))
@@ -67,7 +68,7 @@ class LipschitzWalk:
             graph = fx.GraphModule(network, _Tracer().trace(network))
         except TRACE_ERRORS as error:
             raise NoBoundError(f"the way through the network cannot be followed: {one_line(error)}") from error
-        walked = _Interpreter(graph, self.start, self.steps)
+        walked = _Interpreter(graph, self)
         out = walked.run(example_1chw)
         last = next(iter(reversed(graph.graph.nodes))).args[0]
         if not isinstance(last, fx.Node) or not isinstance(out, torch.Tensor) or out.ndim != 2:
@@ -75,7 +76,8 @@ class LipschitzWalk:
         self.value = walked.changes[last].plain
         # the difference of two outputs is the product with a vector of length √2
         apart = math.sqrt(2) * self.value * (1 - np.eye(int(out.shape[1])))
-        self.pairs_kk = walked.pairs.get(last, apart)
+        found = walked.pairs.get(last)
+        self.pairs_kk = apart if found is None else found
 
 
 class _Tracer(fx.Tracer):
@@ -88,10 +90,10 @@ class _Tracer(fx.Tracer):
 class _Interpreter(fx.Interpreter):
     """Runs a graph and keeps beside each value how it can change."""
 
-    def __init__(self, graph: fx.GraphModule, start: Change, steps: list[LipschitzStep]) -> None:
+    def __init__(self, graph: fx.GraphModule, walk: LipschitzWalk) -> None:
         super().__init__(graph)
         self.extra_traceback = False
-        self.start, self.steps = start, steps
+        self.start, self.steps, self.tolerance = walk.start, walk.steps, walk.tolerance
         self.changes: dict[fx.Node, Any] = {}
         self.pairs: dict[fx.Node, FloatArray] = {}
         self.waiting: dict[fx.Node, Part] = {}
@@ -123,7 +125,8 @@ class _Interpreter(fx.Interpreter):
             return _FIXED
         values, keywords = self.fetch_args_kwargs_from_env(n)
         target: Any = self.fetch_attr(str(n.target)) if n.op == "call_module" else n.target
-        return self._ruled(n, Part(target=target, values=values, changes=changes, keywords=keywords, out=out))
+        part = Part(target=target, values=values, changes=changes, keywords=keywords, out=out, tolerance=self.tolerance)
+        return self._ruled(n, part)
 
     def _ruled(self, n: fx.Node, part: Part) -> Change:
         module = isinstance(part.target, nn.Module)
