@@ -8,9 +8,12 @@ from torch.nn import functional
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.architectures import build
 from shiftgauge.models.blocks import list_blocks
+from shiftgauge.models.model_folder import load_model_folder, write_model_folder
+from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.parseval import ParsevalOptions, constrained_layers, kernel_matrices
 from shiftgauge.models.parseval_layers import ConvexAggregation, MeanOnlyBatchNorm2d, ScaledConv2d
 from shiftgauge.models.parseval_projection import parseval_projection
+from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.wide_resnet import PUBLISHED_PARSEVAL, PUBLISHED_WIDE_RESNET, WideResNet, parseval_network
 
 
@@ -201,9 +204,43 @@ def test_dropout_stands_between_the_convolutions_and_only_while_training():
     assert torch.equal(network(images), network(images))
 
 
+def test_features_are_scaled_before_the_linear_layer_alone():
+    torch.manual_seed(0)
+    network = WideResNet(n_classes=3, channels=1, depth=10).eval()
+    nn.init.normal_(network.classifier.bias)
+    scaled = WideResNet(n_classes=3, channels=1, depth=10, feature_scale=100).eval()
+    scaled.load_state_dict(network.state_dict())
+    images, bias = torch.randn(2, 1, 8, 8), network.classifier.bias
+    torch.testing.assert_close(scaled(images) - bias, 100 * (network(images) - bias), rtol=1e-3, atol=1e-3)
+
+
+def test_a_parseval_network_comes_back_from_its_folder_and_runs_in_every_way(tmp_path):
+    options = {"scaling": "measured", "depth": 10, "normalisation": "mean_only", "feature_scale": 100.0}
+    architecture = NetworkOptions(name="parseval_resnet_small", n_classes=3, channels=1, arguments=options)
+    network = architecture.build().network
+    network(torch.randn(4, 1, 8, 8))
+    parseval_projection()(network)
+    record = ModelRecord(
+        architecture=architecture,
+        task="single",
+        classes=("a", "b", "c"),
+        preprocessing=Preprocessing(height=8, width=8, channels=1, mean=(0.5,), std=(0.5,)),
+    )
+    write_model_folder(tmp_path / "model", network, record)
+    classifier = load_model_folder(tmp_path / "model", "cpu")
+    images = torch.rand(5, 1, 8, 8)
+    with torch.no_grad():
+        expected = network.eval()(images * 2 - 1)
+    for execution in classifier.executions([2]):
+        close = 0.05 if execution.precision == "bfloat16" else 1e-4
+        found = classifier.outputs(images, execution)
+        torch.testing.assert_close(found, expected, rtol=close, atol=close * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"feature_scale": 0}, "feature_scale"),
         ({"depth": 17}, r"`depth` must be 6N \+ 4 \(10, 16, 22, 28, …\), got 17"),
         ({"depth": 4}, "`depth`"),
         ({"width": 0}, "`width`"),

@@ -201,8 +201,11 @@ def _product(part: Part) -> Change:
     places = [k for k, change in enumerate(part.changes[:2]) if change is not None and change.constant > 0]
     if len(places) > 1:
         raise NoBoundError("it multiplies two values that both depend on the image")
-    factor = torch.as_tensor(part.values[1 - places[0]]).detach().double()
-    return Change(constant=part.changes[places[0]].plain * float(factor.abs().max()) * _spread(part, places[0]))
+    factor = torch.as_tensor(part.values[1 - places[0]]).detach().double().abs()
+    change = part.changes[places[0]]
+    if factor.numel() == 1:
+        return change.times(float(factor))
+    return Change(constant=change.plain * float(factor.max()) * _spread(part, places[0]))
 
 
 def _quotient(part: Part) -> Change:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import torch
 from torch import nn
 
-from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.parseval_layers import ConvScaling
 from shiftgauge.models.wide_blocks import (
@@ -62,6 +62,9 @@ class WideResNet(nn.Module):
         aggregation: How the two branches of a block meet: `sum`, or a trained convex combination, `simplex` or
             `sigmoid`, see `ConvexAggregation`.
         aggregated: Blocks with a convex combination: `all`, or those with an `identity` branch alone, as published.
+        feature_scale: What the averaged features are multiplied by before the linear layer, > 0; default 1. A network
+            that never enlarges gives outputs too small for a cross entropy to train on: with `mean_only` take 100,
+            and an optimiser of the Adam kind. It counts in a certified bound.
 
     Raises:
         ConfigError: A depth that is none, an unknown word, or a number outside its range.
@@ -98,8 +101,10 @@ class WideResNet(nn.Module):
         scaling: ConvScaling = "none",
         aggregation: Aggregation = "sum",
         aggregated: Aggregated = "all",
+        feature_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        self.feature_scale = require_range("feature_scale", feature_scale, 1e-6, 1e6)
         if require_positive_int("depth", depth, low=10) % 6 != 4:
             raise ConfigError(f"`depth` must be 6N + 4 (10, 16, 22, 28, …), got {depth}")
         require_in("`init` of a wide residual network", init, get_args(KernelInit))
@@ -125,7 +130,8 @@ class WideResNet(nn.Module):
     def forward(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised images (N, C, H, W) → logits (N, n_classes)."""
         features = self.group3(self.group2(self.group1(self.stem(images_nchw))))
-        return self.classifier(self.pool(features).flatten(1))
+        averages = self.pool(features).flatten(1)
+        return self.classifier(averages if self.feature_scale == 1 else averages * self.feature_scale)
 
 
 def _start(network: WideResNet, init: KernelInit) -> None:
@@ -153,6 +159,7 @@ def parseval_network(
     scaling: ConvScaling = "windows",
     aggregation: Aggregation = "simplex",
     aggregated: Aggregated = "all",
+    feature_scale: float = 1.0,
 ) -> WideResNet:
     """A wide residual network as a Parseval network: orthogonal, scaled convolutions and convex aggregation.
 
@@ -173,6 +180,7 @@ def parseval_network(
         scaling: `windows` (default), `measured`, or `none` for the published, unscaled convolutions.
         aggregation: `simplex` (default), `sigmoid` or `sum`.
         aggregated: `all` (default) or `identity`.
+        feature_scale: Before the linear layer.
 
     Raises:
         ConfigError: An unknown word or a number outside its range.
@@ -200,4 +208,5 @@ def parseval_network(
         scaling=scaling,
         aggregation=aggregation,
         aggregated=aggregated,
+        feature_scale=feature_scale,
     )
