@@ -57,6 +57,9 @@ def test_the_parseval_variant_is_orthogonal_and_published_defaults_are_keras_own
     assert all(isinstance(layer, ScaledConv2d) for layer in layers)
     for layer in layers:
         assert torch.allclose(torch.linalg.svdvals(layer.weight.flatten(1)), torch.ones(()), atol=1e-4)
+    assert not hasattr(network.block1[0], "vector")
+    measured = SmallCnn(n_classes=4, channels=1, scaling="measured", image_size=24)
+    assert [m.vector.shape[2] for m in measured.modules() if isinstance(m, ScaledConv2d)] == [24, 22, 10, 4]
     assert (network.block1[5].momentum, network.block1[5].eps) == (0.01, 1e-3)
 
 
@@ -67,6 +70,7 @@ def test_the_parseval_variant_is_orthogonal_and_published_defaults_are_keras_own
         ({"init": "he"}, "`init`"),
         ({"scaling": "all"}, "`scaling`"),
         ({"bn_epsilon": 0}, "bn_epsilon"),
+        ({"image_size": 20}, "`image_size` must be a whole number ≥ 24"),
     ],
 )
 def test_what_cannot_be_built_is_told(options, said):

@@ -36,7 +36,9 @@ def jacobian(network, image):
 NETWORKS = {
     "wide residual": lambda: WideResNet(n_classes=3, channels=1, depth=10),
     "parseval": lambda: parseval_network(n_classes=3, channels=1, depth=10),
-    "parseval, measured": lambda: parseval_network(n_classes=3, channels=1, depth=10, scaling="measured"),
+    "parseval, measured": lambda: parseval_network(
+        n_classes=3, channels=1, depth=10, scaling="measured", image_size=12
+    ),
     "parseval, mean only": lambda: parseval_network(n_classes=3, channels=1, depth=10, normalisation="mean_only"),
     "published parseval": lambda: parseval_network(n_classes=3, channels=1, depth=10, **PUBLISHED_PARSEVAL),
 }

@@ -13,6 +13,7 @@ from shiftgauge.models.model_record import ModelRecord, NetworkOptions
 from shiftgauge.models.parseval import ParsevalOptions, constrained_layers, kernel_matrices
 from shiftgauge.models.parseval_layers import ConvexAggregation, MeanOnlyBatchNorm2d, ScaledConv2d
 from shiftgauge.models.parseval_projection import parseval_projection
+from shiftgauge.models.parseval_report import layer_spectra
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.wide_resnet import PUBLISHED_PARSEVAL, PUBLISHED_WIDE_RESNET, WideResNet, parseval_network
 
@@ -202,6 +203,19 @@ def test_dropout_stands_between_the_convolutions_and_only_while_training():
     network.eval()
     images = torch.randn(1, 1, 16, 16)
     assert torch.equal(network(images), network(images))
+
+
+def test_measured_norms_are_known_from_the_start_and_for_the_size_of_each_layer():
+    network = parseval_network(n_classes=3, channels=1, depth=10, scaling="measured", image_size=10)
+    sizes = {name: tuple(m.vector.shape[2:]) for name, m in network.named_modules() if isinstance(m, ScaledConv2d)}
+    seen = {s.name: s.size for s in layer_spectra(network, (1, 10, 10)) if s.kind == "ScaledConv2d"}
+    assert sizes == seen
+    for spectrum in layer_spectra(network, (1, 10, 10))[:-1]:
+        assert spectrum.norm == pytest.approx(1, abs=0.02)
+    padded = parseval_network(n_classes=3, channels=1, depth=10, scaling="measured", stride_padding="end")
+    assert tuple(padded.group2[0].conv1.vector.shape[2:]) == (33, 33)
+    with torch.device("meta"):
+        assert parseval_network(scaling="measured").stem[0].norm.is_meta
 
 
 def test_features_are_scaled_before_the_linear_layer_alone():
