@@ -139,7 +139,7 @@ def padded_norm(
         >>> _ = nn.init.constant_(layer.weight, 1 / 3)
         >>> found = padded_norm(layer, 8, tolerance=1e-4)
         >>> round(found.value, 4), found.converged  # (1 + 2 cos(π / 9))² / 3
-        (2.7639, True)
+        (2.7636, True)
     """
     require_range("tolerance", tolerance, 1e-12, 1)
     require_positive_int("iterations", iterations)
