@@ -51,12 +51,15 @@ def craft_each(
     if not isinstance(attack, DirectAttack):
         iterated = cast("IteratedAttack[Any]", attack)
         for problem in problems:
+            if not bool(problem.ball.epsilon.any()):
+                yield _unmoved(problem, attack, tell)
+                continue
             state = run_iterated(iterated, problem, tell)
             yield Crafted(images=state.found, flat=state.flat)
         return
     direction, logits, flat = attack.direction(problems[0])
     kept = None
-    if problems[0].success_only:
+    if problems[0].success_only and not problems[0].none_fools:
         seen = problems[0].values(problems[0].ball.centre) if logits is None else logits
         kept = problems[0].fooled(seen)
     for problem in problems:
@@ -88,14 +91,19 @@ def crafted_batches(
         if progress is not None:
             progress(done, whole)
 
-    layout = case.channels_last
-    for rows in case.slices():
-        if rows.start == 0 and layout and case.attack.needs_gradient:
-            layout = _takes_channels_last(case, budgets[0], radii[0])
-        make = case.problem(rows, cost, channels_last=layout)
-        problems = [make(budget, radius) for budget, radius in zip(budgets, radii, strict=True)]
+    for rows, problems in problems_of(case, budgets, radii, cost):
         for number, found in enumerate(craft_each(problems, case.attack, tell)):
-            yield rows, number, _at_home(found, case.images.device)
+            yield rows, number, at_home(found, case.images.device)
+
+
+def problems_of(
+    case: Case, budgets: Sequence[Budget], radii: Sequence[Tensor], cost: Cost
+) -> Iterator[tuple[slice, list[Problem]]]:
+    """The batches of a case: rows, and one problem for each budget."""
+    layout = case.channels_last and case.attack.needs_gradient and _takes_channels_last(case, budgets[0], radii[0])
+    for rows in case.slices():
+        make = case.problem(rows, cost, channels_last=layout)
+        yield rows, [make(budget, radius) for budget, radius in zip(budgets, radii, strict=True)]
 
 
 def work_of(attack: Attack) -> int:
@@ -119,6 +127,13 @@ def budgets_for(attack: Attack, budgets: Sequence[Budget]) -> tuple[Budget, ...]
     return tuple(b.for_noise() for b in budgets) if attack.is_noise else tuple(budgets)
 
 
+def _unmoved(problem: Problem, attack: Attack, tell: Callable[[int], None] | None) -> Crafted:
+    """The images themselves, where ε = 0 allows nothing else."""
+    if tell is not None:
+        tell(len(problem) * work_of(attack))
+    return Crafted(images=problem.ball.centre, flat=torch.zeros(len(problem), dtype=torch.bool))
+
+
 def _takes_channels_last(case: Case, budget: Budget, radii: Tensor) -> bool:
     """Whether the network works on images in this layout: some reshape what they compute in a way that it forbids."""
     problem = case.problem(slice(0, 1), Cost(), channels_last=True)(budget, radii)
@@ -129,5 +144,6 @@ def _takes_channels_last(case: Case, budget: Budget, radii: Tensor) -> bool:
     return True
 
 
-def _at_home(found: Crafted, device: torch.device) -> Crafted:
+def at_home(found: Crafted, device: torch.device) -> Crafted:
+    """What was made, on the device of the images given, contiguous."""
     return Crafted(images=found.images.to(device).contiguous(), flat=found.flat.cpu())

@@ -59,6 +59,7 @@ class Problem:
             nothing else in the batch.
         seed: Of all draws.
         success_only: Whether an image is left alone once it fools.
+        none_fools: Whether it is known that no image fools as it is.
         cost: Counts passes.
     """
 
@@ -70,6 +71,7 @@ class Problem:
     streams: npt.NDArray[np.int64]
     seed: int = 0
     success_only: bool = False
+    none_fools: bool = False
     cost: Cost = field(default_factory=Cost)
 
     def __len__(self) -> int:

@@ -40,8 +40,7 @@ def snr_db(images: Images, perturbed: Images) -> FloatArray:
         >>> snr_db(clean, clean + torch.tensor([[0.5, 0.0], [0.0, 0.0]])).tolist()
         [20.0, inf]
     """
-    signal, noise = _rows(images, perturbed)
-    return _decibel(np.linalg.norm(signal, axis=1), np.linalg.norm(noise, axis=1))
+    return snr_of_energies(*energies(images, perturbed))
 
 
 def set_snr_db(images: Images, perturbed: Images) -> float:
@@ -65,8 +64,28 @@ def set_snr_db(images: Images, perturbed: Images) -> float:
         >>> round(set_snr_db(np.ones((2, 8)), np.stack([np.full(8, 1.1), np.ones(8)])), 3)
         23.01
     """
+    signal, noise = energies(images, perturbed)
+    return float(snr_of_energies(signal.sum(), noise.sum()))
+
+
+def snr_of_energies(signal: npt.ArrayLike, noise: npt.ArrayLike) -> FloatArray:
+    """Returns the ratio of sums of squares, 10 log₁₀(signal / noise); infinite where the noise is 0.
+
+    Example:
+        >>> snr_of_energies([100.0, 1.0], [1.0, 0.0]).tolist()
+        [20.0, inf]
+    """
+    return _decibel(np.sqrt(np.asarray(signal, np.float64)), np.sqrt(np.asarray(noise, np.float64)))
+
+
+def energies(images: Images, perturbed: Images) -> tuple[FloatArray, FloatArray]:
+    """Returns the sums of squares of each image and of its change, (N,) each.
+
+    Raises:
+        DataError: Different shapes, no image, or values that are not finite.
+    """
     signal, noise = _rows(images, perturbed)
-    return float(_decibel(np.linalg.norm(signal), np.linalg.norm(noise)))
+    return np.einsum("nd,nd->n", signal, signal), np.einsum("nd,nd->n", noise, noise)
 
 
 def image_rms(images: Images) -> FloatArray:

@@ -126,7 +126,7 @@ def run_iterated(attack: IteratedAttack[S], problem: Problem, tell: Callable[[in
 
 def _judged_at_start(problem: Problem) -> State:
     start = State.at(problem.ball.centre)
-    if not problem.success_only:
+    if not problem.success_only or problem.none_fools:
         return start
     fools = problem.fooled(problem.values(problem.ball.centre))
     return replace(start, fooled=fools, flat=~fools)
