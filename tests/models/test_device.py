@@ -38,9 +38,7 @@ with full_precision():
 """
 
 
-@pytest.mark.parametrize(
-    "program", [ONE_SWITCH, NEWER_SWITCHES, NO_GPU], ids=["one switch", "newer", "no GPU"]
-)
+@pytest.mark.parametrize("program", [ONE_SWITCH, NEWER_SWITCHES, NO_GPU], ids=["one switch", "newer", "no GPU"])
 def test_tf32_is_off_inside_and_restored_after_an_error(program):
     """In a process of its own: PyTorch cannot be brought back from a mix of its older and newer switches."""
     if program is NEWER_SWITCHES and not hasattr(torch.backends.cuda.matmul, "fp32_precision"):

@@ -16,10 +16,10 @@ from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.climb_state import ClimbKeeper
-from shiftgauge.explain.inputs import class_place, require_gradients
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.maximized import Maximization
 from shiftgauge.explain.starts import given_images
+from shiftgauge.models.inputs import class_place, require_gradients
 from shiftgauge.types import Classifier, FloatArray
 
 _BATCHES: Final = 4

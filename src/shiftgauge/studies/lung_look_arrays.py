@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.studies.lung_folds import Plan
 from shiftgauge.studies.lung_looks import Looks
 from shiftgauge.studies.lung_scores import RESAMPLES
 from shiftgauge.studies.lung_seen import GRAINS, MEASURES, METHODS, REPEATS
-from shiftgauge.train.group_bootstrap import GroupBootstrap
 from shiftgauge.types import FloatArray
 
 _BORDER: Final = MEASURES.index("on the border")

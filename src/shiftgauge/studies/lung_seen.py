@@ -18,12 +18,12 @@ import xarray as xr
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.attribution import attribute
 from shiftgauge.explain.attribution_options import AttributionOptions
-from shiftgauge.explain.input_scale import input_scale
 from shiftgauge.explain.map_shape import border_share, breadth, cell_means, half_area, map_correlation, raised_share
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.objectives import ClassLogit
 from shiftgauge.explain.operators import Jitter
 from shiftgauge.explain.random_steps import random_steps
+from shiftgauge.models.input_scale import input_scale
 from shiftgauge.types import DifferentiableClassifier, FloatArray
 
 ASCENT: Final = "activation maximisation"
