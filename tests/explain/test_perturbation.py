@@ -10,6 +10,7 @@ from shiftgauge.errors import ConfigError, DataError, ModelError
 from shiftgauge.explain import batching, windows
 from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
+from shiftgauge.models import device
 from shiftgauge.models.capture import block_outputs
 from shiftgauge.models.compat import prepare_torchvision
 from small_networks import ConvNet, held, in_place, left_as_it_was, wrap
@@ -250,7 +251,8 @@ def test_blocks_stand_in_the_order_of_the_network():
 
 
 @pytest.mark.parametrize("maps", [perturbation_maps, derivative_maps])
-def test_nothing_is_rounded_to_tf32(maps):
+def test_nothing_is_rounded_to_tf32(maps, monkeypatch):
+    monkeypatch.setattr(device, "tf32_switches", lambda: (torch.backends.cudnn, torch.backends.cuda.matmul))
     seen = set()
 
     class Watched(nn.Module):

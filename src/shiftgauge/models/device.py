@@ -54,7 +54,7 @@ def full_precision() -> Iterator[None]:
         ...     float(torch.ones(2) @ torch.ones(2))
         2.0
     """
-    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul) if torch.cuda.is_available() else ()
+    switches = tf32_switches()
     before = [setting for switch in switches for setting in _precision_of(switch)]
     try:
         for switch in switches:
@@ -63,6 +63,11 @@ def full_precision() -> Iterator[None]:
     finally:
         for part, name, value in before:
             setattr(part, name, value)
+
+
+def tf32_switches() -> tuple[Any, ...]:
+    """Where PyTorch keeps the switches of TF32; none without a GPU that could have it."""
+    return (torch.backends.cudnn, torch.backends.cuda.matmul) if torch.cuda.is_available() else ()
 
 
 def _precision_of(switch: Any) -> list[tuple[Any, str, Any]]:
