@@ -110,6 +110,11 @@ class TorchClassifier(ImageClassifier):
         return self._module
 
     @property
+    def owned(self) -> bool:
+        """Whether it is a snapshot that nobody else changes."""
+        return self._owned
+
+    @property
     def device(self) -> torch.device:
         """Where it is run."""
         return self._device
