@@ -49,7 +49,7 @@ from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.fit import FitResult, check_options, fit
 from shiftgauge.train.images import MEMORY_GB, Part, read_part
 from shiftgauge.train.keeper import Watch
-from shiftgauge.train.module import Perturb
+from shiftgauge.train.objectives import Perturb
 from shiftgauge.train.options import TrainOptions
 
 CHECKPOINTS: Final = "training"
