@@ -34,9 +34,9 @@ from shiftgauge.explain.attribution_options import AttributionOptions
 from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.cam_layer import cam_layer, require_cam_layer
 from shiftgauge.explain.captum_methods import METHODS, Call, Logits, captum_attributions, passes_of
-from shiftgauge.explain.input_scale import input_scale
-from shiftgauge.explain.inputs import Targets, require_images, require_network, target_classes
 from shiftgauge.files import hash_array
+from shiftgauge.models.input_scale import input_scale
+from shiftgauge.models.inputs import Targets, require_images, require_network, target_classes
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, FloatArray
 

@@ -8,7 +8,7 @@ from typing import Any
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.baselines import BASELINES, BaselineName
-from shiftgauge.explain.input_scale import ScaleName
+from shiftgauge.models.input_scale import ScaleName
 from shiftgauge.random import check_seed
 
 

@@ -12,8 +12,8 @@ import torch
 from shiftgauge.errors import MissingExtraError
 from shiftgauge.explain.attribution_options import AttributionOptions
 from shiftgauge.explain.baselines import baseline_images
-from shiftgauge.explain.input_scale import InputScale
 from shiftgauge.files import hash_array
+from shiftgauge.models.input_scale import InputScale
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.random import generator
 

@@ -21,11 +21,11 @@ import torch
 import xarray as xr
 
 from shiftgauge.checks import require_in
-from shiftgauge.explain.input_scale import input_scale
-from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.perturbation import Maps, cost_of, maps_dataset
 from shiftgauge.explain.push import Progress, answers
 from shiftgauge.explain.window_change import Way
+from shiftgauge.models.input_scale import input_scale
+from shiftgauge.models.inputs import require_network
 from shiftgauge.types import Classifier
 
 

@@ -14,9 +14,9 @@ import xarray as xr
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
-from shiftgauge.explain.inputs import class_place, require_gradients
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.starts import given_images
+from shiftgauge.models.inputs import class_place, require_gradients
 from shiftgauge.types import Classifier, FloatArray
 
 

@@ -25,9 +25,9 @@ import xarray as xr
 from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.derivative_maps import derivative_maps
-from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
 from shiftgauge.explain.push import Progress
+from shiftgauge.models.inputs import require_network
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, FloatArray
 

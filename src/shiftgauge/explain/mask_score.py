@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from shiftgauge.explain.class_scores import ClassScore
-from shiftgauge.explain.inputs import require_gradients
 from shiftgauge.explain.masks import MaskedImage
 from shiftgauge.explain.push import Progress
+from shiftgauge.models.inputs import require_gradients
 from shiftgauge.types import Classifier, FloatArray, OutputsNQ, ThetaNP
 
 

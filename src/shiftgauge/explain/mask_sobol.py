@@ -32,11 +32,11 @@ from shiftgauge.estimate.screening import ScreenedIndices, screen_then_estimate
 from shiftgauge.estimate.streaming import stream_pick_freeze
 from shiftgauge.explain.baselines import BASELINES, BaselineName, baseline_images
 from shiftgauge.explain.class_scores import SCORES, ClassScore, ScoreName
-from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.mask_score import Counter, MaskScore
 from shiftgauge.explain.masks import MaskedImage
 from shiftgauge.explain.push import Progress
 from shiftgauge.files import hash_array
+from shiftgauge.models.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.random import check_seed
 from shiftgauge.space import Space
 from shiftgauge.types import Classifier, FloatArray

@@ -14,10 +14,10 @@ import torch
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import NumericalError
 from shiftgauge.explain.ascent import ActivationMaximization, Ascent, Reading
-from shiftgauge.explain.input_scale import input_scale
 from shiftgauge.explain.maximized import Maximization
 from shiftgauge.explain.objectives import Objectives, Target
 from shiftgauge.explain.starts import given_images, noise_image
+from shiftgauge.models.input_scale import input_scale
 from shiftgauge.types import Classifier
 
 

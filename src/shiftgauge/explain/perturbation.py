@@ -22,10 +22,10 @@ import xarray as xr
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
-from shiftgauge.explain.input_scale import input_scale
-from shiftgauge.explain.inputs import require_network
 from shiftgauge.explain.push import Answers, Progress, answers
 from shiftgauge.files import hash_array
+from shiftgauge.models.input_scale import input_scale
+from shiftgauge.models.inputs import require_network
 from shiftgauge.random import check_seed, generator
 from shiftgauge.types import Classifier
 

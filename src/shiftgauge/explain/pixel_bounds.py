@@ -29,9 +29,9 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.result import Status
 from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.class_scores import ClassScore, ScoreName
-from shiftgauge.explain.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.explain.pixel_sums import PixelSums, offsets_of
 from shiftgauge.explain.push import Progress
+from shiftgauge.models.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.random import check_seed
 from shiftgauge.types import Classifier, DifferentiableClassifier, FloatArray
 

@@ -15,11 +15,11 @@ import torch
 
 from shiftgauge.errors import ConfigError, ModelError, ShiftgaugeError
 from shiftgauge.explain.batching import batch_for
-from shiftgauge.explain.inputs import require_images, require_network
 from shiftgauge.explain.window_change import Change, Way, part_of
 from shiftgauge.explain.windows import Pushed, pushed_network
 from shiftgauge.models.capture import block_outputs
 from shiftgauge.models.conversion import evaluation_mode
+from shiftgauge.models.inputs import require_images, require_network
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.models.weights import one_line
 from shiftgauge.models.wrapper import FORWARD_ERRORS

@@ -28,9 +28,9 @@ from shiftgauge.explain.agreement import rank_correlation
 from shiftgauge.explain.attribution import Attribution, attribute
 from shiftgauge.explain.attribution_options import AttributionOptions
 from shiftgauge.explain.captum_methods import METHODS
-from shiftgauge.explain.inputs import Targets, require_images, require_network, target_classes
 from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.explain.weight_layers import weight_layers
+from shiftgauge.models.inputs import Targets, require_images, require_network, target_classes
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.random import check_seed, generator
 from shiftgauge.types import Classifier, FloatArray

@@ -12,7 +12,7 @@ import xarray as xr
 
 from shiftgauge.errors import InterruptedRunError
 from shiftgauge.evaluate.progress import progress_bar
-from shiftgauge.explain.inputs import require_network
+from shiftgauge.models.inputs import require_network
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.report.explain_figures import write_explain_figures
 from shiftgauge.report.explain_page import write_explain_page

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.studies.lung_folds import Plan
 from shiftgauge.studies.lung_looks import GRAINS, MEASURES, METHODS, Looks
 from shiftgauge.studies.lung_scores import RESAMPLES
-from shiftgauge.train.group_bootstrap import GroupBootstrap
 from shiftgauge.types import FloatArray
 
 _BORDER: Final = MEASURES.index("on the border")

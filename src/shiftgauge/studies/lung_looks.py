@@ -14,7 +14,6 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.attribution import attribute
 from shiftgauge.explain.attribution_options import AttributionOptions
-from shiftgauge.explain.input_scale import input_scale
 from shiftgauge.explain.map_shape import border_share, breadth, cell_means, half_area, map_correlation, raised_share
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.objectives import ClassLogit
@@ -22,6 +21,7 @@ from shiftgauge.explain.operators import Jitter
 from shiftgauge.explain.random_steps import random_steps
 from shiftgauge.explain.starts import class_means
 from shiftgauge.models.device import choose_device
+from shiftgauge.models.input_scale import input_scale
 from shiftgauge.models.model_folder import load_folder
 from shiftgauge.models.specification import ModelSpec
 from shiftgauge.random import generator

@@ -1,0 +1,1 @@
+"""Deliberate pushes: attacks on a classifier, noise, and both on one decibel scale."""
