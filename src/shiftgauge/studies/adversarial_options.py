@@ -140,7 +140,8 @@ class AdversarialOptions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
         """What is done, in one sentence for a page."""
         unit = "of the pixel range" if self.unit == "pixel" else "of the input scale"
         budget = f"{'L∞' if self.norm == 'linf' else 'L2'} ε {self.epsilon:g} {unit}"

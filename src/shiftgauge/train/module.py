@@ -71,7 +71,8 @@ class ClassifierModule(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = None if options.ema_decay is None else moving_average(network, options.ema_decay)
         self.train_part, self.validation_part, self.options = train, validation, options
-        self.heads, self.after_step, self.inner_mode = heads, after_step, inner
+        self.heads, self.after_step = heads, after_step
+        self.inner_mode: InnerMode = inner
         self.objective: Objective = objective or Changed()
         self.criterion = make_loss(
             options.loss or LossOptions(),

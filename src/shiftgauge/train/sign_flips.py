@@ -104,7 +104,7 @@ def _subset_sums(values: FloatArray) -> FloatArray:
 def _signs(count: int, seed: int) -> list[npt.NDArray[np.float64]]:
     """Patterns of signs drawn at random, in pieces that fit in memory."""
     rng = generator(seed, "train", "sign flips", count)
-    return [rng.integers(0, 2, (_DRAWN // 10, count)) * 2.0 - 1.0 for _ in range(10)]
+    return [rng.choice(np.array([-1.0, 1.0]), (_DRAWN // 10, count)) for _ in range(10)]
 
 
 def _checked(differences_j: npt.ArrayLike) -> FloatArray:

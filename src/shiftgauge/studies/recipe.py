@@ -1,0 +1,209 @@
+"""A recipe: network, options, and what a training adds to the plain one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from shiftgauge.checks import require_in
+from shiftgauge.errors import ConfigError
+from shiftgauge.models.model_record import plain
+from shiftgauge.models.parseval import ParsevalOptions, constrained_layers
+from shiftgauge.models.parseval_projection import parseval_projection
+from shiftgauge.models.preprocessing import Preprocessing
+from shiftgauge.studies.adversarial_options import AdversarialOptions
+from shiftgauge.studies.adversarial_training import adversarial_arguments
+from shiftgauge.studies.enlargement import EnlargeOptions, enlarge
+from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
+from shiftgauge.studies.train_options import NetworkChoice
+from shiftgauge.train.images import Part, Progress
+from shiftgauge.train.options import TrainOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Additions:
+    """What a training adds to the plain one; nothing by default.
+
+    Args:
+        adversarial: Training on adversarial images.
+        constraint: Retraction of kernels after every step of the optimiser (Parseval networks).
+        enlarge: Copies of training images.
+
+    Example:
+        >>> Additions.of(adversarial={"method": "fast", "epsilon": 0.03}).adversarial.relative_step
+        1.25
+    """
+
+    adversarial: AdversarialOptions | None = None
+    constraint: ParsevalOptions | None = None
+    enlarge: EnlargeOptions | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        adversarial: AdversarialOptions | Mapping[str, Any] | None = None,
+        constraint: ParsevalOptions | Mapping[str, Any] | None = None,
+        enlarge: EnlargeOptions | Mapping[str, Any] | None = None,
+    ) -> Additions:
+        """From options or mappings of their keys; a constraint has a `kind` as well, which is `parseval`.
+
+        Raises:
+            ConfigError: An unknown key or word, or a value outside its range.
+        """
+        if isinstance(constraint, Mapping):
+            require_in("kind of constraint", str(constraint.get("kind", "parseval")), ("parseval",))
+            constraint = {key: value for key, value in constraint.items() if key != "kind"}
+        return cls(
+            adversarial=as_options("adversarial", adversarial, AdversarialOptions),
+            constraint=as_options("constraint", constraint, ParsevalOptions),
+            enlarge=as_options("enlarge", enlarge, EnlargeOptions),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of what is added, for a record; empty for a plain training."""
+        found = {f.name: getattr(self, f.name).to_dict() for f in fields(self) if getattr(self, f.name) is not None}
+        if "constraint" in found:
+            found["constraint"] = {"kind": "parseval", **found["constraint"]}
+        return plain(found)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is added, a sentence each."""
+        found = [options.text for options in (self.adversarial, self.enlarge) if options is not None]
+        if self.constraint is not None:
+            c = self.constraint
+            times = "once" if c.passes == 1 else f"{c.passes} times"
+            found.append(f"Kernels are retracted towards tight frames {times} after every step, with β {c.beta:g}.")
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Added:
+    """What additions come to, for one network and its images.
+
+    Args:
+        parts: The parts; that of training with its copies.
+        arguments: What `fit` takes for them.
+        identity: What decides the outcome, as plain values; empty for a plain training.
+    """
+
+    parts: Mapping[str, Part]
+    arguments: Mapping[str, Any]
+    identity: Mapping[str, Any]
+
+
+def add_to(
+    additions: Additions,
+    parts: Mapping[str, Part],
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    class_names: Sequence[str],
+    *,
+    seed: int,
+    source: str | Path | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Added:
+    """Turns additions into what `fit` takes.
+
+    Args:
+        additions: What is added.
+        parts: `train`, and any others, which are left as they are.
+        network: To be trained.
+        preprocessing: Of the network.
+        class_names: Its classes.
+        seed: That of the training.
+        source: Model folder that adversarial copies fool, where it is another than that of the options.
+        device: Where a source runs.
+        progress: Called with the copies made and their number.
+
+    Raises:
+        ConfigError: Additions that do not fit the images.
+        ModelError: A source of other images, or a network without a layer to constrain.
+    """
+    arguments: dict[str, Any] = {}
+    identity, found = additions.to_dict(), dict(parts)
+    if additions.enlarge is not None:
+        larger = enlarge(
+            parts["train"],
+            additions.enlarge,
+            preprocessing,
+            class_names,
+            source=source,
+            device=device,
+            progress=progress,
+        )
+        found["train"], identity["enlarge"] = larger.part, plain(larger.record)
+    if additions.adversarial is not None:
+        task = parts["train"].task
+        arguments |= adversarial_arguments(additions.adversarial, preprocessing=preprocessing, task=task, seed=seed)
+    if additions.constraint is not None:
+        identity["constraint"]["constrained"] = list(constrained_layers(network, additions.constraint))
+        arguments["after_step"] = parseval_projection(additions.constraint)
+    return Added(parts=found, arguments=arguments, identity=identity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that is decided before there are images: what is compared in folds and searched over in grids.
+
+    Args:
+        network: The network.
+        options: The training.
+        additions: What it adds to the plain one.
+
+    Example:
+        >>> recipe = Recipe.of("resnet18_small", "single", options={"epochs": 5}, constraint={"beta": 0.002})
+        >>> recipe.options.epochs, recipe.additions.constraint.beta
+        (5, 0.002)
+    """
+
+    network: NetworkChoice
+    options: TrainOptions = field(default_factory=TrainOptions)
+    additions: Additions = field(default_factory=Additions)
+
+    @classmethod
+    def of(
+        cls,
+        model: str | Mapping[str, Any] | NetworkChoice,
+        task: str,
+        *,
+        options: TrainOptions | Mapping[str, Any] | None = None,
+        adversarial: AdversarialOptions | Mapping[str, Any] | None = None,
+        constraint: ParsevalOptions | Mapping[str, Any] | None = None,
+        enlarge: EnlargeOptions | Mapping[str, Any] | None = None,
+    ) -> Recipe:
+        """From what `train` takes: options, or mappings of their keys.
+
+        Args:
+            model: The network.
+            task: `single` or `multi`.
+            options: The training.
+            adversarial: Training on adversarial images.
+            constraint: Retraction after every step.
+            enlarge: Copies of training images.
+
+        Raises:
+            ConfigError: An unknown key or word, or a value outside its range.
+        """
+        additions = Additions.of(adversarial=adversarial, constraint=constraint, enlarge=enlarge)
+        return cls(network=as_choice(model), options=as_train_options(options, task), additions=additions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a record."""
+        return {"network": self.network.to_dict(), "options": plain(self.options.to_dict()), **self.additions.to_dict()}
+
+
+def refuse_two_ways(additions: Additions, perturb: Callable[..., Any] | None) -> None:
+    """Refuses a change of batches of one's own beside adversarial training.
+
+    Raises:
+        ConfigError: Both are there.
+    """
+    if additions.adversarial is not None and perturb is not None:
+        raise ConfigError("`adversarial` and `perturb` both change the images of a batch; give one of them")
