@@ -18,7 +18,7 @@ from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.model_folder import read_model_record
-from shiftgauge.models.parseval import ParsevalOptions
+from shiftgauge.models.parseval import ParsevalOptions, constrained_layers
 from shiftgauge.random import check_seed, stream_key
 from shiftgauge.results.run_folder import require_apart
 from shiftgauge.results.train import MODEL_FOLDER
@@ -32,7 +32,7 @@ from shiftgauge.studies.train_data import task_of, training_data
 from shiftgauge.studies.train_options import NetworkChoice
 from shiftgauge.studies.train_split import IMAGES_KEY
 from shiftgauge.train.fit import check_options
-from shiftgauge.train.images import MEMORY_GB, read_part
+from shiftgauge.train.images import MEMORY_GB, Part, read_part
 from shiftgauge.train.options import TrainOptions
 
 
@@ -207,25 +207,36 @@ def fold_task(
     keep_models: bool,
     device: str | None,
     memory_gb: float,
-    progress: bool | None = False,
+    whole: Part | None = None,
 ) -> FoldTask:
     """Reads all images once at the network's input size, after everything asked for is known to go with them.
 
+    Args:
+        recipe: What is trained.
+        dataset: The images.
+        keep_models: Leave a model folder of each fold.
+        device: Where to run.
+        memory_gb: Images that need less are held in memory.
+        whole: The images, where they were read before.
+
     Raises:
-        ConfigError: Options that do not fit the images.
+        ConfigError: Options that do not fit the images, or a network that cannot be built.
+        ModelError: A network without a layer to constrain.
     """
     preprocessing = recipe.network.preprocessing_for(dataset.n_channels)
     task = task_of(dataset)
     check_options(recipe.options.resolved(task), task, dataset.class_names, preprocessing.input_shape)
-    recipe.network.network_options(len(dataset.class_names), preprocessing.channels, recipe.options.seed)
+    network = recipe.network.network_options(len(dataset.class_names), preprocessing.channels, recipe.options.seed)
+    built = network.build(trained=False).network
+    if recipe.additions.constraint is not None:
+        constrained_layers(built, recipe.additions.constraint)
     return FoldTask(
         recipe=recipe,
         dataset=dataset,
-        whole=read_part(dataset, preprocessing, memory_gb=memory_gb),
+        whole=whole or read_part(dataset, preprocessing, memory_gb=memory_gb),
         preprocessing=preprocessing,
         keep_models=keep_models,
         device=device,
-        progress=progress,
     )
 
 
