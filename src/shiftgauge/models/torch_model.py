@@ -27,9 +27,9 @@ _MAX_COPIES = 2
 class TorchClassifier(ImageClassifier):
     """Wraps an `nn.Module`; satisfies `DifferentiableClassifier`.
 
-    The module given is not changed: a snapshot (deep copy) is put on the device, in evaluation mode,
-    with frozen parameters. Where a module cannot be copied, it is used itself, on its own device,
-    and its mode and flags are restored after every call; only the plain execution is then offered.
+    The module given is not changed: a snapshot (deep copy) is put on the device, in evaluation mode, with frozen
+    parameters. Where a module cannot be copied, it is used itself, on its own device, and its mode and flags are
+    restored after every call; only the plain execution is then offered.
 
     Args:
         module: The network: normalised images (N, C, H, W) → (N, K).
@@ -83,9 +83,8 @@ class TorchClassifier(ImageClassifier):
     def block_names(self) -> tuple[str, ...]:
         """Names of the network's blocks, as `module.get_submodule` takes them.
 
-        The direct parts of the network that hold weights, in order; a container (Sequential,
-        ModuleList) stands for its parts; parts with vectors of weights alone (normalisations) are
-        left out.
+        The direct parts of the network that hold weights, in order; a container (Sequential, ModuleList) stands for
+        its parts; parts with vectors of weights alone (normalisations) are left out.
         """
         return tuple(weighted_parts(self._module))
 
@@ -99,11 +98,16 @@ class TorchClassifier(ImageClassifier):
         """The network that is run: the snapshot, in evaluation mode."""
         return self._module
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is run."""
+        return self._device
+
     def executions(self, batch_sizes: Sequence[int]) -> list[Execution]:
         """The ways in which the network can be run, the plain float32 one first.
 
-        Layouts and precisions under which the network fails on one image are left out. How close
-        their outputs are to the plain ones is for the caller to measure.
+        Layouts and precisions under which the network fails on one image are left out. How close their outputs are to
+        the plain ones is for the caller to measure.
         """
         variants = [v for v in self._variants() if self._works(v)]
         threads = torch.get_num_threads() if self._device.type == "cpu" and self._owned else 1
@@ -167,8 +171,7 @@ class TorchClassifier(ImageClassifier):
     def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Runs the plain float32 network inside the autograd graph of the images.
 
-        The network's parameters receive no gradients. Probabilities are returned as their logarithms,
-        which are logits up to a constant per image.
+        Parameters receive no gradients. Probabilities are returned as logarithms, logits up to a constant per image.
 
         Args:
             images_nchw: (N, C, H, W) of `input_shape`, values in [0, 1].
@@ -215,8 +218,7 @@ class TorchClassifier(ImageClassifier):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes up what `__getstate__` gave."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        vars(self).update(state)
         self._lock = threading.Lock()
 
     def _recorder(self, execution: Execution, names: tuple[str, ...]) -> Recorder:
@@ -260,9 +262,7 @@ class TorchClassifier(ImageClassifier):
         if reduced:
             found.append(Execution(channels_last=True, precision="bfloat16"))
         if self._offer_compiled:
-            found += [
-                Execution(channels_last=v.channels_last, precision=v.precision, compiled=True) for v in tuple(found)
-            ]
+            found += [replace(v, compiled=True) for v in tuple(found)]
         return found
 
     def _works(self, execution: Execution) -> bool:
