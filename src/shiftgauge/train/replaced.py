@@ -14,7 +14,7 @@ from shiftgauge.errors import ConfigError, ModelError, NumericalError
 from shiftgauge.train.objectives import Logits
 
 Push: TypeAlias = Callable[[Logits, Tensor, Tensor, Tensor, int, int], Tensor]
-"""(network, images in [0, 1], targets, ε of each (N,), epoch, step) → images of the same shape, pushed by ε each."""
+"""(network, images in [0, 1], targets, ε of each (N,) float64 on the CPU, epoch, step) → images, pushed by ε each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +98,12 @@ class Replaced:
 
     def __call__(self, logits: Logits, images_nchw: Tensor, targets: Tensor, epoch: int, step: int) -> Tensor:
         """Images of which the last are replaced; the batch itself is left as it is."""
-        epsilons = self.options.epsilons(len(images_nchw)).to(images_nchw)
+        epsilons = self.options.epsilons(len(images_nchw))  # in float64: rounded to float32, ε could be larger
         first = len(images_nchw) - len(epsilons)
         if first == len(images_nchw):
             return images_nchw
         chosen = images_nchw[first:]
-        pushed = self.push(logits, chosen, targets[first:], epsilons, epoch, step).detach()
+        pushed = self.push(logits, chosen, targets[first:], epsilons, epoch, step).detach().to(images_nchw)
         if pushed.shape != chosen.shape:
             raise ModelError(f"pushed images must be {tuple(chosen.shape)}, got {tuple(pushed.shape)}")
         if not pushed.isfinite().all():
