@@ -18,14 +18,13 @@ from shiftgauge.data.splits import Split
 from shiftgauge.errors import ConfigError, StoreError
 from shiftgauge.estimate.proportion import PairedDifference, paired_difference
 from shiftgauge.files import write_atomic
+from shiftgauge.studies.enlargement import CROSS_VALIDATED
 from shiftgauge.studies.fold_outcome import METRICS, FoldOutcome, read_fold
 from shiftgauge.train.crossval import FoldSpread, PairedComparison, compare_folds, fold_spread, mean_test_ratio
 from shiftgauge.types import FloatArray
 
 FOLD_FOLDER: Final = "fold-{:02d}"
 """Folder of a fold within that of the cross-validation, counted from 1 over all repeats."""
-RECORD_FILE: Final = "cross_validation.json"
-"""Written last; where it is, the cross-validation is finished."""
 _IMAGES_FILE: Final = "images.npz"
 _PARTS: Final = ("train", "validation", "test")
 
@@ -185,7 +184,7 @@ class CrossValidation:
         np.savez_compressed(content, names=np.array(self.names), **arrays)
         write_atomic(self.folder / _IMAGES_FILE, content.getvalue())
         record = {"recipe": self.recipe, "folds": self.folds, "classes": list(self.class_names), "data": self.data}
-        write_atomic(self.folder / RECORD_FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        write_atomic(self.folder / CROSS_VALIDATED, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         return self
 
     @classmethod
@@ -197,7 +196,7 @@ class CrossValidation:
         """
         source = Path(folder)
         try:
-            record = json.loads((source / RECORD_FILE).read_text(encoding="utf-8"))
+            record = json.loads((source / CROSS_VALIDATED).read_text(encoding="utf-8"))
             with np.load(source / _IMAGES_FILE, allow_pickle=False) as images:
                 arrays = {name: images[name] for name in ("division", "units", "targets", "names")}
             division = arrays["division"]

@@ -18,15 +18,15 @@ from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.model_folder import read_model_record
-from shiftgauge.models.parseval import ParsevalOptions, constrained_layers
+from shiftgauge.models.parseval import ParsevalOptions
 from shiftgauge.random import check_seed, stream_key
 from shiftgauge.results.run_folder import require_apart
 from shiftgauge.results.train import MODEL_FOLDER
 from shiftgauge.studies.adversarial_options import AdversarialOptions
-from shiftgauge.studies.cross_validated import FOLD_FOLDER, RECORD_FILE, CrossValidation, division_of
-from shiftgauge.studies.enlargement import EnlargeOptions
+from shiftgauge.studies.cross_validated import FOLD_FOLDER, CrossValidation, division_of
+from shiftgauge.studies.enlargement import CROSS_VALIDATED, EnlargeOptions
 from shiftgauge.studies.fold_training import FoldTask, run_fold
-from shiftgauge.studies.recipe import Recipe
+from shiftgauge.studies.recipe import Recipe, check_additions
 from shiftgauge.studies.train_arguments import as_options
 from shiftgauge.studies.train_data import task_of, training_data
 from shiftgauge.studies.train_options import NetworkChoice
@@ -227,9 +227,7 @@ def fold_task(
     task = task_of(dataset)
     check_options(recipe.options.resolved(task), task, dataset.class_names, preprocessing.input_shape)
     network = recipe.network.network_options(len(dataset.class_names), preprocessing.channels, recipe.options.seed)
-    built = network.build(trained=False).network
-    if recipe.additions.constraint is not None:
-        constrained_layers(built, recipe.additions.constraint)
+    check_additions(recipe.additions, network.build(trained=False).network, task)
     return FoldTask(
         recipe=recipe,
         dataset=dataset,
@@ -258,7 +256,7 @@ def sources_of(
     if source is None:
         return [None] * len(splits)
     place = Path(source)
-    if (place / RECORD_FILE).is_file():
+    if (place / CROSS_VALIDATED).is_file():
         other = CrossValidation.from_disk(place)
         if other.data != dataset.fingerprint or not np.array_equal(other.division_jn, division_jn):
             raise ConfigError(

@@ -22,14 +22,16 @@ from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.files import hash_array
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.input_scale import InputScale
-from shiftgauge.models.model_folder import load_model_folder
+from shiftgauge.models.model_folder import load_model_folder, read_model_record
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.random import check_seed, stream_key
 from shiftgauge.train.enlarge import MakeCopies, originals, with_copies
-from shiftgauge.train.images import Part, Progress
+from shiftgauge.train.images import Part, Progress, Task
 from shiftgauge.train.sampling import IndexArray
 from shiftgauge.types import DifferentiableClassifier
 
+CROSS_VALIDATED: Final = "cross_validation.json"
+"""File by which the folder of a finished cross-validation is known."""
 CopyKind: TypeAlias = Literal["clean", "fgsm", "pgd", "uniform_noise", "gaussian_noise"]
 _ATTACKS: Final[Mapping[str, Any]] = MappingProxyType({"fgsm": FGSM(), "pgd": PGD()})
 _NOISES: Final[Mapping[str, Any]] = MappingProxyType(
@@ -177,9 +179,10 @@ def enlarge(
         ConfigError: Adversarial copies of images with several labels.
         ModelError: A source of other images or classes.
     """
+    check_source(options, part.task)
     rows = originals(part.targets.numpy(), options.share, seed=options.seed)
     place = options.source if source is None else source
-    model = None if place is None else _source(Path(place), preprocessing, class_names, part, device)
+    model = None if place is None else _source(Path(place), preprocessing, class_names, device)
     make = _make(options, preprocessing, model, class_names, str(choose_device(device)))
     larger = with_copies(part, rows, make, progress=progress)
     record: dict[str, Any] = {**options.to_dict(), "n_copies": len(rows)}
@@ -189,6 +192,25 @@ def enlarge(
     if model is not None:
         record["source"] = model.fingerprint
     return Enlarged(part=larger, rows=rows, record=record, source=model)
+
+
+def check_source(options: EnlargeOptions, task: Task) -> None:
+    """Refuses adversarial copies that cannot be made, before any image is read.
+
+    Args:
+        options: Which copies.
+        task: `single` or `multi`.
+
+    Raises:
+        ConfigError: Images with several labels.
+        ModelError: The source is no model folder, nor the folder of a cross-validation.
+    """
+    if options.source is None:
+        return
+    if task != "single":
+        raise ConfigError("adversarial copies need one class an image; for several labels take noise, or `adversarial`")
+    if not (Path(options.source) / CROSS_VALIDATED).is_file():
+        read_model_record(options.source)
 
 
 def _make(
@@ -225,10 +247,8 @@ def _blind(images: Tensor) -> Tensor:
 
 
 def _source(
-    folder: Path, preprocessing: Preprocessing, class_names: Sequence[str], part: Part, device: str | None
+    folder: Path, preprocessing: Preprocessing, class_names: Sequence[str], device: str | None
 ) -> DifferentiableClassifier:
-    if part.task != "single":
-        raise ConfigError("adversarial copies need one class an image; for several labels take noise, or `adversarial`")
     model: Any = load_model_folder(folder, device)
     if model.input_shape != preprocessing.input_shape:
         raise ModelError(

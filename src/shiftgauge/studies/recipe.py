@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.model_record import plain
-from shiftgauge.models.parseval import ParsevalOptions, constrained_layers
+from shiftgauge.models.parseval import ParsevalOptions, constrained_layers, kernel_matrices
 from shiftgauge.models.parseval_projection import parseval_projection
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.studies.adversarial_options import AdversarialOptions
 from shiftgauge.studies.adversarial_training import adversarial_arguments
-from shiftgauge.studies.enlargement import EnlargeOptions, enlarge
+from shiftgauge.studies.enlargement import EnlargeOptions, check_source, enlarge
 from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
 from shiftgauge.studies.train_options import NetworkChoice
-from shiftgauge.train.images import Part, Progress
+from shiftgauge.train.images import Part, Progress, Task
 from shiftgauge.train.options import TrainOptions
+from shiftgauge.types import DifferentiableClassifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +93,13 @@ class Added:
         parts: The parts; that of training with its copies.
         arguments: What `fit` takes for them.
         identity: What decides the outcome, as plain values; empty for a plain training.
+        source: The model that adversarial copies are to fool, or None.
     """
 
     parts: Mapping[str, Part]
     arguments: Mapping[str, Any]
     identity: Mapping[str, Any]
+    source: DifferentiableClassifier | None = None
 
 
 def add_to(
@@ -126,7 +131,7 @@ def add_to(
         ConfigError: Additions that do not fit the images.
         ModelError: A source of other images, or a network without a layer to constrain.
     """
-    arguments: dict[str, Any] = {}
+    arguments, fooled = dict[str, Any](), None
     identity, found = additions.to_dict(), dict(parts)
     if additions.enlarge is not None:
         larger = enlarge(
@@ -138,14 +143,46 @@ def add_to(
             device=device,
             progress=progress,
         )
-        found["train"], identity["enlarge"] = larger.part, plain(larger.record)
+        found["train"], identity["enlarge"], fooled = larger.part, plain(larger.record), larger.source
     if additions.adversarial is not None:
         task = parts["train"].task
         arguments |= adversarial_arguments(additions.adversarial, preprocessing=preprocessing, task=task, seed=seed)
     if additions.constraint is not None:
         identity["constraint"]["constrained"] = list(constrained_layers(network, additions.constraint))
         arguments["after_step"] = parseval_projection(additions.constraint)
-    return Added(parts=found, arguments=arguments, identity=identity)
+    return Added(parts=found, arguments=arguments, identity=identity, source=fooled)
+
+
+def check_additions(additions: Additions, network: nn.Module, task: Task) -> None:
+    """Refuses additions that do not fit network or images, before any image is read.
+
+    Args:
+        additions: What is added.
+        network: To be trained.
+        task: `single` or `multi`.
+
+    Raises:
+        ConfigError: Adversarial copies of images with several labels, a part of the network that there is not, or a
+            retraction so strong that it would drive the kernels it starts from further away.
+        ModelError: No layer to constrain, or a source that is no model folder.
+    """
+    if additions.constraint is not None:
+        _check_start(additions.constraint, network)
+    if additions.enlarge is not None:
+        check_source(additions.enlarge, task)
+
+
+def _check_start(options: ParsevalOptions, network: nn.Module) -> None:
+    """A singular value beyond √(1 + 1/β) is not drawn to 1, and beyond √(1 + 2/β) grows from step to step."""
+    limit = math.sqrt(1 + 1 / options.beta)
+    for name in constrained_layers(network, options):
+        largest = float(torch.linalg.matrix_norm(kernel_matrices(network.get_submodule(name)), 2).max())
+        if largest >= limit:
+            raise ConfigError(
+                f"the kernel of `{name}` begins with a singular value of {largest:.3g}, and a retraction with `beta` "
+                f"{options.beta:g} is sure to draw to 1 only what lies below {limit:.3g}; lower `beta`, or begin with a "
+                "network that starts orthogonally"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
