@@ -180,8 +180,8 @@ def _check_start(options: ParsevalOptions, network: nn.Module) -> None:
         if largest >= limit:
             raise ConfigError(
                 f"the kernel of `{name}` begins with a singular value of {largest:.3g}, and a retraction with `beta` "
-                f"{options.beta:g} is sure to draw to 1 only what lies below {limit:.3g}; lower `beta`, or begin with a "
-                "network that starts orthogonally"
+                f"{options.beta:g} is sure to draw to 1 only what lies below {limit:.3g}; lower `beta`, or begin with "
+                "a network that starts orthogonally"
             )
 
 

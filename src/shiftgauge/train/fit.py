@@ -157,7 +157,7 @@ def fit(
     with quiet(), torch.random.fork_rng(devices=_forked(place)):
         torch.manual_seed(stream_key(chosen.seed, "train", "fit"))
         said = {} if objective is None else {"objective": objective.to_dict()}
-        said |= {} if perturb is None and objective is None else {"inner mode": inner}
+        said |= {} if objective is None and inner == DEFAULT_INNER_MODE else {"inner mode": inner}
         stated = _identity(network, train, validation, chosen, preprocessing, precision, {**said, **(identity or {})})
         further: dict[str, Any] = {"n_classes": n_classes, "heads": heads, "class_names": class_names}
         further |= {"objective": objective or Changed(perturb=perturb), "inner": inner, "after_step": after_step}
