@@ -105,6 +105,15 @@ def test_noisy_and_clean_copies_make_as_many_steps_on_the_same_originals(tmp_pat
     assert "needs_control" not in codes(clean)
 
 
+def test_as_many_steps_are_made_without_copies(tmp_path):
+    results = [run(tmp_path / kind, enlarge={"kind": kind, "share": 0.5}) for kind in ("clean", "steps")]
+    sampling = [result.config["resolved"]["sampling"]["batches_per_epoch"] for result in results]
+    assert sampling == [None, -(-54 // 16)]
+    tracked = [max(int(v) for n, v in weights(r).items() if n.endswith("num_batches_tracked")) for r in results]
+    assert tracked == [4, 4]
+    assert differ(*results)
+
+
 def test_noise_of_a_ratio_has_that_ratio(tmp_path, monkeypatch):
     kept, fit = [], study.fit
 

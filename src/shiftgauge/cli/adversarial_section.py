@@ -70,8 +70,9 @@ class ConstraintSection(Section):
 class EnlargeSection(Section):
     """Copies of training images that are added to them. The control of any is `clean` with the same share and seed."""
 
-    kind: Literal["clean", "fgsm", "pgd", "uniform_noise", "gaussian_noise"] = Field(
-        description="clean: as they are, the control; fgsm, pgd: adversarial for the model `source`; or noise."
+    kind: Literal["clean", "steps", "fgsm", "pgd", "uniform_noise", "gaussian_noise"] = Field(
+        description="clean: as they are, the control; steps: none, but as many steps; fgsm, pgd: adversarial for the "
+        "model `source`; or noise."
     )
     share: UpToOne = Field(default=1.0, description="Copies over training images; drawn at random within classes.")
     epsilon: Positive | None = Field(default=None, description="Largest change; not for clean.")

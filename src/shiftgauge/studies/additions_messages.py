@@ -31,7 +31,7 @@ def additions_messages(
         >>> from shiftgauge.data.arrays import from_arrays
         >>> import numpy as np
         >>> data = from_arrays(np.zeros((2, 4, 4), np.uint8), ["a", "b"])
-        >>> nothing = Added(parts={}, arguments={}, identity={})
+        >>> nothing = Added(parts={}, options=TrainOptions(), arguments={}, identity={})
         >>> additions = Additions.of(adversarial={"method": "fast", "epsilon": 0.03})
         >>> [m.code for m in additions_messages(additions, nothing, TrainOptions(), data, [])]
         ['added', 'not_attacked', 'one_step']
@@ -68,7 +68,7 @@ def _about_copies(additions: Additions, added: Added, dataset: ImageDataset, hel
     if options is None:
         return found
     count: Any = added.identity["enlarge"]["n_copies"]
-    if options.kind != "clean":
+    if not options.is_control:
         text = (
             f"{count} copies mean as many more images in every epoch, and more steps: hold this training against "
             f"one with `kind: clean` and the same share and seed, not against one without copies."

@@ -25,14 +25,15 @@ from shiftgauge.models.input_scale import InputScale
 from shiftgauge.models.model_folder import load_model_folder, read_model_record
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.random import check_seed, stream_key
-from shiftgauge.train.enlarge import MakeCopies, originals, with_copies
+from shiftgauge.train.enlarge import MakeCopies, equal_updates, originals, with_copies
 from shiftgauge.train.images import Part, Progress, Task
+from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.sampling import IndexArray
 from shiftgauge.types import DifferentiableClassifier
 
 CROSS_VALIDATED: Final = "cross_validation.json"
 """File by which the folder of a finished cross-validation is known."""
-CopyKind: TypeAlias = Literal["clean", "fgsm", "pgd", "uniform_noise", "gaussian_noise"]
+CopyKind: TypeAlias = Literal["clean", "steps", "fgsm", "pgd", "uniform_noise", "gaussian_noise"]
 _ATTACKS: Final[Mapping[str, Any]] = MappingProxyType({"fgsm": FGSM(), "pgd": PGD()})
 _NOISES: Final[Mapping[str, Any]] = MappingProxyType(
     {"uniform_noise": UniformNoise(), "gaussian_noise": GaussianNoise()}
@@ -48,10 +49,11 @@ class EnlargeOptions:
     is the control without which a gain says nothing of adversarial images.
 
     Args:
-        kind: `clean`: the images once more, the control. `fgsm`, `pgd`: adversarial for the model `source`, one class
-            an image. `uniform_noise`, `gaussian_noise`: noise, without a model.
+        kind: `clean`: the images once more, the control. `steps`: no copies, and as many steps in an epoch as with
+            them, the images being drawn all over again: what more steps alone are worth. `fgsm`, `pgd`: adversarial for
+            the model `source`, one class an image. `uniform_noise`, `gaussian_noise`: noise, without a model.
         share: Copies over training images, in (0, 1]; the images are drawn at random within classes.
-        epsilon: Largest change, > 0; not for `clean`, and for noise and attacks alike instead of `snr_db`.
+        epsilon: Largest change, > 0; not for `clean` and `steps`, and for noise and attacks alike instead of `snr_db`.
         snr_db: Signal-to-noise ratio of each image in dB, instead of `epsilon`.
         unit: `pixel` (default) or `input`, the network's input scale.
         norm: `linf` (default) or `l2`; Gaussian noise has no largest entry and needs `l2`, or `snr_db`.
@@ -100,11 +102,9 @@ class EnlargeOptions:
 
     def _check_budget(self) -> None:
         given = [name for name in ("epsilon", "snr_db") if getattr(self, name) is not None]
-        if self.kind == "clean":
+        if self.is_control:
             if given:
-                raise ConfigError(
-                    f"clean copies change nothing, so `{given[0]}` does not count with them; leave it out"
-                )
+                raise ConfigError(f"`kind: {self.kind}` changes no image, so `{given[0]}` does not count; leave it out")
             return
         if len(given) != 1:
             raise ConfigError(f"copies of the kind {self.kind} need `epsilon` or `snr_db`, got {len(given)} of them")
@@ -114,6 +114,11 @@ class EnlargeOptions:
             require_range("snr_db", self.snr_db, hint="40 is a hundredth of the image's amplitude")
         if self.kind == "gaussian_noise" and self.snr_db is None and self.norm == "linf":
             raise ConfigError("Gaussian noise has no largest entry; give `snr_db`, or `norm: l2`")
+
+    @property
+    def is_control(self) -> bool:
+        """Whether no image is changed."""
+        return self.kind in ("clean", "steps")
 
     @property
     def budget(self) -> Budget:
@@ -132,6 +137,8 @@ class EnlargeOptions:
         """What is added, in one sentence for a page."""
         if self.kind == "clean":
             return f"Copies of {self.share:.0%} of the training images were added as they are."
+        if self.kind == "steps":
+            return f"As many steps were made as if copies of {self.share:.0%} of the training images had been added."
         size = f"{self.snr_db:g} dB" if self.epsilon is None else f"{self.norm} ε {self.epsilon:g} in {self.unit} units"
         named = {"fgsm": "FGSM", "pgd": "PGD", "uniform_noise": "uniform noise", "gaussian_noise": "Gaussian noise"}
         return f"Copies of {self.share:.0%} of the training images were added with {named[self.kind]}, {size}."
@@ -143,13 +150,13 @@ class Enlarged:
 
     Args:
         part: Originals, then copies.
-        rows: Numbers of the originals that were copied, (m,).
+        options: Of the training, with the number of steps where that is what was asked for.
         record: What decides the copies, with the hash of their pixels; plain values.
         source: The model that was to be fooled, or None.
     """
 
     part: Part
-    rows: IndexArray
+    options: TrainOptions
     record: Mapping[str, Any]
     source: DifferentiableClassifier | None = None
 
@@ -157,9 +164,11 @@ class Enlarged:
 def enlarge(
     part: Part,
     options: EnlargeOptions,
+    training: TrainOptions,
     preprocessing: Preprocessing,
     class_names: Sequence[str],
     *,
+    each: int = 1,
     source: str | Path | None = None,
     device: str | None = None,
     progress: Progress | None = None,
@@ -169,8 +178,10 @@ def enlarge(
     Args:
         part: The training part alone; no copy of another part's image is made.
         options: Which copies.
+        training: Options of the training.
         preprocessing: Of the network to be trained.
         class_names: Its classes.
+        each: Images that the network needs of every batch, see `train.batches.images_each`.
         source: Model folder, where it is another than that of the options, such as that of a fold.
         device: Where the source runs.
         progress: Called with the copies made and their number.
@@ -185,13 +196,16 @@ def enlarge(
     model = None if place is None else _source(Path(place), preprocessing, class_names, device)
     make = _make(options, preprocessing, model, class_names, str(choose_device(device)))
     larger = with_copies(part, rows, make, progress=progress)
+    if options.kind == "steps":
+        longer = equal_updates(training, part, larger, each=each)
+        return Enlarged(part=part, options=longer, record={**options.to_dict(), "n_copies": 0})
     record: dict[str, Any] = {**options.to_dict(), "n_copies": len(rows)}
     if make is not None:
         added = larger.pixels.batch(range(len(part), len(larger)))
         record["copies"] = hash_array(added.numpy())
     if model is not None:
         record["source"] = model.fingerprint
-    return Enlarged(part=larger, rows=rows, record=record, source=model)
+    return Enlarged(part=larger, options=training, record=record, source=model)
 
 
 def check_source(options: EnlargeOptions, task: Task) -> None:
@@ -222,7 +236,7 @@ def _make(
 ) -> MakeCopies | None:
     """What makes copies; None for clean ones. Random numbers go with the number of the image."""
     key = stream_key(options.seed, "train", "copies", options.kind)
-    if options.kind == "clean":
+    if options.is_control:
         return None
     if model is not None:
         attack = _ATTACKS[options.kind]

@@ -23,7 +23,7 @@ from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import MODEL_FOLDER
 from shiftgauge.studies.fold_outcome import CHECKPOINTS, FOLD_FILE, FoldOutcome, diverged, read_fold, write_fold
-from shiftgauge.studies.recipe import Recipe, add_to
+from shiftgauge.studies.recipe import Added, Recipe, add_to
 from shiftgauge.studies.train_split import IMAGES_KEY, training_images
 from shiftgauge.train.fit import FitResult, fit
 from shiftgauge.train.images import Part
@@ -139,9 +139,9 @@ def _trained(
         recipe.additions,
         parts,
         built.network,
+        recipe.options,
         task.preprocessing,
         names,
-        seed=recipe.options.seed,
         source=source,
         device=task.device,
     )
@@ -149,7 +149,7 @@ def _trained(
         built.network,
         added.parts["train"],
         added.parts["validation"],
-        recipe.options,
+        added.options,
         preprocessing=task.preprocessing,
         n_classes=len(names),
         folder=folder / CHECKPOINTS,
@@ -165,7 +165,7 @@ def _trained(
     logits = predict_logits(built.network, held_out, task.preprocessing, batch_size=size, device=task.device)
     values = validation_values(logits, held_out.targets.numpy())
     if task.keep_models:
-        record = _record(task, recipe, network, split, found, values, added.identity)
+        record = _record(task, network, split, found, values, added)
         write_model_folder(folder / MODEL_FOLDER, built.network, record)
     counts = {name: len(rows) for name, rows in split.parts.items()}
     content = {
@@ -188,12 +188,11 @@ def _weights_hash(source: Path) -> str:
 
 def _record(
     task: FoldTask,
-    recipe: Recipe,
     network: NetworkOptions,
     split: Split,
     found: FitResult,
     values: Mapping[str, float],
-    added: Mapping[str, Any],
+    added: Added,
 ) -> ModelRecord:
     """What stands beside the weights of a fold's model."""
     return ModelRecord(
@@ -205,8 +204,8 @@ def _record(
         data=plain({"fingerprint": task.dataset.fingerprint, **split.record(task.dataset)}),
         training=plain(
             {
-                "options": recipe.options.to_dict(),
-                **added,
+                "options": added.options.to_dict(),
+                **added.identity,
                 "best_epoch": found.best_epoch + 1,
                 "epochs": len(found.history),
                 "device": found.device,

@@ -22,6 +22,7 @@ from shiftgauge.studies.adversarial_training import adversarial_arguments
 from shiftgauge.studies.enlargement import EnlargeOptions, check_source, enlarge
 from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
 from shiftgauge.studies.train_options import NetworkChoice
+from shiftgauge.train.batches import images_each
 from shiftgauge.train.images import Part, Progress, Task
 from shiftgauge.train.options import TrainOptions
 from shiftgauge.types import DifferentiableClassifier
@@ -91,12 +92,14 @@ class Added:
 
     Args:
         parts: The parts; that of training with its copies.
+        options: Of the training.
         arguments: What `fit` takes for them.
         identity: What decides the outcome, as plain values; empty for a plain training.
         source: The model that adversarial copies are to fool, or None.
     """
 
     parts: Mapping[str, Part]
+    options: TrainOptions
     arguments: Mapping[str, Any]
     identity: Mapping[str, Any]
     source: DifferentiableClassifier | None = None
@@ -106,10 +109,10 @@ def add_to(
     additions: Additions,
     parts: Mapping[str, Part],
     network: nn.Module,
+    options: TrainOptions,
     preprocessing: Preprocessing,
     class_names: Sequence[str],
     *,
-    seed: int,
     source: str | Path | None = None,
     device: str | None = None,
     progress: Progress | None = None,
@@ -120,9 +123,9 @@ def add_to(
         additions: What is added.
         parts: `train`, and any others, which are left as they are.
         network: To be trained.
+        options: Of the training; its seed decides random starts.
         preprocessing: Of the network.
         class_names: Its classes.
-        seed: That of the training.
         source: Model folder that adversarial copies fool, where it is another than that of the options.
         device: Where a source runs.
         progress: Called with the copies made and their number.
@@ -137,20 +140,25 @@ def add_to(
         larger = enlarge(
             parts["train"],
             additions.enlarge,
+            options,
             preprocessing,
             class_names,
+            each=images_each(network),
             source=source,
             device=device,
             progress=progress,
         )
         found["train"], identity["enlarge"], fooled = larger.part, plain(larger.record), larger.source
+        options = larger.options
     if additions.adversarial is not None:
         task = parts["train"].task
-        arguments |= adversarial_arguments(additions.adversarial, preprocessing=preprocessing, task=task, seed=seed)
+        arguments |= adversarial_arguments(
+            additions.adversarial, preprocessing=preprocessing, task=task, seed=options.seed
+        )
     if additions.constraint is not None:
         identity["constraint"]["constrained"] = list(constrained_layers(network, additions.constraint))
         arguments["after_step"] = parseval_projection(additions.constraint)
-    return Added(parts=found, arguments=arguments, identity=identity, source=fooled)
+    return Added(parts=found, options=options, arguments=arguments, identity=identity, source=fooled)
 
 
 def check_additions(additions: Additions, network: nn.Module, task: Task) -> None:

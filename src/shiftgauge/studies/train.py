@@ -178,19 +178,19 @@ def train(
     divided = _divided(dataset, splitting, chosen.seed)
     parts = read_parts(divided, preprocessing, memory_gb, progress)
     names = dataset.class_names
-    added = add_to(additions, parts, built.network, preprocessing, names, seed=chosen.seed, device=device)
+    added = add_to(additions, parts, built.network, chosen, preprocessing, names, device=device)
     named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
     where: dict[str, Any] = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb}
     where |= {"watch": watch, "folder": folder / CHECKPOINTS, "identity": {**named, **added.identity}}
     where |= added.arguments
-    found = _fitted(built, added.parts, chosen, preprocessing, names, where)
+    found = _fitted(built, added.parts, added.options, preprocessing, names, where)
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     run = TrainRun(
         choice=choice,
         architecture=architecture,
         preprocessing=preprocessing,
         divided=divided,
-        options=chosen,
+        options=added.options,
         splitting=divided.options,
         measuring=measuring,
         found=found,
