@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,15 @@ def test_finished_folds_are_read(plain, monkeypatch):
     monkeypatch.setattr(fold_training, "fit", None)
     found = run(plain.folder)
     assert found.table.equals(plain.table)
+
+
+def test_every_fold_is_a_line_where_there_is_no_terminal_unless_quiet(plain, capsys):
+    run(plain.folder, progress=None)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["fold 1/3", "fold 2/3", "fold 3/3"]
+    assert re.fullmatch(r"fold 3/3: accuracy \d\.\d{4}, \d+:\d\d:\d\d; 0:00:00 left", lines[-1])
+    run(plain.folder, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_another_recipe_or_seed_of_folds_is_refused_in_the_folder(plain):

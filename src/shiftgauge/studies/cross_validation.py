@@ -16,7 +16,6 @@ from shiftgauge.data.leaks import indivisible_units
 from shiftgauge.data.near_duplicates import near_duplicate_groups
 from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.model_folder import read_model_record
 from shiftgauge.models.parseval import ParsevalOptions
 from shiftgauge.random import check_seed, stream_key
@@ -25,6 +24,7 @@ from shiftgauge.results.train import MODEL_FOLDER
 from shiftgauge.studies.adversarial_options import AdversarialOptions
 from shiftgauge.studies.cross_validated import FOLD_FOLDER, CrossValidation, division_of
 from shiftgauge.studies.enlargement import CROSS_VALIDATED, EnlargeOptions
+from shiftgauge.studies.fold_progress import folds_shown
 from shiftgauge.studies.fold_training import FoldTask, run_fold
 from shiftgauge.studies.recipe import Recipe, check_additions
 from shiftgauge.studies.train_arguments import as_options
@@ -133,7 +133,7 @@ def cross_validate(
         keep_models: Leave the model folder of each fold.
         device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
         memory_gb: Images that need less are held in memory.
-        progress: Show progress over folds.
+        progress: Show progress over folds: default a bar on a terminal, and elsewhere a line for each.
 
     Returns:
         Figures, spread, predictions and histories of the folds.
@@ -153,7 +153,8 @@ def cross_validate(
         >>> network, short = {"architecture": "test_resnet", "size": 16}, {"epochs": 1, "precision": "float32"}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     folds = {"k": 2, "near_duplicates": False, "validation": 0.2}
-        ...     found = cross_validate(network, data, out=folder, folds=folds, options=short, device="cpu")
+        ...     more = {"options": short, "device": "cpu", "progress": False}
+        ...     found = cross_validate(network, data, out=folder, folds=folds, **more)
         >>> len(found.table), 0 <= found.spread("accuracy").mean <= 1
         (2, True)
 
@@ -171,11 +172,11 @@ def cross_validate(
     task = fold_task(recipe, dataset, keep_models=keep_models, device=device, memory_gb=memory_gb)
     division_jn = division_of(splits, len(dataset))
     sources, outcomes = sources_of(recipe, splits, division_jn, dataset), []
-    with progress_bar("folds", wanted=progress) as advance:
+    with folds_shown("fold", len(splits), "accuracy", wanted=progress) as shown:
         for f, split in enumerate(splits):
             seed = recipe.options.seed + f
             outcomes.append(run_fold(task, split, seed, Path(out) / FOLD_FOLDER.format(f + 1), source=sources[f]))
-            advance(f + 1, len(splits))
+            shown.tell(outcomes[-1])
     found = CrossValidation(
         recipe=recipe.to_dict(),
         folds=division.to_dict(),

@@ -11,13 +11,13 @@ from shiftgauge.checks import require_in
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
 from shiftgauge.errors import ConfigError
-from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.files import hash_json, write_atomic
 from shiftgauge.models.model_record import plain
 from shiftgauge.results.run_folder import require_apart
 from shiftgauge.studies.cross_validated import FOLD_FOLDER, division_of
 from shiftgauge.studies.cross_validation import FoldOptions, as_folds, fold_task, sources_of
 from shiftgauge.studies.fold_outcome import METRICS, FoldOutcome
+from shiftgauge.studies.fold_progress import folds_shown
 from shiftgauge.studies.fold_training import FoldTask, run_fold
 from shiftgauge.studies.grid_found import GridSearch
 from shiftgauge.studies.grid_ranges import combinations, recipes, saying
@@ -66,7 +66,7 @@ def grid_search(
         device: `cpu`, `cuda`, `mps`; default the first there is of cuda, mps, cpu.
         memory_gb: Images that need less are held in memory.
         confidence_level: Of the intervals.
-        progress: Show progress over folds of all rows.
+        progress: Show progress over folds of all rows: default a bar on a terminal, and elsewhere a line for each.
 
     Returns:
         The table, the best row, and what choosing it costs.
@@ -78,6 +78,7 @@ def grid_search(
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> from shiftgauge.data.arrays import from_arrays
         >>> grey = np.random.default_rng(0).random((24, 8, 8)) / 2
         >>> grey[12:] += 0.5
@@ -102,14 +103,12 @@ def grid_search(
     found = GridSearch(
         cells=tuple(cells), outcomes=(), metric=metric, folder=Path(out), confidence_level=confidence_level
     )
-    total, done = len(cells) * len(splits), 0
-    with progress_bar("grid search", wanted=progress) as advance:
+    with folds_shown("grid search, fold", len(cells) * len(splits), metric, wanted=progress) as shown:
         for cell, task, places in zip(cells, tasks, sources, strict=True):
             outcomes = []
             for f, split in enumerate(splits):
                 outcomes.append(_run(task, split, f, cell, Path(out), places[f]))
-                done += 1
-                advance(done, total)
+                shown.tell(outcomes[-1], ", ".join(f"{key} {value}" for key, value in cell.items()))
             found = found.with_row(tuple(outcomes)).written()
     return found
 
