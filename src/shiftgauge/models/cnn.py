@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import torch
 from torch import nn
 
-from shiftgauge.checks import require_in, require_range
-from shiftgauge.models.parseval_layers import SCALINGS, ConvScaling, ScaledConv2d
+from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.models.parseval_layers import FIRST_ITERATIONS, SCALINGS, ConvScaling, ScaledConv2d
 
 CnnVariant: TypeAlias = Literal["model_3", "model_2", "basemodel"]
 CnnInit: TypeAlias = Literal["glorot", "orthogonal"]
@@ -39,6 +40,7 @@ class SmallCnn(nn.Module):
         init: `glorot` (uniform) or `orthogonal` convolutions, for a Parseval network.
         scaling: `none`; `windows` or `measured` divides each convolution, see `ScaledConv2d`. The published Parseval
             variant is orthogonal without a scale.
+        image_size: Rows and columns of the images for which `measured` takes norms, ≥ 24; default 32.
 
     Raises:
         ConfigError: An unknown word or a number outside its range.
@@ -59,30 +61,29 @@ class SmallCnn(nn.Module):
         bn_epsilon: float = 1e-5,
         init: CnnInit = "glorot",
         scaling: ConvScaling = "none",
+        image_size: int = 32,
     ) -> None:
         super().__init__()
         require_in("`variant` of a small convolutional network", variant, get_args(CnnVariant))
-        require_in("`init` of a small convolutional network", init, get_args(CnnInit))
         require_in("`scaling`", scaling, SCALINGS)
-        norm = {
-            "momentum": require_range("bn_momentum", bn_momentum, 0, 1),
-            "eps": require_range("bn_epsilon", bn_epsilon, 1e-12, 1),
-        }
-        first = [*_convolution(channels, 32, scaling), *_convolution(32, 64, scaling), nn.MaxPool2d(2)]
-        self.block1 = nn.Sequential(*first, nn.BatchNorm2d(64, **norm))
+        require_positive_int("image_size", image_size, low=24)
+        norm = partial(
+            nn.BatchNorm2d,
+            momentum=require_range("bn_momentum", bn_momentum, 0, 1),
+            eps=require_range("bn_epsilon", bn_epsilon, 1e-12, 1),
+        )
+        first, size = _convolution(channels, 32, scaling, image_size), (image_size - 4) // 2
+        second = _convolution(32, 64, scaling, image_size - 2)
+        self.block1 = nn.Sequential(*first, *second, nn.MaxPool2d(2), norm(64))
         width = 64
         for number, wider in enumerate(_WIDTHS[variant], start=2):
-            layers = (*_convolution(width, wider, scaling), nn.MaxPool2d(2), nn.BatchNorm2d(wider, **norm))
+            layers = (*_convolution(width, wider, scaling, size), nn.MaxPool2d(2), norm(wider))
             self.add_module(f"block{number}", nn.Sequential(*layers))
-            width = wider
+            width, size = wider, (size - 2) // 2
         side = _SIDES[variant]
         self.pool = nn.AdaptiveAvgPool2d(side)
         self.classifier = nn.Linear(width * side * side, n_classes)
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                orthogonal = init == "orthogonal" and isinstance(module, nn.Conv2d)
-                (nn.init.orthogonal_ if orthogonal else nn.init.xavier_uniform_)(module.weight)
-                nn.init.zeros_(module.bias)
+        _start(self, init)
 
     def forward(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised images (N, C, H, W), H and W ≥ 24 for `model_3` → logits (N, n_classes)."""
@@ -93,7 +94,19 @@ class SmallCnn(nn.Module):
         return self.classifier(self.pool(features).flatten(1))
 
 
-def _convolution(width: int, wider: int, scaling: ConvScaling) -> tuple[nn.Module, nn.Module]:
+def _start(network: SmallCnn, init: CnnInit) -> None:
+    require_in("`init` of a small convolutional network", init, get_args(CnnInit))
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            orthogonal = init == "orthogonal" and isinstance(module, nn.Conv2d)
+            (nn.init.orthogonal_ if orthogonal else nn.init.xavier_uniform_)(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        if isinstance(module, ScaledConv2d):
+            module.refresh(FIRST_ITERATIONS)
+
+
+def _convolution(width: int, wider: int, scaling: ConvScaling, size: int) -> tuple[nn.Module, nn.Module]:
     if scaling == "none":
         return nn.Conv2d(width, wider, 3), nn.ReLU(inplace=True)
-    return ScaledConv2d(width, wider, 3, scaling=scaling), nn.ReLU(inplace=True)
+    return ScaledConv2d(width, wider, 3, scaling=scaling, size=size), nn.ReLU(inplace=True)

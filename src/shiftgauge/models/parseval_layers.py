@@ -11,12 +11,13 @@ from torch import nn
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
-from shiftgauge.models.conv_norm import Pair, overlap, padded_power_step
+from shiftgauge.models.conv_norm import Pair, Sizes, overlap, padded_power_step, pair
 
 AggregationForm: TypeAlias = Literal["simplex", "sigmoid"]
 ConvScaling: TypeAlias = Literal["none", "windows", "measured"]
 SCALINGS: Final[tuple[str, ...]] = get_args(ConvScaling)
-_FIRST_ITERATIONS: Final = 30
+FIRST_ITERATIONS: Final = 50
+"""Steps of power iteration for new weights."""
 
 
 def project_simplex(values: torch.Tensor) -> torch.Tensor:
@@ -122,9 +123,9 @@ class ScaledConv2d(nn.Conv2d):
 
     * `windows`: c = √m, m = Π_axis ⌈kernel / stride⌉: 3 for 3×3, 2 for 3×3 with stride 2, 1 for 1×1. A constant; the
       layer has norm ≤ ‖W‖.
-    * `measured`: c = ‖W U‖ for the size of its input, by power iteration with the layer and its transpose. It is
-      carried on by one iteration with each `refresh` (`parseval_projection` calls it), saved with the weights, and
-      constant for gradients. The layer has norm 1, as far as the iteration has come.
+    * `measured`: c = ‖W U‖ for images of `size`, by power iteration with the layer and its transpose. It is carried on
+      by one iteration with each `refresh` (`parseval_projection` calls it), is saved with the weights as is its vector,
+      and is constant for gradients. The layer has norm 1, as far as the iteration has come; smaller images have less.
 
     Args:
         in_channels: Channels of the input.
@@ -136,6 +137,7 @@ class ScaledConv2d(nn.Conv2d):
         groups: As of a convolution.
         bias: Add a bias.
         scaling: `windows` or `measured`.
+        size: Rows and columns of the input that `measured` is for, or one number for both; default 32.
 
     Example:
         >>> layer = ScaledConv2d(1, 1, 3, padding=1, bias=False)
@@ -150,6 +152,7 @@ class ScaledConv2d(nn.Conv2d):
     """
 
     norm: torch.Tensor
+    vector: torch.Tensor
 
     def __init__(
         self,
@@ -163,15 +166,16 @@ class ScaledConv2d(nn.Conv2d):
         groups: int = 1,
         bias: bool = True,
         scaling: Literal["windows", "measured"] = "windows",
+        size: Sizes = 32,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         require_in("scaling of a convolution", scaling, SCALINGS[1:])
         self.scaling = scaling
         self.windows = math.sqrt(math.prod(map(overlap, self.kernel_size, self.stride, self.dilation)))
-        self.size: Pair | None = None
-        self.vector: torch.Tensor | None = None
         if scaling == "measured":
+            vector = torch.randn(1, in_channels, *pair(size), generator=torch.Generator().manual_seed(0), device="cpu")
             self.register_buffer("norm", torch.tensor(self.windows))
+            self.register_buffer("vector", (vector / vector.norm()).to(self.weight.device))
 
     @property
     def factor(self) -> torch.Tensor | float:
@@ -180,30 +184,23 @@ class ScaledConv2d(nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002  (the name that Conv2d has)
         """(N, in_channels, H, W) → (N, out_channels, H', W')."""
-        if self.training and self.scaling == "measured":
-            self.size = (int(input.shape[2]), int(input.shape[3]))
         return self._conv_forward(input, self.weight * self.factor, self.bias)
 
     @torch.no_grad()
     def refresh(self, iterations: int = 1) -> None:
-        """Carries the power iteration on and takes over the norm; nothing happens before a batch was trained on.
+        """Carries the power iteration on and takes over the norm; with `windows` there is nothing to do.
 
         Args:
-            iterations: Steps, ≥ 1; the first call for a size takes 30 at least.
+            iterations: Steps, ≥ 1: one after a step of training, some dozens for new weights.
         """
-        if self.scaling != "measured" or self.size is None:
+        if self.scaling != "measured" or self.weight.is_meta:
             return
-        shape = (1, self.in_channels, *self.size)
-        if self.vector is None or tuple(self.vector.shape) != shape or self.vector.device != self.weight.device:
-            drawn = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-            self.vector = (drawn / drawn.norm()).to(self.weight)
-            iterations = max(iterations, _FIRST_ITERATIONS)
         for _ in range(iterations):
-            found, self.vector = padded_power_step(self, self.weight, self.vector)
+            found, vector = padded_power_step(self, self.weight, self.vector)
             if not found > 0:
-                self.vector = None
                 return
             self.norm.copy_(found)
+            self.vector.copy_(vector)
 
     def extra_repr(self) -> str:
         """What is shown of the layer."""

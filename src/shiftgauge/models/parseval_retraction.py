@@ -3,8 +3,8 @@ r"""One step of a matrix towards a tight frame: towards singular values of 1.
 $$ W \leftarrow (1 + \beta) W - \beta W W^\top W $$
 
 is a step of size β down the gradient of ¼ ‖WᵀW − I‖². It moves every singular value by itself, σ → (1 + β) σ − β σ³,
-keeps the singular vectors, and leaves a singular value of 0 where it is. For β ≤ ½ every other one below √(1 + 1/β) goes
-to 1.
+keeps the singular vectors, and leaves a singular value of 0 where it is. For β ≤ ½ every other one below √(1 + 1/β)
+goes to 1.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import nn
 
-from shiftgauge.checks import require_in, require_range
+from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.models.parseval_layers import (
     SCALINGS,
     ConvexAggregation,
@@ -37,6 +37,7 @@ class BlockParts:
         aggregation: `sum`, `simplex` or `sigmoid`.
         aggregated: `all` or `identity`.
         dropout: Between the two convolutions of an identity block.
+        image_size: Rows and columns that measured norms are for.
 
     Raises:
         ConfigError: An unknown word or a number outside its range.
@@ -50,6 +51,7 @@ class BlockParts:
     aggregation: Aggregation
     aggregated: Aggregated
     dropout: float
+    image_size: int
 
     def __post_init__(self) -> None:
         require_in("`normalisation`", self.normalisation, get_args(Normalisation))
@@ -60,13 +62,16 @@ class BlockParts:
         require_in("`aggregated`", self.aggregated, get_args(Aggregated))
         require_range("bn_momentum", self.momentum, 0, 1)
         require_range("block_dropout", self.dropout, 0, 1)
+        require_positive_int("image_size", self.image_size)
 
-    def convolution(self, width: int, wider: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-        """A convolution without bias that keeps the size, or divides it by the stride."""
+    def convolution(self, width: int, wider: int, kernel: int, stride: int = 1, shrunk: int = 1) -> nn.Conv2d:
+        """A convolution without bias that keeps the size, or divides it by the stride; its input is `shrunk` times."""
         padding = 0 if self._pads_apart(kernel, stride) else kernel // 2
         if self.scaling == "none":
             return nn.Conv2d(width, wider, kernel, stride=stride, padding=padding, bias=False)
-        return ScaledConv2d(width, wider, kernel, stride=stride, padding=padding, bias=False, scaling=self.scaling)
+        size = -(-self.image_size // shrunk) + (1 if self._pads_apart(kernel, stride) else 0)
+        options = {"stride": stride, "padding": padding, "bias": False}
+        return ScaledConv2d(width, wider, kernel, **options, scaling=self.scaling, size=size)
 
     def padding(self, kernel: int, stride: int) -> nn.Module:
         """The zeros that stand before a convolution whose own are not alike on all sides."""
@@ -101,16 +106,17 @@ class WideningBlock(nn.Module):
         width: Channels of the input.
         wider: Channels of the output.
         stride: 1 or 2.
+        shrunk: How many times smaller than an image its input is.
     """
 
-    def __init__(self, parts: BlockParts, width: int, wider: int, stride: int) -> None:
+    def __init__(self, parts: BlockParts, width: int, wider: int, stride: int, shrunk: int) -> None:
         super().__init__()
         self.pad = parts.padding(3, stride)
-        self.conv1 = parts.convolution(width, wider, 3, stride)
+        self.conv1 = parts.convolution(width, wider, 3, stride, shrunk)
         self.norm = parts.norm(wider)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = parts.convolution(wider, wider, 3)
-        self.skip = parts.convolution(width, wider, 1, stride)
+        self.conv2 = parts.convolution(wider, wider, 3, 1, shrunk * stride)
+        self.skip = parts.convolution(width, wider, 1, stride, shrunk)
         self.aggregate = parts.aggregate(identity=False)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -126,17 +132,18 @@ class IdentityBlock(nn.Module):
     Args:
         parts: Makes its layers.
         width: Channels.
+        shrunk: How many times smaller than an image its input is.
     """
 
-    def __init__(self, parts: BlockParts, width: int) -> None:
+    def __init__(self, parts: BlockParts, width: int, shrunk: int) -> None:
         super().__init__()
         self.norm1 = parts.norm(width)
         self.relu1 = nn.ReLU()  # not in place: without a normalisation it would change the other branch
-        self.conv1 = parts.convolution(width, width, 3)
+        self.conv1 = parts.convolution(width, width, 3, 1, shrunk)
         self.dropout = nn.Dropout(parts.dropout) if parts.dropout else nn.Identity()
         self.norm2 = parts.norm(width)
         self.relu2 = nn.ReLU(inplace=True)
-        self.conv2 = parts.convolution(width, width, 3)
+        self.conv2 = parts.convolution(width, width, 3, 1, shrunk)
         self.aggregate = parts.aggregate(identity=True)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -146,7 +153,8 @@ class IdentityBlock(nn.Module):
         return features + inner if self.aggregate is None else self.aggregate(features, inner)
 
 
-def group(parts: BlockParts, width: int, wider: int, stride: int, n_blocks: int) -> nn.Sequential:
+def group(parts: BlockParts, width: int, wider: int, stride: int, n_blocks: int, shrunk: int) -> nn.Sequential:
     """A block that changes the width, further ones beside the identity, normalisation and ReLU."""
-    further = (IdentityBlock(parts, wider) for _ in range(n_blocks - 1))
-    return nn.Sequential(WideningBlock(parts, width, wider, stride), *further, parts.norm(wider), nn.ReLU(inplace=True))
+    first = WideningBlock(parts, width, wider, stride, shrunk)
+    further = (IdentityBlock(parts, wider, shrunk * stride) for _ in range(n_blocks - 1))
+    return nn.Sequential(first, *further, parts.norm(wider), nn.ReLU(inplace=True))

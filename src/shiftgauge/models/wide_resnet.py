@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import torch
 from torch import nn
 
-from shiftgauge.checks import require_in, require_positive_int
+from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
-from shiftgauge.models.parseval_layers import ConvScaling
+from shiftgauge.models.parseval_layers import FIRST_ITERATIONS, ConvScaling, ScaledConv2d
 from shiftgauge.models.wide_blocks import (
     Aggregated,
     Aggregation,
@@ -62,6 +62,11 @@ class WideResNet(nn.Module):
         aggregation: How the two branches of a block meet: `sum`, or a trained convex combination, `simplex` or
             `sigmoid`, see `ConvexAggregation`.
         aggregated: Blocks with a convex combination: `all`, or those with an `identity` branch alone, as published.
+        feature_scale: What the averaged features are multiplied by before the linear layer, > 0; default 1. A network
+            that never enlarges gives outputs too small for a cross entropy to train on: with `mean_only` take 100,
+            and an optimiser of the Adam kind. It counts in a certified bound.
+        image_size: Rows and columns of the images for which `measured` takes norms, ≥ 1; default 32. Smaller images are
+            enlarged by no more than those.
 
     Raises:
         ConfigError: A depth that is none, an unknown word, or a number outside its range.
@@ -98,11 +103,11 @@ class WideResNet(nn.Module):
         scaling: ConvScaling = "none",
         aggregation: Aggregation = "sum",
         aggregated: Aggregated = "all",
+        feature_scale: float = 1.0,
+        image_size: int = 32,
     ) -> None:
         super().__init__()
-        if require_positive_int("depth", depth, low=10) % 6 != 4:
-            raise ConfigError(f"`depth` must be 6N + 4 (10, 16, 22, 28, …), got {depth}")
-        require_in("`init` of a wide residual network", init, get_args(KernelInit))
+        self.feature_scale = require_range("feature_scale", feature_scale, 1e-6, 1e6)
         parts = BlockParts(
             normalisation=normalisation,
             momentum=bn_momentum,
@@ -112,12 +117,13 @@ class WideResNet(nn.Module):
             aggregation=aggregation,
             aggregated=aggregated,
             dropout=block_dropout,
+            image_size=image_size,
         )
-        n, w = (depth - 4) // 6, 16 * require_positive_int("width", width)
+        n, w = _blocks_of_a_group(depth), 16 * require_positive_int("width", width)
         self.stem = nn.Sequential(parts.convolution(channels, 16, 3), parts.norm(16), nn.ReLU(inplace=True))
-        self.group1 = group(parts, 16, w, 1, n)
-        self.group2 = group(parts, w, 2 * w, 2, n)
-        self.group3 = group(parts, 2 * w, 4 * w, 2, n)
+        self.group1 = group(parts, 16, w, 1, n, 1)
+        self.group2 = group(parts, w, 2 * w, 2, n, 1)
+        self.group3 = group(parts, 2 * w, 4 * w, 2, n, 2)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(4 * w, n_classes)
         _start(self, init)
@@ -125,16 +131,26 @@ class WideResNet(nn.Module):
     def forward(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Normalised images (N, C, H, W) → logits (N, n_classes)."""
         features = self.group3(self.group2(self.group1(self.stem(images_nchw))))
-        return self.classifier(self.pool(features).flatten(1))
+        averages = self.pool(features).flatten(1)
+        return self.classifier(averages if self.feature_scale == 1 else averages * self.feature_scale)
+
+
+def _blocks_of_a_group(depth: int) -> int:
+    if require_positive_int("depth", depth, low=10) % 6 != 4:
+        raise ConfigError(f"`depth` must be 6N + 4 (10, 16, 22, 28, …), got {depth}")
+    return (depth - 4) // 6
 
 
 def _start(network: WideResNet, init: KernelInit) -> None:
     """The first weights of the convolutions and of the linear layer."""
+    require_in("`init` of a wide residual network", init, get_args(KernelInit))
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and init == "orthogonal":
             nn.init.orthogonal_(module.weight)
         elif isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        if isinstance(module, ScaledConv2d):
+            module.refresh(FIRST_ITERATIONS)
     nn.init.xavier_uniform_(network.classifier.weight)
     nn.init.zeros_(network.classifier.bias)
 
@@ -153,6 +169,8 @@ def parseval_network(
     scaling: ConvScaling = "windows",
     aggregation: Aggregation = "simplex",
     aggregated: Aggregated = "all",
+    feature_scale: float = 1.0,
+    image_size: int = 32,
 ) -> WideResNet:
     """A wide residual network as a Parseval network: orthogonal, scaled convolutions and convex aggregation.
 
@@ -173,6 +191,8 @@ def parseval_network(
         scaling: `windows` (default), `measured`, or `none` for the published, unscaled convolutions.
         aggregation: `simplex` (default), `sigmoid` or `sum`.
         aggregated: `all` (default) or `identity`.
+        feature_scale: Before the linear layer.
+        image_size: Of measured norms.
 
     Raises:
         ConfigError: An unknown word or a number outside its range.
@@ -200,4 +220,6 @@ def parseval_network(
         scaling=scaling,
         aggregation=aggregation,
         aggregated=aggregated,
+        feature_scale=feature_scale,
+        image_size=image_size,
     )
