@@ -15,6 +15,19 @@ from shiftgauge.results.status import Message
 from shiftgauge.types import FloatArray
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Crafted:
+    """The images that an attack made of one batch.
+
+    Args:
+        images: (n, C, H, W) float32, contiguous, on the device of the images given.
+        flat: Whether every gradient was 0, (n,).
+    """
+
+    images: Tensor
+    flat: Tensor
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Attacked:
     """Attacked images, and what the classifier says of them.

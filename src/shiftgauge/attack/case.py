@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -143,6 +143,25 @@ def make_case(
         batch_size=size,
         channels_last=execution.channels_last if execution else True,
     )
+
+
+def check_models(models: Mapping[str, Classifier], labels: Targets) -> None:
+    """Checks that models can be held against one another on the same images.
+
+    Raises:
+        ConfigError: No model, models of several input shapes or classes, or no labels.
+    """
+    if not models:
+        raise ConfigError("`models` must hold at least one model, got none")
+    if labels is None:
+        raise ConfigError("`labels` must be stated: what one model says of an image is no truth for another")
+    first, *others = models
+    for name in others:
+        if (
+            models[name].input_shape != models[first].input_shape
+            or models[name].class_names != models[first].class_names
+        ):
+            raise ConfigError(f"models must have one input shape and the same classes; `{first}` and `{name}` differ")
 
 
 def usual_batch(input_shape: tuple[int, int, int]) -> int:

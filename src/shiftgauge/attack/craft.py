@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from shiftgauge.attack.attacked import Crafted
 from shiftgauge.attack.budget import Budget
+from shiftgauge.attack.cache import ImageCache
 from shiftgauge.attack.case import Case
 from shiftgauge.attack.kinds import Attack
 from shiftgauge.attack.problem import Cost, Problem
 from shiftgauge.attack.steps import DirectAttack, IteratedAttack, run_iterated
-from shiftgauge.errors import ConfigError, ModelError
+from shiftgauge.errors import ConfigError, ModelError, NumericalError
 
 Progress = Callable[[int, int], None]
 """Called with (images × steps × budgets done, all of them)."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Crafted:
-    """The images that an attack made of one batch.
-
-    Args:
-        images: (n, C, H, W) float32, contiguous, on the device of the images given.
-        flat: Whether every gradient was 0, (n,).
-    """
-
-    images: Tensor
-    flat: Tensor
 
 
 def craft(problem: Problem, attack: Attack, tell: Callable[[int], None] | None = None) -> Crafted:
@@ -48,6 +36,8 @@ def craft_each(
         attack: What is done.
         tell: Called with images × steps done.
     """
+    if not problems:
+        return
     if not isinstance(attack, DirectAttack):
         iterated = cast("IteratedAttack[Any]", attack)
         for problem in problems:
@@ -72,7 +62,13 @@ def craft_each(
 
 
 def crafted_batches(
-    case: Case, budgets: Sequence[Budget], radii: Sequence[Tensor], cost: Cost, progress: Progress | None = None
+    case: Case,
+    budgets: Sequence[Budget],
+    radii: Sequence[Tensor],
+    cost: Cost,
+    *,
+    cache: ImageCache | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[slice, int, Crafted]]:
     """All images of a case: (rows, number of the budget, images), budget by budget within each batch.
 
@@ -81,6 +77,7 @@ def crafted_batches(
         budgets: One or more, of one norm, unit and range.
         radii: ε of all images for each budget, as `Budget.radii` gives them.
         cost: Counts passes.
+        cache: Where images are kept, and taken from where they are there.
         progress: Called as the work goes on.
     """
     done, whole = 0, len(case) * work_of(case.attack) * len(budgets)
@@ -92,8 +89,17 @@ def crafted_batches(
             progress(done, whole)
 
     for rows, problems in problems_of(case, budgets, radii, cost):
-        for number, found in enumerate(craft_each(problems, case.attack, tell)):
-            yield rows, number, at_home(found, case.images.device)
+        held = [_held(cache, problem, case) for problem in problems]
+        fresh = craft_each(
+            [p for p, (_, there) in zip(problems, held, strict=True) if there is None], case.attack, tell
+        )
+        for number, (key, there) in enumerate(held):
+            found = at_home(next(fresh) if there is None else there, case.images.device)
+            if there is not None:
+                tell(len(found.flat) * work_of(case.attack))
+            elif cache is not None:
+                cache.write(key, found)
+            yield rows, number, found
 
 
 def problems_of(
@@ -127,6 +133,14 @@ def budgets_for(attack: Attack, budgets: Sequence[Budget]) -> tuple[Budget, ...]
     return tuple(b.for_noise() for b in budgets) if attack.is_noise else tuple(budgets)
 
 
+def _held(cache: ImageCache | None, problem: Problem, case: Case) -> tuple[str, Crafted | None]:
+    """The key of a batch in a cache, and its images where they are there."""
+    if cache is None:
+        return "", None
+    key = cache.key(problem, case.attack, case.classifier.fingerprint)
+    return key, cache.read(key, tuple(problem.ball.centre.shape))
+
+
 def _unmoved(problem: Problem, attack: Attack, tell: Callable[[int], None] | None) -> Crafted:
     """The images themselves, where ε = 0 allows nothing else."""
     if tell is not None:
@@ -139,8 +153,8 @@ def _takes_channels_last(case: Case, budget: Budget, radii: Tensor) -> bool:
     problem = case.problem(slice(0, 1), Cost(), channels_last=True)(budget, radii)
     try:
         problem.slope(problem.ball.centre, "margin")
-    except (ModelError, RuntimeError):
-        return False
+    except (ModelError, NumericalError, RuntimeError):
+        return False  # what is wrong in any layout is told of the images themselves
     return True
 
 

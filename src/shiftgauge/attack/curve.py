@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from shiftgauge.attack.attacked import findings
 from shiftgauge.attack.budget import Budget
+from shiftgauge.attack.cache import ImageCache
 from shiftgauge.attack.case import make_case
 from shiftgauge.attack.craft import Progress, budgets_for
 from shiftgauge.attack.kinds import Attack, attack_to_dict
@@ -104,6 +106,7 @@ def budget_curve(
     seed: int = 0,
     execution: Execution | None = None,
     keep_images: bool = False,
+    cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> BudgetCurve:
     """Measures the accuracy under an attack at each of several budgets.
@@ -127,6 +130,8 @@ def budget_curve(
         seed: Of all draws.
         execution: Batch size and layout.
         keep_images: Keep all attacked images.
+        cache: Folder in which attacked images are kept, so that a run that was stopped goes on; not used with
+            `success_only`.
         progress: Called with (images × steps × budgets done, all of them).
 
     Raises:
@@ -155,7 +160,11 @@ def budget_curve(
         bootstrap = None if groups is None else GroupBootstrap.of(groups, len(case), resamples=resamples, seed=seed)
         radii = [budget.radii(case.images, case.scale) for budget in spent]
         tally = Tally(case, len(spent), keep_images=keep_images)
-        (sweep_nested if success_only else sweep)(case, spent, radii, tally, cost, progress)
+        if success_only:
+            sweep_nested(case, spent, radii, tally, cost, progress=progress)
+        else:
+            kept = None if cache is None else ImageCache(cache)
+            sweep(case, spent, radii, tally, cost, cache=kept, progress=progress)
     right = tally.predicted == case.labels.numpy()
     accuracy, low, high = share_interval(right, bootstrap, confidence_level)
     epsilon = torch.stack(radii).numpy()

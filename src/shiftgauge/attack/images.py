@@ -91,7 +91,7 @@ def attack_images(
         (spent,) = budgets_for(attack, [budget])
         radii = spent.radii(case.images, case.scale)
         images, flat = torch.empty_like(case.images), np.zeros(len(case), bool)
-        for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress):
+        for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
             images[rows], flat[rows] = found.images, found.flat.numpy()
         predicted = case.outputs(images).argmax(dim=1).cpu().numpy()
     cost.evaluations += len(case)

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shiftgauge.attack.attacked import Crafted
 from shiftgauge.attack.budget import Budget
+from shiftgauge.attack.cache import ImageCache
 from shiftgauge.attack.case import Case
-from shiftgauge.attack.craft import Crafted, Progress, at_home, craft, craft_each, crafted_batches, problems_of
+from shiftgauge.attack.craft import Progress, at_home, craft, craft_each, crafted_batches, problems_of
 from shiftgauge.attack.images import seen_images
 from shiftgauge.attack.problem import Cost, Problem
 from shiftgauge.attack.snr import energies
@@ -53,10 +55,12 @@ def sweep(
     radii: Sequence[Tensor],
     tally: Tally,
     cost: Cost,
+    *,
+    cache: ImageCache | None,
     progress: Progress | None,
 ) -> None:
     """Each budget for itself."""
-    for rows, number, found in crafted_batches(case, budgets, radii, cost, progress):
+    for rows, number, found in crafted_batches(case, budgets, radii, cost, cache=cache, progress=progress):
         cost.evaluations += len(found.images)
         tally.note(number, rows, found.images, case.outputs(found.images).argmax(dim=1), budgets[number])
         tally.flat[rows] |= found.flat.numpy() & (radii[number][rows] > 0).numpy()
@@ -68,6 +72,7 @@ def sweep_nested(
     radii: Sequence[Tensor],
     tally: Tally,
     cost: Cost,
+    *,
     progress: Progress | None,
 ) -> None:
     """From the smallest budget to the largest; what fools is carried on."""
