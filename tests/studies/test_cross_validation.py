@@ -93,7 +93,8 @@ def test_what_is_read_from_the_folder_is_what_was_found(plain):
     found = CrossValidation.from_disk(plain.folder)
     for name in ("table", "summary", "history", "predictions"):
         assert getattr(found, name).equals(getattr(plain, name))
-    assert (found.recipe, found.folds, found.class_names) == (plain.recipe, plain.folds, plain.class_names)
+    for name in ("recipe", "folds", "class_names", "notes"):
+        assert getattr(found, name) == getattr(plain, name)
     comparison = found.compare(plain)
     assert (comparison.difference, comparison.p_value) == (0, 1)
 
@@ -204,6 +205,15 @@ def test_what_cannot_be_cross_validated_is_said_before_anything_is_trained(tmp_p
     with pytest.raises(error, match=message):
         run(tmp_path, **more)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_dividing_could_not_do_is_told(tmp_path):
+    """A class of two persons is not held out in every one of three folds."""
+    data = persons()
+    rare = replace(data, labels=np.where(np.arange(60) < 6, 2, data.labels % 2))
+    found = run(tmp_path, rare, keep_models=False)
+    assert any("class `class 2` has no image in `test`, 6 in all" in note for note in found.notes)
+    assert CrossValidation.from_disk(tmp_path).notes == found.notes
 
 
 def test_images_without_groups_are_refused_unless_persons_do_not_matter():

@@ -75,10 +75,9 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
     config = loaded.config
     options, split = train_options(loaded), split_options(loaded)
     thresholds, averaging, network = threshold_options(loaded), averaging_options(loaded), network_choice(loaded)
-    added = additions(loaded)
+    added, device = additions(loaded), config.train.device
     with loaded.at("data"):
         dataset = training_data(data_values(loaded), config.data.keep)
-    device = config.train.device
     return train(
         network,
         dataset,

@@ -44,6 +44,7 @@ class CrossValidation:
         targets: Classes (n,), or 0 and 1 (n, K).
         data: Content hash of the images.
         folder: Where it lies.
+        notes: What dividing the images could not do, such as a class that a part lacks.
     """
 
     recipe: Mapping[str, Any]
@@ -56,6 +57,7 @@ class CrossValidation:
     targets: npt.NDArray[Any]
     data: str
     folder: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -184,6 +186,7 @@ class CrossValidation:
         np.savez_compressed(content, names=np.array(self.names), **arrays)
         write_atomic(self.folder / _IMAGES_FILE, content.getvalue())
         record = {"recipe": self.recipe, "folds": self.folds, "classes": list(self.class_names), "data": self.data}
+        record["notes"] = list(self.notes)
         write_atomic(self.folder / CROSS_VALIDATED, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         return self
 
@@ -213,6 +216,7 @@ class CrossValidation:
                 targets=arrays["targets"],
                 data=record["data"],
                 folder=source,
+                notes=tuple(record["notes"]),
             )
         except FileNotFoundError as error:
             raise StoreError(f"{source} holds no finished cross-validation: {error.filename} is missing") from error

@@ -188,6 +188,7 @@ def cross_validate(
         targets=task.whole.targets.numpy(),
         data=dataset.fingerprint,
         folder=Path(out),
+        notes=tuple(dict.fromkeys(f"{split.by}: {note}" for split in splits for note in split.notes)),
     )
     return found.written()
 

@@ -160,23 +160,25 @@ def _trained(
         progress=task.progress,
         **added.arguments,
     )
-    held_out = task.part(split, "test")
-    size = recipe.options.validation_batch
+    held_out, size = task.part(split, "test"), recipe.options.validation_batch
     logits = predict_logits(built.network, held_out, task.preprocessing, batch_size=size, device=task.device)
     values = validation_values(logits, held_out.targets.numpy())
     if task.keep_models:
-        record = _record(task, network, split, found, values, added)
-        write_model_folder(folder / MODEL_FOLDER, built.network, record)
+        write_model_folder(folder / MODEL_FOLDER, built.network, _record(task, network, split, found, values, added))
+    return _content(split, found, values, added), logits.astype(np.float32)
+
+
+def _content(split: Split, found: FitResult, values: Mapping[str, float], added: Added) -> dict[str, Any]:
+    """What the fold's file says of a finished training."""
     counts = {name: len(rows) for name, rows in split.parts.items()}
-    content = {
-        "values": values,
+    return {
+        "values": dict(values),
         "history": [dict(entry) for entry in found.history],
         "best_epoch": found.best_epoch,
         "n_images": counts | {"copies": len(added.parts["train"]) - counts["train"]},
         "problem": "",
         "added": dict(added.identity),
     }
-    return content, logits.astype(np.float32)
 
 
 def _weights_hash(source: Path) -> str:

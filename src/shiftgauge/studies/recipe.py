@@ -161,19 +161,24 @@ def add_to(
     return Added(parts=found, options=options, arguments=arguments, identity=identity, source=fooled)
 
 
-def check_additions(additions: Additions, network: nn.Module, task: Task) -> None:
+def check_additions(
+    additions: Additions, network: nn.Module, task: Task, perturb: Callable[..., Any] | None = None
+) -> None:
     """Refuses additions that do not fit network or images, before any image is read.
 
     Args:
         additions: What is added.
         network: To be trained.
         task: `single` or `multi`.
+        perturb: A change of batches of one's own, or None.
 
     Raises:
-        ConfigError: Adversarial copies of images with several labels, a part of the network that there is not, or a
-            retraction so strong that it would drive the kernels it starts from further away.
+        ConfigError: Two changes of batches, adversarial copies of images with several labels, a part of the network
+            that there is not, or a retraction so strong that it may drive the kernels it starts from further away.
         ModelError: No layer to constrain, or a source that is no model folder.
     """
+    if additions.adversarial is not None and perturb is not None:
+        raise ConfigError("`adversarial` and `perturb` both change the images of a batch; give one of them")
     if additions.constraint is not None:
         _check_start(additions.constraint, network)
     if additions.enlarge is not None:
@@ -242,13 +247,3 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a record."""
         return {"network": self.network.to_dict(), "options": plain(self.options.to_dict()), **self.additions.to_dict()}
-
-
-def refuse_two_ways(additions: Additions, perturb: Callable[..., Any] | None) -> None:
-    """Refuses a change of batches of one's own beside adversarial training.
-
-    Raises:
-        ConfigError: Both are there.
-    """
-    if additions.adversarial is not None and perturb is not None:
-        raise ConfigError("`adversarial` and `perturb` both change the images of a batch; give one of them")

@@ -26,7 +26,7 @@ from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.additions_messages import additions_messages
 from shiftgauge.studies.adversarial_options import AdversarialOptions
 from shiftgauge.studies.enlargement import EnlargeOptions
-from shiftgauge.studies.recipe import Additions, add_to, check_additions, refuse_two_ways
+from shiftgauge.studies.recipe import Additions, add_to, check_additions
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
 from shiftgauge.studies.train_data import Divided, divide, no_defect_label, task_of, training_data
@@ -162,27 +162,24 @@ def train(
     require_own_folder(folder, KIND)
     measuring = MeasureOptions(calibration=calibration, resamples=resamples, confidence_level=confidence_level)
     thresholds = as_options("thresholds", thresholds, ThresholdOptions)
-    splitting = split if isinstance(split, Divided) else _splitting(split)
-    averaging = as_options("averaging", averaging, AveragingOptions)
+    splitting, averaging = _splitting(split), as_options("averaging", averaging, AveragingOptions)
     choice, dataset = as_choice(model), training_data(data, classes)
     require_apart(folder, dataset.searched)
     chosen = as_train_options(options, task_of(dataset)).resolved(task_of(dataset))
     limits = check_train_gates(gates, dataset.class_names)
     additions = Additions.of(adversarial=adversarial, constraint=constraint, enlarge=enlarge)
-    refuse_two_ways(additions, perturb)
     measuring = measuring_for(measuring, dataset, chosen, thresholds, averaging)
     measuring = replace(measuring, no_defect=no_defect_label(dataset, no_defect, data))
     preprocessing, architecture = network_for(choice, dataset, chosen, measuring)
     built = architecture.build()
-    check_additions(additions, built.network, task_of(dataset))
+    check_additions(additions, built.network, task_of(dataset), perturb)
     divided = _divided(dataset, splitting, chosen.seed)
     parts = read_parts(divided, preprocessing, memory_gb, progress)
     names = dataset.class_names
     added = add_to(additions, parts, built.network, chosen, preprocessing, names, device=device)
     named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
-    where: dict[str, Any] = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb}
-    where |= {"watch": watch, "folder": folder / CHECKPOINTS, "identity": {**named, **added.identity}}
-    where |= added.arguments
+    where = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb, "watch": watch}
+    where |= {"folder": folder / CHECKPOINTS, "identity": {**named, **added.identity}, **added.arguments}
     found = _fitted(built, added.parts, added.options, preprocessing, names, where)
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     run = TrainRun(
@@ -213,7 +210,9 @@ def _divided(dataset: ImageDataset, split: SplitOptions | Divided, seed: int) ->
     return split
 
 
-def _splitting(split: SplitOptions | Split | Mapping[str, Any] | None) -> SplitOptions:
+def _splitting(split: SplitOptions | Split | Divided | Mapping[str, Any] | None) -> SplitOptions | Divided:
+    if isinstance(split, Divided):
+        return split
     return as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
 
 

@@ -145,9 +145,7 @@ def fit(
     """
     if train.task != validation.task:
         raise DataError(f"training images have {train.task} targets, validation images {validation.task} ones")
-    if perturb is not None and objective is not None:
-        raise ConfigError("`perturb` and `objective` cannot go together: an objective changes its images itself")
-    require_in("mode of the inner maximisation", inner, INNER_MODES)
+    _check_objective(objective, perturb, inner)
     place, target = choose_device(device), Path(folder)
     check_devices(n_devices, place)
     chosen = options.resolved(train.task)
@@ -156,9 +154,8 @@ def fit(
     start, first = time.perf_counter(), is_first(n_devices)
     with quiet(), torch.random.fork_rng(devices=_forked(place)):
         torch.manual_seed(stream_key(chosen.seed, "train", "fit"))
-        said = {} if objective is None else {"objective": objective.to_dict()}
-        said |= {} if objective is None and inner == DEFAULT_INNER_MODE else {"inner mode": inner}
-        stated = _identity(network, train, validation, chosen, preprocessing, precision, {**said, **(identity or {})})
+        said = _said_of(objective, inner) | dict(identity or {})
+        stated = _identity(network, train, validation, chosen, preprocessing, precision, said)
         further: dict[str, Any] = {"n_classes": n_classes, "heads": heads, "class_names": class_names}
         further |= {"objective": objective or Changed(perturb=perturb), "inner": inner, "after_step": after_step}
         module = ClassifierModule(network, train, validation, chosen, preprocessing, **further)
@@ -275,6 +272,19 @@ def _identity(
         },
         **(further or {}),
     }
+
+
+def _check_objective(objective: Objective | None, perturb: Perturb | None, inner: str) -> None:
+    if perturb is not None and objective is not None:
+        raise ConfigError("`perturb` and `objective` cannot go together: an objective changes its images itself")
+    require_in("mode of the inner maximisation", inner, INNER_MODES)
+
+
+def _said_of(objective: Objective | None, inner: InnerMode) -> dict[str, Any]:
+    """What objective and mode add to an identity; nothing where they are those of a plain training."""
+    if objective is None:
+        return {} if inner == DEFAULT_INNER_MODE else {"inner mode": inner}
+    return {"objective": objective.to_dict(), "inner mode": inner}
 
 
 def _precision(wanted: str, device: torch.device) -> str:
