@@ -6,11 +6,15 @@ import torch
 
 import shiftgauge
 from shiftgauge.data.arrays import from_arrays
-from shiftgauge.errors import ConfigError, ModelError
+from shiftgauge.errors import ConfigError, InterruptedRunError, ModelError
 from shiftgauge.models.model_folder import load_model_folder, read_model_record
+from shiftgauge.models.parseval import ParsevalOptions
+from shiftgauge.models.parseval_projection import parseval_projection
 from shiftgauge.studies import train as study
 from shiftgauge.train.objectives import Perturb
-from train.toy import stripes
+from train.toy import options as toy_options
+from train.toy import run as toy_run
+from train.toy import same, stripes
 
 NETWORK = {"architecture": "test_resnet", "size": 16}
 PARTS = {"near_duplicates": False}
@@ -86,6 +90,26 @@ def test_kernels_that_are_retracted_lie_nearer_to_tight_frames(plain, tmp_path):
         return max(float((s - 1).abs().max()) for s in spectra)
 
     assert far(tight) < 0.05 < far(plain)
+
+
+def test_a_retraction_of_drawn_rows_goes_on_bit_for_bit(tmp_path):
+    """A training that was stopped in its second epoch, beside one that was not."""
+    options = ParsevalOptions(beta=0.05, row_share=0.5)
+    more = {"chosen": toy_options(epochs=3, monitor="last"), "progress": False}
+
+    def stop(net):
+        seen.append(1)
+        if len(seen) == 9:
+            raise KeyboardInterrupt
+        project(net)
+
+    seen, project = [], parseval_projection(options)
+    with pytest.raises(InterruptedRunError):
+        toy_run(tmp_path / "a", after_step=stop, **more)
+    resumed, _ = toy_run(tmp_path / "a", after_step=parseval_projection(options), **more)
+    whole, _ = toy_run(tmp_path / "b", after_step=parseval_projection(options), **more)
+    assert same(resumed, whole)
+    assert not same(whole, toy_run(tmp_path / "c", **more)[0])
 
 
 def test_noisy_and_clean_copies_make_as_many_steps_on_the_same_originals(tmp_path, monkeypatch):
