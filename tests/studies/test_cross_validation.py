@@ -114,6 +114,16 @@ def test_every_fold_is_a_line_where_there_is_no_terminal_unless_quiet(plain, cap
     assert capsys.readouterr().err == ""
 
 
+def test_the_head_of_every_fold_may_begin_as_a_regression_on_its_own_training_images(plain, tmp_path):
+    probed = {**NETWORK, "head": "linear_probe"}
+    options = {"epochs": 1, "precision": "float32", "sampling": {"batch_size": 16}}
+    found = cross_validate(
+        probed, persons(), out=tmp_path, folds=FOLDS, options=options, device="cpu", progress=False, keep_models=False
+    )
+    assert found.recipe["network"]["head"] == "linear_probe"
+    assert (found.values("loss") != plain.values("loss")).all()
+
+
 def test_another_recipe_or_seed_of_folds_is_refused_in_the_folder(plain):
     with pytest.raises(ConfigError, match=r"holds another fold: `options\.epochs` is 1 there and 2 here"):
         run(plain.folder, options={"epochs": 2})

@@ -200,3 +200,15 @@ class _Slope(torch.autograd.Function):
 def test_a_record_of_a_rate_that_is_not_cyclic_holds_no_peak():
     assert "peak" not in options().to_dict()["schedule"]
     assert options(schedule=ScheduleOptions(kind="cyclic")).to_dict()["schedule"]["peak"] == 0.5
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_statistics_stay_while_scale_and_shift_learn(tmp_path, frozen):
+    net = network()
+    net[1].running_mean.fill_(0.2)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    run(tmp_path, net, chosen=options(epochs=2, frozen_statistics=frozen))
+    kept = {name: bool(torch.equal(value, before[name])) for name, value in net.state_dict().items()}
+    assert kept["1.running_mean"] == kept["1.running_var"] == kept["1.num_batches_tracked"] == frozen
+    assert not kept["1.weight"]
+    assert not kept["1.bias"]

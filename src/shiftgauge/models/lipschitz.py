@@ -78,7 +78,7 @@ def lipschitz_bound(
     other activations by their slope; of pooling by how often a value is read; of a convex aggregation by its weights.
 
     It is an upper bound, as a rule far above what the network does near real images, and sure but for the rounding of
-    the network's own float32.
+    the network's own float32. Time grows with the cube of the channels: seconds for WRN-16-2, minutes for ResNet-18.
 
     Args:
         network: Takes images (N, C, H, W), gives outputs (N, K). Its mode and flags are as before afterwards.

@@ -24,6 +24,7 @@ from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import MODEL_FOLDER
 from shiftgauge.studies.fold_outcome import CHECKPOINTS, FOLD_FILE, FoldOutcome, diverged, read_fold, write_fold
 from shiftgauge.studies.recipe import Added, Recipe, add_to
+from shiftgauge.studies.train_probe import begun
 from shiftgauge.studies.train_split import IMAGES_KEY, training_images
 from shiftgauge.train.fit import FitResult, fit
 from shiftgauge.train.images import Part
@@ -135,6 +136,12 @@ def _trained(
     network = recipe.network.network_options(len(names), task.preprocessing.channels, recipe.options.seed)
     built = network.build()
     parts = {name: task.part(split, name) for name in ("train", "validation")}
+    where: dict[str, Any] = {
+        "folder": folder / CHECKPOINTS,
+        "identity": {"fold": dict(identity)},
+        "device": task.device,
+    }
+    built = begun(recipe.network.head, built, parts, recipe.options, task.preprocessing, names, where)
     added = add_to(
         recipe.additions,
         parts,
@@ -152,9 +159,9 @@ def _trained(
         added.options,
         preprocessing=task.preprocessing,
         n_classes=len(names),
-        folder=folder / CHECKPOINTS,
         heads=built.heads,
         class_names=names,
+        folder=folder / CHECKPOINTS,
         identity={"fold": dict(identity), "added": dict(added.identity)},
         device=task.device,
         progress=task.progress,

@@ -34,6 +34,7 @@ from shiftgauge.studies.train_measure import MeasureOptions, measure_network
 from shiftgauge.studies.train_messages import find_train_messages
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
 from shiftgauge.studies.train_predictions import write_predictions
+from shiftgauge.studies.train_probe import begun
 from shiftgauge.studies.train_run import (
     TrainRun,
     model_record,
@@ -176,10 +177,12 @@ def train(
     divided = _divided(dataset, splitting, chosen.seed)
     parts = read_parts(divided, preprocessing, memory_gb, progress)
     names = dataset.class_names
-    added = add_to(additions, parts, built.network, chosen, preprocessing, names, device=device)
     named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
     where = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb, "watch": watch}
-    where |= {"folder": folder / CHECKPOINTS, "identity": {**named, **added.identity}, **added.arguments}
+    where |= {"folder": folder / CHECKPOINTS, "identity": named}
+    built = begun(choice.head, built, parts, chosen, preprocessing, names, where)
+    added = add_to(additions, parts, built.network, chosen, preprocessing, names, device=device)
+    where |= {"identity": {**named, **added.identity}, **added.arguments}
     found = _fitted(built, added.parts, added.options, preprocessing, names, where)
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     run = TrainRun(

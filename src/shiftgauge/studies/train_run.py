@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from shiftgauge.files import hash_file
+from shiftgauge.models.architectures import PACKAGED, WEIGHTS_FILE
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import HISTORY, MODEL_FOLDER
@@ -23,6 +24,9 @@ from shiftgauge.studies.train_options import NetworkChoice, SplitOptions
 from shiftgauge.studies.train_split import IMAGES_KEY, training_images
 from shiftgauge.train.fit import FitResult
 from shiftgauge.train.options import TrainOptions
+
+FIRST_WEIGHTS: Final = "first weights"
+"""Under what name the hash of a file of weights stands that a network began with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,11 +164,24 @@ def run_provenance(run: TrainRun, folder: Path, started: datetime) -> dict[str, 
         started: When the call began.
     """
     dataset = run.divided.dataset
-    weights = folder / MODEL_FOLDER / "weights.safetensors"
+    weights, begun = folder / MODEL_FOLDER / WEIGHTS_FILE, first_weights(run.choice)
     parts = {f"{name} part": run.divided.part(name).fingerprint for name in run.divided.split.parts}
-    hashes = {"weights": hash_file(weights), "data": dataset.fingerprint, **parts}
+    first = {} if begun is None else {FIRST_WEIGHTS: begun}
+    hashes = {"weights": hash_file(weights), **first, "data": dataset.fingerprint, **parts}
     made = provenance(hashes, run.options.seed, started, device=run.found.device)
     return made | told_of(dataset)
+
+
+def first_weights(choice: NetworkChoice) -> str | None:
+    """Content hash of the file of weights that a network begins with; None where it begins with no file.
+
+    Args:
+        choice: The network.
+    """
+    if isinstance(choice.pretrained, bool) or choice.pretrained == PACKAGED:
+        return None
+    path = Path(choice.pretrained)
+    return hash_file(path / WEIGHTS_FILE if path.is_dir() else path)
 
 
 def run_cost(run: TrainRun, started: datetime) -> dict[str, Any]:

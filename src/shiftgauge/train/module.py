@@ -130,8 +130,12 @@ class ClassifierModule(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        """Sets the rate that schedule and history give the epoch."""
+        """Sets the rate that schedule and history give the epoch, and which statistics stay as they are."""
         self._set_rate(0.0)
+        if self.options.frozen_statistics:
+            for part in self.network.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
         self._lost, self._carried = [], self.objective.init()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
