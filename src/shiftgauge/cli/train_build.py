@@ -87,6 +87,27 @@ def averaging_options(loaded: LoadedTrain) -> AveragingOptions | None:
         return None if section is None else AveragingOptions(**section.model_dump())
 
 
+def additions(loaded: LoadedTrain) -> dict[str, Any]:
+    """What the sections `adversarial`, `constraint` and `enlarge` say, as `train` takes it.
+
+    Raises:
+        ConfigError: Keys that do not go together; with file and line.
+    """
+    from shiftgauge.studies.recipe import Additions
+
+    found: dict[str, Any] = {}
+    for name in ("adversarial", "constraint", "enlarge"):
+        section = getattr(loaded.config, name)
+        if section is None:
+            continue
+        values = section.model_dump()
+        if values.get("source") is not None:
+            values["source"] = loaded.resolve(values["source"])
+        with loaded.at(name):
+            found[name] = getattr(Additions.of(**{name: values}), name)
+    return found
+
+
 def train_options(loaded: LoadedTrain) -> TrainOptions:
     """The options of the section `train`.
 

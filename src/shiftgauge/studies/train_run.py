@@ -16,6 +16,7 @@ from shiftgauge.models.architectures import PACKAGED, WEIGHTS_FILE
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import HISTORY, MODEL_FOLDER
+from shiftgauge.studies.recipe import Added, Additions
 from shiftgauge.studies.record import provenance, told_of
 from shiftgauge.studies.train_data import Divided, task_of
 from shiftgauge.studies.train_measure import Measured, MeasureOptions, views_text
@@ -43,6 +44,8 @@ class TrainRun:
         found: What the training gave.
         measured: What was measured.
         perturb: What `perturb` did, as plain values.
+        additions: What the training added to the plain one, as asked for.
+        added: What that came to.
     """
 
     choice: NetworkChoice
@@ -55,6 +58,8 @@ class TrainRun:
     found: FitResult
     measured: Measured
     perturb: Mapping[str, Any]
+    additions: Additions
+    added: Added
 
 
 def model_record(run: TrainRun) -> ModelRecord:
@@ -80,6 +85,7 @@ def model_record(run: TrainRun) -> ModelRecord:
                 "split": run.splitting.to_dict(),
                 "measure": run.measuring.to_dict(),
                 "perturb": run.perturb,
+                **run.added.identity,
                 "best_epoch": run.found.best_epoch + 1,
                 "epochs": len(run.found.history),
                 "device": run.found.device,
@@ -145,6 +151,7 @@ def run_config(run: TrainRun, limits: Mapping[str, float]) -> dict[str, Any]:
         "measure": run.measuring.to_dict(),
         "gates": dict(limits),
         "perturb": plain(run.perturb),
+        **run.additions.to_dict(),
     }
 
 

@@ -191,4 +191,6 @@ class TrainOptions:
         for name in ("optimizer", "schedule", "loss", "sampling"):
             values[name] = None if values[name] is None else asdict(values[name])
         values["schedule"]["warmup_epochs"] = self.schedule.warmup
+        if self.schedule.kind != "cyclic":
+            del values["schedule"]["peak"]  # records of trainings from before there was one stay equal
         return {**values, "augment": self.augment.to_dict()}
