@@ -158,3 +158,15 @@ def test_bfloat16_trains(tmp_path):
     _, found = run(tmp_path, chosen=options(epochs=3, precision="bfloat16"))
     assert found.precision == "bfloat16"
     assert found.history[-1]["train_loss"] < found.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_statistics_stay_while_scale_and_shift_learn(tmp_path, frozen):
+    net = network()
+    net[1].running_mean.fill_(0.2)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    run(tmp_path, net, chosen=options(epochs=2, frozen_statistics=frozen))
+    kept = {name: bool(torch.equal(value, before[name])) for name, value in net.state_dict().items()}
+    assert kept["1.running_mean"] == kept["1.running_var"] == kept["1.num_batches_tracked"] == frozen
+    assert not kept["1.weight"]
+    assert not kept["1.bias"]

@@ -38,6 +38,7 @@ def network_choice(loaded: LoadedTrain) -> NetworkChoice:
             channels=section.channels,
             pretrained=weights,
             dropout=section.dropout,
+            head=section.head,
             first_convolution=section.first_convolution,
             arguments=section.arguments,
             preprocessing=preprocessing_keys(section.preprocessing),
@@ -113,6 +114,7 @@ def train_options(loaded: LoadedTrain) -> TrainOptions:
             precision=section.precision,
             clip=section.clip,
             ema_decay=section.ema_decay,
+            frozen_statistics=section.frozen_statistics,
             seed=section.seed,
             validation_batch=section.validation_batch,
         )

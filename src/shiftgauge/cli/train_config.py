@@ -31,6 +31,11 @@ class TrainModelSection(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Chance that a feature is dropped before the last layer."
     )
+    head: Literal["random", "linear_probe"] = Field(
+        default="random",
+        description="Where the layer that gives the classes begins: random, or linear_probe, a logistic regression on "
+        "the features of the network as it stands; right for few images and trained weights.",
+    )
     first_convolution: Literal["sum", "mean", "new"] = Field(
         default="sum", description="Trained first-layer weights for other channels: summed, averaged or new."
     )

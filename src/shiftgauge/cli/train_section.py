@@ -152,6 +152,11 @@ class TrainSection(Section):
         description="Decay of a moving average of the weights, such as 0.99; the average is validated and kept. Left "
         "out, the weights themselves.",
     )
+    frozen_statistics: bool = Field(
+        default=False,
+        description="Batch normalisation keeps the mean and variance that it came with; right for trained weights and "
+        "few images.",
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     devices: Count = Field(default=1, description="CUDA devices, or processes of a CPU, that share every batch.")
     validation_batch: Count = Field(default=128, description="Images of a batch in validation and test.")

@@ -29,9 +29,9 @@ from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import CurveRows
-from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.files import hash_array
 from shiftgauge.models.inputs import Targets, require_images, target_classes
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.types import Classifier, FloatArray
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.explain.climb_state import ClimbKeeper
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.starts import given_images
 from shiftgauge.models.inputs import class_place, require_gradients
@@ -103,6 +104,7 @@ def image_walk(
     options: ActivationMaximization | None = None,
     batch_size: int = 16,
     progress: Callable[[int, int], None] | None = None,
+    keep: ClimbKeeper | None = None,
 ) -> ImageWalk:
     """Pushes each image towards each class by raising the class's logit, and measures how far it had to go.
 
@@ -116,6 +118,7 @@ def image_walk(
         options: How to climb; default `ActivationMaximization()`.
         batch_size: Images in one pass, ≥ 1; memory grows with it.
         progress: Called with (steps done, steps in all), counted image by image.
+        keep: As of `maximize`.
 
     Raises:
         ConfigError: An unknown class, or one named twice.
@@ -147,6 +150,7 @@ def image_walk(
         options=options,
         batch_size=batch_size,
         progress=progress,
+        keep=keep,
     )
     predicted = found.predicted.reshape(*shape, -1)
     reached, left = _first(predicted == places[:, None]), _first(predicted != predicted[..., :1])

@@ -11,8 +11,8 @@ import xarray as xr
 from shiftgauge.explain.agreement import agreement, rank_correlation
 from shiftgauge.explain.attribution import Attribution, attribute
 from shiftgauge.explain.curves import Curves, deletion_insertion
-from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.explain.randomisation import cascading_randomisation
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 import xarray as xr
 
+from shiftgauge import __version__
 from shiftgauge.errors import StoreError
 from shiftgauge.files import hash_json, write_atomic
 from shiftgauge.results.run_folder import EXPLAIN_FILE
@@ -22,11 +23,27 @@ Advance = Callable[[int, int], None]
 _FOLDER: Final = "parts"
 _IDENTITY: Final = "identity"
 _FACTS: Final = "facts of the part"
+METHODS: Final[Mapping[str, int]] = {
+    "map": 1,
+    "derivative": 1,
+    "attribution": 1,
+    "curve": 1,
+    "randomisation": 1,
+    "bounds": 1,
+    "masks": 1,
+    "maximize": 1,
+    "walk": 1,
+}
+"""Kind of part → version of how it is computed or laid out. Raise it with each change that makes a kept part another
+one, so that none is taken up that was made the old way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartStore:
-    """Files of finished parts; each says what it was made from, and is taken up only for the same.
+    """Files of finished parts; each says what it was made from and how, and is taken up only for the same.
+
+    What was made by another version of the package, or by another version of the method (`METHODS`), is made again. The
+    kind of a part is what its name begins with, up to the first dash.
 
     Args:
         folder: The run folder.
@@ -156,7 +173,8 @@ class PartStore:
         return self.folder / _FOLDER / f"{name}.npz"
 
     def _identity(self, name: str, asked: object) -> str:
-        return hash_json({"name": name, "origin": self.origin, "asked": asked})
+        made_by = {"package": __version__, "method": METHODS[name.partition("-")[0]]}
+        return hash_json({"name": name, "origin": self.origin, "asked": asked, **made_by})
 
 
 def _number(value: Any) -> Any:

@@ -30,6 +30,7 @@ from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, me
 from shiftgauge.studies.train_messages import find_train_messages
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
 from shiftgauge.studies.train_predictions import write_predictions
+from shiftgauge.studies.train_probe import begun
 from shiftgauge.studies.train_run import (
     TrainRun,
     model_record,
@@ -166,6 +167,7 @@ def train(
     named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
     where: dict[str, Any] = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb}
     where |= {"watch": watch, "folder": folder / CHECKPOINTS, "identity": named}
+    built = begun(choice.head, built, parts, chosen, preprocessing, dataset.class_names, where)
     found = _fitted(built, parts, chosen, preprocessing, dataset.class_names, where)
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     names = dataset.class_names

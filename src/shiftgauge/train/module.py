@@ -117,12 +117,16 @@ class ClassifierModule(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        """Sets the rate that schedule and history give the epoch."""
+        """Sets the rate that schedule and history give the epoch, and which statistics stay as they are."""
         epoch, options = self.current_epoch, self.options
         watched = [values[str(options.monitor)] for values in self.history if options.monitor != "last"]
         factor = multiplier(options.schedule, epoch, options.epochs, watched)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["base_lr"] * factor
+        if options.frozen_statistics:
+            for part in self.network.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
         self._lost = []
 
     def training_step(self, batch: tuple[Tensor, Tensor, int], batch_idx: int) -> Tensor:
