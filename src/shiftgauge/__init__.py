@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from shiftgauge.infer import space_from_table
     from shiftgauge.models.load import load_model
     from shiftgauge.parameter import Parameter
+    from shiftgauge.results.attack import AttackResult
     from shiftgauge.results.audit import AuditResult
     from shiftgauge.results.explain import ExplainResult
     from shiftgauge.results.table import TableAuditResult
     from shiftgauge.results.train import TrainResult
     from shiftgauge.shifts.pipeline import ShiftPipeline
     from shiftgauge.space import Space
+    from shiftgauge.studies.attack import attack
+    from shiftgauge.studies.attack_options import AttackGates, AttackOptions
     from shiftgauge.studies.audit import audit
     from shiftgauge.studies.explain import explain
     from shiftgauge.studies.explain_options import ExplainOptions
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AttackGates": "shiftgauge.studies.attack_options",
+    "AttackOptions": "shiftgauge.studies.attack_options",
+    "AttackResult": "shiftgauge.results.attack",
     "AuditResult": "shiftgauge.results.audit",
     "BlockOptions": "shiftgauge.evaluate.options",
     "ExecutionOptions": "shiftgauge.evaluate.options",
@@ -66,9 +72,12 @@ _HOMES = {
     "sensitivity": "shiftgauge.estimate.convergence",
     "space_from_table": "shiftgauge.infer",
 }
-_CALLABLE_PACKAGES = ("explain", "train")
+_CALLABLE_PACKAGES = ("attack", "explain", "train")
 
 __all__ = [
+    "AttackGates",
+    "AttackOptions",
+    "AttackResult",
     "AuditResult",
     "BlockOptions",
     "ExecutionOptions",
@@ -89,6 +98,7 @@ __all__ = [
     "TrainOptions",
     "TrainResult",
     "__version__",
+    "attack",
     "audit",
     "audit_table",
     "explain",
