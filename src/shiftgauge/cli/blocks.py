@@ -115,7 +115,14 @@ def _only_shares_a_name(path: Path, model: str) -> bool:
 
 
 def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.Module, Preprocessing]:
-    from shiftgauge.cli.reader import LoadedTable, is_training, load_config, load_explain_config, load_train_config
+    from shiftgauge.cli.reader import (
+        LoadedTable,
+        is_training,
+        load_attack_config,
+        load_config,
+        load_explain_config,
+        load_train_config,
+    )
     from shiftgauge.cli.yaml_file import read_yaml
 
     values: Any = read_yaml(path).values
@@ -136,6 +143,13 @@ def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.
         _refuse_classes(str(path), classes)
         looked = load_explain_config(path)
         return _of_classifier(load_section_model(looked, looked.config.model, device="cpu", trust=trust), str(path))
+    if isinstance(values, Mapping) and "attack" in values:
+        from shiftgauge.cli.build import load_section_model
+
+        _refuse_classes(str(path), classes)
+        attacked = load_attack_config(path)
+        section = attacked.config.model or next(iter(attacked.config.models.values()))
+        return _of_classifier(load_section_model(attacked, section, device="cpu", trust=trust), str(path))
     loaded = load_config(path)
     if isinstance(loaded, LoadedTable):
         raise ConfigError(f"{path} is the audit of a table; blocks are those of a network of images")

@@ -57,14 +57,14 @@ def attack(
 ) -> AttackResult:
     """Attacks classifiers, and measures what noise and natural shifts of the same loudness leave of them.
 
-    Every model meets attacks made on itself (white-box), noise, and natural shifts, at several signal-to-noise ratios or
-    lengths ε; the accuracies stand with intervals over images, or over whole groups where the data state them. Images
-    made on one model are tried on all others. What is finished is kept in the run folder: the same call goes on where an
-    interrupted one ended, and a model, an attack or a shift that joins leaves the others as they are.
+    Every model meets attacks made on itself (white-box), noise, and natural shifts, at several signal-to-noise ratios
+    or lengths ε; the accuracies stand with intervals over images, or over whole groups where the data state them.
+    Images made on one model are tried on all others. What is finished is kept in the run folder: the same call goes on
+    where an interrupted one ended, and a model, an attack or a shift that joins leaves the others as they are.
 
     Args:
-        models: A classifier, or several by name (of one input shape and the same classes); each as `shiftgauge.load_model`
-            takes it. Attacks by gradients need networks; `Square` and noise take any model.
+        models: A classifier, or several by name (of one input shape and the same classes); each as
+            `shiftgauge.load_model` takes it. Attacks by gradients need networks; `Square` and noise take any model.
         data: A labelled data set of `shiftgauge.data`, (images, labels), or what `shiftgauge.load_data` takes.
         out: Run folder: run.json, results.nc, tables as csv, figures/ with pictures, report.html, and `parts` with what
             is finished.
@@ -85,7 +85,8 @@ def attack(
         InterruptedRunError: It was stopped; the same call goes on.
 
     References:
-        Goodfellow, I. J.; Shlens, J.; Szegedy, C. (2015). Explaining and harnessing adversarial examples. arXiv:1412.6572
+        Goodfellow, I. J.; Shlens, J.; Szegedy, C. (2015). Explaining and harnessing adversarial examples.
+        arXiv:1412.6572
         Madry, A. et al. (2018). Towards deep learning models resistant to adversarial attacks. arXiv:1706.06083
     """
     started, folder, chosen, limits = datetime.now(UTC), Path(out), options or AttackOptions(), gates or AttackGates()

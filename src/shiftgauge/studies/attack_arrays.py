@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -274,5 +274,5 @@ def picture_arrays(
     return xr.Dataset(variables)
 
 
-def _ends(name: str, axes: tuple[str, ...], values: Sequence[Any]) -> dict[str, Any]:
+def _ends(name: str, axes: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
     return {f"{name}{end}": (axes, np.asarray(found)) for end, found in zip(_ENDS, values, strict=True)}

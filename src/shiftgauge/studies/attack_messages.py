@@ -1,9 +1,9 @@
 """What to know before relying on robust accuracies: signs that gradients are masked, weak attacks, few images.
 
 A model that hides its gradients looks robust to attacks that follow them. The signs are those of Athalye et al. and
-Carlini et al.: gradients that are 0, an iterated attack weaker than a single step, noise, a gradient-free or a transferred
-attack stronger than the white-box one by gradients, an accuracy that rises with the budget. Each is told only where the
-interval of the paired difference excludes chance.
+Carlini et al.: gradients that are 0, an iterated attack weaker than a single step, noise, a gradient-free or a
+transferred attack stronger than the white-box one by gradients, an accuracy that rises with the budget. Each is told
+only where the interval of the paired difference excludes chance.
 
 References:
     Athalye, A.; Carlini, N.; Wagner, D. (2018). Obfuscated gradients give a false sense of security. arXiv:1802.00420
@@ -64,7 +64,7 @@ def find_attack_messages(
 def _masking(
     arrays: xr.Dataset, rows: Sequence[Row], options: AttackOptions, intervals: Intervals
 ) -> Iterator[Message]:
-    """Attacks that ought to be weaker and are stronger, at each budget of each model; the worst of each kind is told."""
+    """Attacks that ought to be weaker and are stronger, at each budget of each model; of each kind the worst."""
     of = {(row.model, row.way, row.asked): row for row in rows if row.kind != "shift"}
     single, iterated, free = (_ways(options, names) for names in (_SINGLE, _ITERATED, _FREE))
     noise = [name for name, attack in options.attacks.items() if attack.is_noise]
@@ -86,8 +86,9 @@ def _masking(
         if worst is not None:
             _, gap, model, w, s, at = worst
             text = (
-                f"At {loudness(arrays, at)}, “{w}” {what} “{s}”, {which}, by {percent(gap)} of the images (“{model}”): a "
-                f"sign that the model masks its gradients, {_BEYOND}; try more steps and restarts, `apgd` and `square`."
+                f"At {loudness(arrays, at)}, “{w}” {what} “{s}”, {which}, by {percent(gap)} of the images "
+                f"(“{model}”): a sign that the model masks its gradients, {_BEYOND}; try more steps and restarts, "
+                "`apgd` and `square`."
             )
             yield Message(level="alarm", code=code, text=text)
     yield from _rising(arrays, of, by_gradient, options, intervals)
@@ -148,8 +149,8 @@ def _flat(rows: Sequence[Row]) -> list[Message]:
     n = len(worst.right)
     text = (
         f"The gradient of “{worst.model}” is 0 for {worst.zero_gradient} of {n} images under “{worst.way}”: attacks by "
-        "gradients cannot do anything to them, and they count as robust for this reason alone; try `square`, or the loss "
-        "`margin`."
+        "gradients cannot do anything to them, and they count as robust for this reason alone; try `square`, or the "
+        "loss `margin`."
     )
     level = "alarm" if worst.zero_gradient > n / 20 else "caution"
     return [Message(level=level, code="zero_gradient", text=text)]
@@ -199,8 +200,8 @@ def _about_clean(arrays: xr.Dataset) -> list[Message]:
     if not weak:
         return []
     text = (
-        f"“{weak[0]}” is not shown to be better than chance on the images as given ({number(100 / classes)} %): check the "
-        "order of its classes and its preprocessing before anything else."
+        f"“{weak[0]}” is not shown to be better than chance on the images as given ({number(100 / classes)} %): check "
+        "the order of its classes and its preprocessing before anything else."
     )
     return [Message(level="alarm", code="chance", text=text)]
 

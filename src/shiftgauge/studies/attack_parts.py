@@ -190,8 +190,8 @@ def picture_part(subject: Subject, store: PartStore, model: str, way: str, progr
         "predicted": (axes, np.stack([made.predicted for made in found])),
         "probability": (axes, np.stack([values.max(axis=1) for values in outputs])),
     }
-    spent = [(made.evaluations, made.gradients, made.seconds) for made in found]
-    facts = _spent(*(sum(column) for column in zip(*spent, strict=True)), ())
+    evaluations, gradients = sum(made.evaluations for made in found), sum(made.gradients for made in found)
+    facts = _spent(evaluations, gradients, sum(made.seconds for made in found), ())
     return store.save(name, asked, xr.Dataset(variables, attrs=facts))
 
 

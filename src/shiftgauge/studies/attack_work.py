@@ -38,7 +38,7 @@ class Work:
 
     @property
     def cost(self) -> dict[str, Any]:
-        """Evaluations, gradients and seconds, of each kind of part and in all; those taken from the folder count too."""
+        """Evaluations, gradients and seconds of each kind of part and in all; parts from the folder count too."""
         kinds = {name: _sum(getattr(self, name).values()) for name in ("curves", "transfer", "natural", "pictures")}
         parts = {name: found for name, found in kinds.items() if found["evaluations"]}
         return {**{key: sum(found[key] for found in parts.values()) for key in _SUMS}, "parts": parts}

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from shiftgauge.report.blocks.explain import legend
 from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
@@ -126,7 +127,8 @@ def _reached(result: AttackResult, asked: pd.DataFrame) -> dict[str, Any] | None
         return None
     known = asked.dropna(subset=["reached"])
     rows = []
-    for (model, way), own in known.groupby(["model", "way"], sort=False):
+    for model, way in dict.fromkeys(zip(known["model"], known["way"], strict=True)):
+        own = known.loc[(known["model"] == model) & (known["way"] == way)]
         cells = [
             f"{percent(float(r['reached']))} {percent_interval(float(r['reached_low']), float(r['reached_high']))}"
             for r in own.to_dict("records")
@@ -144,7 +146,8 @@ def _reached(result: AttackResult, asked: pd.DataFrame) -> dict[str, Any] | None
 def build_comparison(result: AttackResult) -> list[dict[str, Any]]:
     """Returns a table for each pair of models: differences in points at each loudness, with their intervals."""
     table, found = comparison_table(result.arrays), []
-    for (first, second), own in table.groupby(["first", "second"], sort=False):
+    for first, second in dict.fromkeys(zip(table["first"], table["second"], strict=True)):
+        own = table.loc[(table["first"] == first) & (table["second"] == second)]
         rows = []
         for row in own.to_dict("records"):
             low, high = 100 * float(row["low"]), 100 * float(row["high"])
@@ -204,14 +207,7 @@ def build_audit(result: AttackResult) -> dict[str, Any] | None:
     if "audit_total_order" not in data:
         return None
     rows = [
-        {
-            "label": name.replace("_", " "),
-            "cells": [
-                f"{number(float(data[f'audit_{kind}'].values[k]))} "
-                f"{interval(float(data[f'audit_{kind}_low'].values[k]), float(data[f'audit_{kind}_high'].values[k]), 2)}"
-                for kind in ("first_order", "total_order")
-            ],
-        }
+        {"label": name.replace("_", " "), "cells": [_index(data, kind, k) for kind in ("first_order", "total_order")]}
         for k, name in enumerate(strings(data, "audit_shift"))
     ]
     whose = clean(at.get("audit_model", ""))
@@ -225,6 +221,12 @@ def build_audit(result: AttackResult) -> dict[str, Any] | None:
         "rest": number(float(at.get("audit_clean_mean", np.nan))),
         "rows": rows,
     }
+
+
+def _index(data: xr.Dataset, kind: str, place: int) -> str:
+    """An index of the audit with its interval."""
+    value, low, high = (float(data[f"audit_{kind}{end}"].values[place]) for end in ("", "_low", "_high"))
+    return f"{number(value)} {interval(low, high, 2)}".strip()
 
 
 def build_cost(result: AttackResult) -> dict[str, Any]:
