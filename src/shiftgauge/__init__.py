@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from shiftgauge.shifts.pipeline import ShiftPipeline
     from shiftgauge.space import Space
     from shiftgauge.studies.attack import attack
-    from shiftgauge.studies.attack_options import AttackGates, AttackOptions
+    from shiftgauge.studies.attack_gates import AttackGates
+    from shiftgauge.studies.attack_options import AttackOptions
     from shiftgauge.studies.audit import audit
     from shiftgauge.studies.explain import explain
     from shiftgauge.studies.explain_options import ExplainOptions
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AttackGates": "shiftgauge.studies.attack_options",
+    "AttackGates": "shiftgauge.studies.attack_gates",
     "AttackOptions": "shiftgauge.studies.attack_options",
     "AttackResult": "shiftgauge.results.attack",
     "AuditResult": "shiftgauge.results.audit",

@@ -11,7 +11,8 @@ from shiftgauge.cli.reader import LoadedAttack
 
 if TYPE_CHECKING:
     from shiftgauge.attack.kinds import Attack
-    from shiftgauge.studies.attack_options import AttackGates, AttackOptions, NaturalLevels, PictureOptions
+    from shiftgauge.studies.attack_gates import AttackGates
+    from shiftgauge.studies.attack_options import AttackOptions, NaturalLevels, PictureOptions
     from shiftgauge.types import Classifier
 
 _PLAIN = ("snr_of", "unit", "norm", "target", "success_only", "transfer", "images", "groups", "at", "fill",
@@ -49,8 +50,7 @@ def attack_gates(loaded: LoadedAttack, options: AttackOptions) -> AttackGates:
     Raises:
         ConfigError: A limit on what is not measured; with file and line.
     """
-    from shiftgauge.studies.attack_gates import check_gates
-    from shiftgauge.studies.attack_options import AccuracyGate, AttackGates
+    from shiftgauge.studies.attack_gates import AccuracyGate, AttackGates, check_gates
 
     section, found = loaded.config.gates, []
     for k, entry in enumerate(section.min_accuracy):

@@ -9,7 +9,7 @@ from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import attack, attack_pictures, attack_transfer, record
 from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.document import render
-from shiftgauge.report.format import clean, number, percent, percent_interval
+from shiftgauge.report.format import clean, fixed, percent, percent_interval
 from shiftgauge.results.attack import AttackResult
 from shiftgauge.results.attack_tables import accuracy_table, comparison_table
 
@@ -110,6 +110,6 @@ def key_figures(result: AttackResult) -> list[dict[str, str]]:
         row = rows[0]
         ends = percent_interval(float(row["low"]), float(row["high"]))
         text = f"points between “{row['first']}” and “{row['second']}” under “{way}”, same images {ends}"
-        value = number(100 * float(row["difference"]))
+        value = fixed(100 * float(row["difference"]), 1)
         found.append({"title": "Difference", "value": value, "text": text, "tone": ""})
     return found

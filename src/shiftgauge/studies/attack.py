@@ -28,10 +28,10 @@ from shiftgauge.studies.attack_arrays import (
     transfer_arrays,
 )
 from shiftgauge.studies.attack_audit import audit_arrays, audit_messages, open_audit
-from shiftgauge.studies.attack_gates import check_gates, judge
+from shiftgauge.studies.attack_gates import AttackGates, check_gates, judge
 from shiftgauge.studies.attack_headline import attack_headline, strongest_way
 from shiftgauge.studies.attack_messages import find_attack_messages
-from shiftgauge.studies.attack_options import AttackGates, AttackOptions
+from shiftgauge.studies.attack_options import AttackOptions
 from shiftgauge.studies.attack_parts import attack_store, clean_outputs
 from shiftgauge.studies.attack_subject import Subject, make_subject
 from shiftgauge.studies.attack_work import Work, all_parts

@@ -4,16 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import xarray as xr
 
-from shiftgauge.checks import require_in
+from shiftgauge.checks import require_in, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.report.format import number, percent
 from shiftgauge.results.attack_tables import accuracy_table
 from shiftgauge.results.status import Gate
 from shiftgauge.studies.attack_headline import loudness
-from shiftgauge.studies.attack_options import AccuracyGate, AttackGates, AttackOptions
+from shiftgauge.studies.attack_options import AttackOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyGate:
+    """The least accuracy that a model must keep.
+
+    Args:
+        accuracy: In [0, 1].
+        at: Ratio in dB, or ε where budgets are asked for in ε, or level of a shift; one of those asked for.
+        way: Name of an attack, noise or shift; None for every attack.
+        model: Name of a model; None for each.
+        lower_end: Judge the lower end of the interval instead of the accuracy itself.
+
+    Raises:
+        ConfigError: An accuracy that is no share, or a place that is no number.
+    """
+
+    accuracy: float
+    at: float
+    way: str | None = None
+    model: str | None = None
+    lower_end: bool = False
+
+    def __post_init__(self) -> None:
+        require_range("accuracy", self.accuracy, 0, 1)
+        require_range("at", self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackGates:
+    """Limits that a run must keep.
+
+    Args:
+        min_clean_accuracy: Least accuracy on images as given, or None.
+        min_accuracy: Least accuracies under attacks, noise and shifts.
+    """
+
+    min_clean_accuracy: float | None = None
+    min_accuracy: tuple[AccuracyGate, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.min_clean_accuracy is not None:
+            require_range("min_clean_accuracy", self.min_clean_accuracy, 0, 1)
 
 
 def check_gates(gates: AttackGates, options: AttackOptions, models: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from shiftgauge.report.format import number, percent, percent_interval
+from shiftgauge.report.format import fixed, number, percent, percent_interval
 from shiftgauge.results.attack_tables import accuracy_table, comparison_table
 
 
@@ -80,7 +80,7 @@ def _difference(arrays: xr.Dataset, way: str, at: float) -> list[str]:
             f"Whether “{first}” or “{second}” withstands it better cannot be told: the difference is {ends} points."
         ]
     better, worse = (first, second) if low > 0 else (second, first)
-    size = number(100 * abs(float(row["difference"])))
+    size = fixed(100 * abs(float(row["difference"])), 1)
     ends = percent_interval(*((low, high) if low > 0 else (-high, -low)))
     return [f"“{better}” withstands it better than “{worse}”, by {size} {ends} points."]
 

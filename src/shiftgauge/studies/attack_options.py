@@ -1,4 +1,4 @@
-"""What is done to classifiers on purpose and by nature, how loud, and which limits must be kept."""
+"""What is done to classifiers on purpose and by nature, and how loud."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class NaturalLevels:
         ConfigError: An unknown shift, no level, or a value outside the valid range.
 
     Example:
-        >>> NaturalLevels(name="brightness", levels=(0.9, 0.5)).unit
-        '×'
+        >>> NaturalLevels(name="motion_blur", levels=(2, 4), beside={"motion_blur_angle": 30}).unit
+        'px'
     """
 
     name: str
@@ -96,49 +96,6 @@ class PictureOptions:
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccuracyGate:
-    """The least accuracy that a model must keep.
-
-    Args:
-        accuracy: In [0, 1].
-        at: Ratio in dB, or ε where budgets are asked for in ε, or level of a shift; one of those asked for.
-        way: Name of an attack, noise or shift; None for every attack.
-        model: Name of a model; None for each.
-        lower_end: Judge the lower end of the interval instead of the accuracy itself.
-
-    Raises:
-        ConfigError: An accuracy that is no share, or a place that is no number.
-    """
-
-    accuracy: float
-    at: float
-    way: str | None = None
-    model: str | None = None
-    lower_end: bool = False
-
-    def __post_init__(self) -> None:
-        require_range("accuracy", self.accuracy, 0, 1)
-        require_range("at", self.at)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttackGates:
-    """Limits that a run must keep.
-
-    Args:
-        min_clean_accuracy: Least accuracy on images as given, or None.
-        min_accuracy: Least accuracies under attacks, noise and shifts.
-    """
-
-    min_clean_accuracy: float | None = None
-    min_accuracy: tuple[AccuracyGate, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.min_clean_accuracy is not None:
-            require_range("min_clean_accuracy", self.min_clean_accuracy, 0, 1)
 
 
 def _default_attacks() -> dict[str, Attack]:

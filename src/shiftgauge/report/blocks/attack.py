@@ -11,7 +11,7 @@ import xarray as xr
 
 from shiftgauge.report.blocks.explain import legend
 from shiftgauge.report.blocks.plot import UNIT, Line, draw_lines
-from shiftgauge.report.format import clean, duration, interval, number, percent, percent_interval, with_unit
+from shiftgauge.report.format import clean, duration, fixed, interval, number, percent, percent_interval, with_unit
 from shiftgauge.report.read import strings
 from shiftgauge.results.attack import AttackResult
 from shiftgauge.results.attack_tables import accuracy_table, comparison_table
@@ -152,7 +152,7 @@ def build_comparison(result: AttackResult) -> list[dict[str, Any]]:
         for row in own.to_dict("records"):
             low, high = 100 * float(row["low"]), 100 * float(row["high"])
             word = "" if low <= 0 <= high else str(first) if low > 0 else str(second)
-            cells = [number(100 * float(row["difference"])), interval(low, high, 1), word]
+            cells = [fixed(100 * float(row["difference"]), 1), interval(low, high, 1), word]
             rows.append({"label": _where(result, row), "cells": cells})
         found.append({"label": f"{first} minus {second}", "rows": rows})
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from shiftgauge.report.blocks.attack import at_text
 from shiftgauge.report.blocks.indices import heat_level
-from shiftgauge.report.format import interval, number, percent, percent_interval
+from shiftgauge.report.format import fixed, interval, percent, percent_interval
 from shiftgauge.report.read import strings
 from shiftgauge.results.attack import AttackResult
 
@@ -54,7 +54,7 @@ def _map(result: AttackResult, attack: int, budget: int, at: str) -> dict[str, A
             "cells": [
                 percent(float(value[s, t])),
                 percent(float(value[sources.index(target), t])),
-                f"{number(100 * float(gap[0][s, t]))} "
+                f"{fixed(100 * float(gap[0][s, t]), 1)} "
                 f"{interval(100 * float(gap[1][s, t]), 100 * float(gap[2][s, t]), 1)}",
             ],
         }
