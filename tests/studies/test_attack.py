@@ -195,7 +195,7 @@ def test_lengths_and_a_model_without_gradients(tmp_path):
 
     net = classifier()
     blind = CallableClassifier(
-        lambda images: net.module(images), preprocessing=net.preprocessing, device=torch.device("cpu"),
+        net.module, preprocessing=net.preprocessing, device=torch.device("cpu"),
         classes=("a", "b", "c", "d"), output_kind="logits", fingerprint="blind",
     )  # fmt: skip
     square = {"square": Square(queries=20)}

@@ -102,8 +102,9 @@ def _attacks(loaded: LoadedAttack) -> dict[str, Attack]:
     found = {}
     for name, entry in loaded.config.attack.attacks.items():
         given = entry.model_dump(exclude_none=True)
+        kind = given.pop("kind", name)
         with loaded.at("attack", "attacks", name):
-            found[name] = attack_from_dict({**given, "name": given.pop("kind", name)})
+            found[name] = attack_from_dict({**given, "name": kind})
     return found
 
 
