@@ -10,8 +10,10 @@ from torch import Tensor
 
 from shiftgauge.attack.snr import NormName
 
-_SHRINK = 1 - 1e-15
-"""Taken off a length in float64, so that rounding of the length itself cannot leave the ball."""
+_GUARD = 1 + 1e-13
+"""A length in float64 counts as so much larger, so that rounding of the length itself cannot leave the ball."""
+_SHRINK = 1 - 1e-12
+"""What is too long is shortened to so much of ε."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +105,7 @@ class Ball:
         if self.norm == "linf":
             return torch.clamp(images, *self.corners)
         images = images if self.bounds is None else images.clamp(*self.bounds)
-        far = self.distance(images) > self.epsilon
+        far = self.distance(images) * _GUARD > self.epsilon
         if not bool(far.any()):
             return images
         inner = self.take(far)

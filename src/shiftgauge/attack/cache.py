@@ -77,7 +77,7 @@ class ImageCache:
     def read(self, key: str, shape: tuple[int, ...]) -> Crafted | None:
         """The images of a batch, or None where they are not there whole."""
         try:
-            with np.load(self._file(key), allow_pickle=False) as held:
+            with self._file(key).open("rb") as file, np.load(file, allow_pickle=False) as held:
                 images, flat = held["images"], held["flat"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None

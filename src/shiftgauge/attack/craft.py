@@ -15,7 +15,7 @@ from shiftgauge.attack.case import Case
 from shiftgauge.attack.kinds import Attack
 from shiftgauge.attack.problem import Cost, Problem
 from shiftgauge.attack.steps import DirectAttack, IteratedAttack, run_iterated
-from shiftgauge.errors import ConfigError, ModelError
+from shiftgauge.errors import ConfigError, ModelError, NumericalError
 
 Progress = Callable[[int, int], None]
 """Called with (images × steps × budgets done, all of them)."""
@@ -153,8 +153,8 @@ def _takes_channels_last(case: Case, budget: Budget, radii: Tensor) -> bool:
     problem = case.problem(slice(0, 1), Cost(), channels_last=True)(budget, radii)
     try:
         problem.slope(problem.ball.centre, "margin")
-    except (ModelError, RuntimeError):
-        return False
+    except (ModelError, NumericalError, RuntimeError):
+        return False  # what is wrong in any layout is told of the images themselves
     return True
 
 

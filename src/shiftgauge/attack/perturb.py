@@ -87,4 +87,5 @@ def perturb(
             seed=check_seed(seed),
             success_only=success_only,
         )
-        return craft(problem, attack).images
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        return craft(problem, attack).images.contiguous(memory_format=layout)

@@ -136,13 +136,16 @@ class Problem:
     def draw(self, name: str, run: int, make: Callable[[np.random.Generator], npt.NDArray[np.floating]]) -> Tensor:
         """Random numbers of each image from its own stream, stacked, float32 on the device of the images.
 
+        Those of the images' shape have their layout too.
+
         Args:
             name: What is drawn.
             run: Number of the start.
             make: What to draw from a stream; the same shape for each image.
         """
         drawn = [make(generator(self.seed, "attack", name, run, int(stream))) for stream in self.streams]
-        return torch.from_numpy(np.stack(drawn).astype(np.float32, copy=False)).to(self.ball.centre.device)
+        found, centre = torch.from_numpy(np.stack(drawn).astype(np.float32, copy=False)), self.ball.centre
+        return torch.empty_like(centre).copy_(found) if found.shape == centre.shape else found.to(centre.device)
 
     def _checked(self, logits: Tensor) -> Tensor:
         good = torch.isfinite(logits).all(dim=1)
