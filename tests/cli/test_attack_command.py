@@ -28,7 +28,7 @@ def config(project):
         "data": {"folder": "images"},
         "attack": {
             "attacks": {"fgsm": {}, "strong": {"kind": "pgd", "steps": 2, "restarts": 1}, "uniform_noise": {}},
-            "snr_db": [float("inf"), 30, 10],
+            "snr_db": [float("inf"), 30, 3],
             "shifts": {"brightness": [0.9, 0.6], "motion_blur": {"levels": [3], "beside": {"motion_blur_angle": 30}}},
             "bounds": [0, 1],
             "pictures": {"images": 1, "snr_db": [40, 20]},
@@ -49,7 +49,7 @@ def test_a_configuration_becomes_a_run_folder_with_a_page(cli, config):
     record = json.loads((folder / "run.json").read_text())
     assert record["kind"] == "attack"
     assert record["config"]["attack"]["attacks"]["strong"]["kind"] == "pgd"
-    assert record["config"]["attack"]["snr_db"] == ["inf", 30.0, 10.0]
+    assert record["config"]["attack"]["snr_db"] == ["inf", 30.0, 3.0]
     assert set(record["cost"]["parts"]) == {"curves", "transfer", "natural", "pictures"}
     table = pd.read_csv(folder / "accuracy.csv")
     assert set(table["way"]) == {"none", "fgsm", "strong", "uniform_noise", "brightness", "motion_blur"}
@@ -94,10 +94,10 @@ def test_a_model_folder_is_attacked(cli, config):
 
 
 def test_a_missed_limit_exits_with_one_and_says_which(cli, config):
-    gate = "gates.min_accuracy=[{accuracy: 0.99, at: 10, way: fgsm, model: two}]"
+    gate = "gates.min_accuracy=[{accuracy: 0.99, at: 3, way: fgsm, model: two}]"
     found = cli("attack", config, "--quiet", "--set", gate, "--set", "attack.pictures=false")
     assert found.code == 1
-    assert "gate missed: The accuracy of “two” under “fgsm” at 10 dB" in found.err
+    assert "gate missed: The accuracy of “two” under “fgsm” at 3 dB" in found.err
     kept = cli("attack", config, "--quiet", "--set", gate.replace("0.99", "0"), "--set", "attack.pictures=false")
     assert kept.code == 0
 
@@ -130,7 +130,6 @@ def test_the_audit_of_the_model_stands_beside(cli, config, project):
         ("attack.bounds=[1, 0]", "bounds"),
         ("attack.bounds=[0.4, 0.5]", "outside `bounds`"),
         ("attack.target=grey", "target"),
-        ("attack.target=bright", None),
         ("attack.at=20", "`at` must be one of"),
         ("attack.images=0", "images"),
         ("attack.seed=-1", "seed"),
@@ -153,9 +152,6 @@ def test_the_audit_of_the_model_stands_beside(cli, config, project):
     ],
 )
 def test_a_mistake_is_told_on_one_line(cli, config, override, said):
-    if said is None:
-        assert "goes with" not in cli("attack", config, "--set", override, "--quiet").err
-        return
     found = cli("attack", config, "--set", override)
     assert re.search(said, found.error)
     assert not (config.parent / "attacked").exists()
@@ -163,8 +159,7 @@ def test_a_mistake_is_told_on_one_line(cli, config, override, said):
 
 def test_other_commands_point_to_this_one(cli, config):
     assert "shiftgauge attack" in cli("audit", config).error
-    found = cli("blocks", config)
-    assert "names no blocks" in found.err or found.code == 0
+    assert "a Brightness has no named parts" in cli("blocks", config).error  # the network of the file was opened
 
 
 def test_init_writes_a_configuration_that_is_read(cli, project, tmp_path):
