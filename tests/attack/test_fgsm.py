@@ -11,6 +11,7 @@ from shiftgauge.attack.craft import craft
 from shiftgauge.attack.fgsm import FGSM
 from shiftgauge.attack.images import attack_images
 from shiftgauge.errors import ConfigError
+from shiftgauge.types import Execution
 from small_networks import linear, wrap
 
 STEP = 4 / 64
@@ -29,10 +30,11 @@ def _gradient(classifier, images, labels, sign=1):
 def test_images_are_those_of_the_published_formula_bit_for_bit():
     classifier = conv()
     images, labels = labelled(classifier, 12)
-    found = attack_images(classifier, images, labels, FGSM(), Budget(epsilon=STEP))
     expected = images + STEP * _gradient(classifier, images, labels).sign()
-    assert torch.equal(found.images, expected)
-    assert found.distance.tolist() == [STEP] * 12
+    for execution in (None, Execution(batch_size=4)):
+        found = attack_images(classifier, images, labels, FGSM(), Budget(epsilon=STEP), execution=execution)
+        assert torch.equal(found.images, expected)
+        assert found.distance.tolist() == [STEP] * 12
 
 
 def test_targeted_step_goes_down_the_loss_of_the_target():

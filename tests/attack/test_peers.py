@@ -12,6 +12,7 @@ from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.images import attack_images
 from shiftgauge.attack.kinds import APGD, FGSM, PGD, MomentumFGSM, Square, UniformNoise
 from shiftgauge.estimate.proportion import paired_difference
+from shiftgauge.types import Execution
 
 STEP, RANGE = 4 / 64, (0, 1)
 N = 200
@@ -61,8 +62,11 @@ def _agree(classifier, labels, ours, theirs):
 
 def test_sign_step_is_torchattacks_bit_for_bit(torchattacks):
     classifier, net, images, labels = _case()
-    ours = attack_images(classifier, images, labels, FGSM(), Budget(epsilon=STEP, bounds=RANGE))
-    assert torch.equal(ours.images, torchattacks.FGSM(net, eps=STEP)(images, labels))
+    for execution in (None, Execution(batch_size=64)):
+        ours = attack_images(
+            classifier, images, labels, FGSM(), Budget(epsilon=STEP, bounds=RANGE), execution=execution
+        )
+        assert torch.equal(ours.images, torchattacks.FGSM(net, eps=STEP)(images, labels))
     away = attack_images(classifier, images, labels, FGSM(), Budget(epsilon=8 / 255, bounds=RANGE))
     other = torchattacks.FGSM(net, eps=8 / 255)(images, labels)
     assert torch.equal((away.images - images).sign(), (other - images).sign())

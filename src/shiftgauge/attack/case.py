@@ -15,8 +15,10 @@ from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.kinds import Attack
 from shiftgauge.attack.problem import Cost, LogitsFunction, Problem
 from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.models.folded import folded_logits
 from shiftgauge.models.input_scale import InputScale, input_scale
 from shiftgauge.models.inputs import Targets, require_images, target_classes
+from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.random import check_seed
 from shiftgauge.types import Classifier, DifferentiableClassifier, Execution, MultiLabelClassifier
 
@@ -42,7 +44,7 @@ class Case:
         success_only: Whether images are left alone once they fool.
         execution: How images are evaluated.
         batch_size: Images in one pass.
-        channels_last: Layout in which gradients are taken.
+        fast: Whether gradients may be taken with channels last and batch normalisations folded.
     """
 
     classifier: Classifier
@@ -56,7 +58,7 @@ class Case:
     success_only: bool
     execution: Execution
     batch_size: int
-    channels_last: bool
+    fast: bool
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,16 +72,17 @@ class Case:
         """Logits (n, K) of images without graph; log-probabilities where the classifier gives no logits."""
         return as_logits(self.classifier, self.classifier.outputs(images, self.execution))
 
-    def problem(self, rows: slice, cost: Cost, *, channels_last: bool) -> Callable[[Budget, Tensor], Problem]:
+    def problem(self, rows: slice, cost: Cost, *, fast: bool) -> Callable[[Budget, Tensor], Problem]:
         """A function: budget, radii of all images → the problem of some rows."""
         device = device_of(self.classifier) or self.images.device
-        centre = in_layout(self.images[rows].to(device), channels_last=channels_last)
+        centre = in_layout(self.images[rows].to(device), channels_last=fast)
+        logits = _with_grad(self.classifier, fast=fast)
         labels = self.labels[rows].to(device)
         targets = None if self.targets is None else self.targets[rows].to(device)
 
         def make(budget: Budget, radii_n: Tensor) -> Problem:
             return Problem(
-                logits=_with_grad(self.classifier),
+                logits=logits,
                 plain=self.outputs,
                 ball=budget.ball(centre, radii_n[rows], self.scale),
                 labels=labels,
@@ -141,7 +144,7 @@ def make_case(
         success_only=success_only,
         execution=replace(execution, batch_size=size) if execution else Execution(batch_size=size),
         batch_size=size,
-        channels_last=execution.channels_last if execution else True,
+        fast=execution.channels_last if execution else True,
     )
 
 
@@ -197,7 +200,9 @@ def in_layout(images: Tensor, *, channels_last: bool) -> Tensor:
     return torch.empty(images.shape, dtype=images.dtype, device=images.device, memory_format=layout).copy_(images)
 
 
-def _with_grad(classifier: Classifier) -> LogitsFunction:
+def _with_grad(classifier: Classifier, *, fast: bool) -> LogitsFunction:
+    if fast and isinstance(classifier, TorchClassifier):
+        return folded_logits(classifier)
     if isinstance(classifier, DifferentiableClassifier):
         return classifier.logits_with_grad
     return lambda images: as_logits(classifier, classifier.outputs(images))

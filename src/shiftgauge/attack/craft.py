@@ -106,9 +106,9 @@ def problems_of(
     case: Case, budgets: Sequence[Budget], radii: Sequence[Tensor], cost: Cost
 ) -> Iterator[tuple[slice, list[Problem]]]:
     """The batches of a case: rows, and one problem for each budget."""
-    layout = case.channels_last and case.attack.needs_gradient and _takes_channels_last(case, budgets[0], radii[0])
+    fast = case.fast and case.attack.needs_gradient and _takes_fast_way(case, budgets[0], radii[0])
     for rows in case.slices():
-        make = case.problem(rows, cost, channels_last=layout)
+        make = case.problem(rows, cost, fast=fast)
         yield rows, [make(budget, radius) for budget, radius in zip(budgets, radii, strict=True)]
 
 
@@ -148,9 +148,9 @@ def _unmoved(problem: Problem, attack: Attack, tell: Callable[[int], None] | Non
     return Crafted(images=problem.ball.centre, flat=torch.zeros(len(problem), dtype=torch.bool))
 
 
-def _takes_channels_last(case: Case, budget: Budget, radii: Tensor) -> bool:
-    """Whether the network works on images in this layout: some reshape what they compute in a way that it forbids."""
-    problem = case.problem(slice(0, 1), Cost(), channels_last=True)(budget, radii)
+def _takes_fast_way(case: Case, budget: Budget, radii: Tensor) -> bool:
+    """Whether gradients can be taken with channels last: some networks reshape what they compute in another order."""
+    problem = case.problem(slice(0, 1), Cost(), fast=True)(budget, radii)
     try:
         problem.slope(problem.ball.centre, "margin")
     except (ModelError, NumericalError, RuntimeError):

@@ -21,7 +21,8 @@ class FGSM:
 
     The gradient does not depend on ε, so that a curve over many ε costs one gradient. The sign of 0 is 0: such pixels
     stay, and the change is then quieter than ε. Where x + ε as float32 would lie outside the ball, the neighbouring
-    value inside is taken; else the images are those of the published formula, bit for bit.
+    value inside is taken; else the images are those of the published formula. (The sign of a derivative that is smaller
+    than what rounding adds to it depends on how the network is run; see `execution` of `attack_images`.)
 
     Args:
         loss: What is raised; default the cross-entropy of the logits, as published. (The code of the eye-state study

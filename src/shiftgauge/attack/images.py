@@ -53,8 +53,10 @@ def attack_images(
             the ball holds an image that fools. Default False: every step is taken, as published.
         seed: Of random starts, noise and squares.
         streams: Number of each image's random stream; default 0 … N − 1. State them where a set is cut into parts.
-        execution: Batch size and layout; default a batch that suits the size of the images, channels last for gradients
-            (which on CPUs is faster) and the plain layout for evaluations.
+        execution: Batch size and layout. Default: a batch that suits the size of the images; gradients with channels
+            last and batch normalisations folded, which differs from the plain network by float rounding alone and is
+            faster; evaluations by the plain network. One that is stated holds for both; its plain layout gives the
+            gradients of the network as it is, bit for bit.
         progress: Called with (images × steps done, all of them).
 
     Raises:
@@ -96,6 +98,65 @@ def attack_images(
         predicted = case.outputs(images).argmax(dim=1).cpu().numpy()
     cost.evaluations += len(case)
     return attacked(case, spent, radii, images, flat, predicted, cost, time.perf_counter() - begin)
+
+
+def images_at_budgets(
+    classifier: Classifier,
+    images_nchw: Tensor,
+    labels: Targets,
+    attack: Attack,
+    budgets: Sequence[Budget],
+    *,
+    targets: Targets = None,
+    success_only: bool = False,
+    seed: int = 0,
+    streams: Sequence[int] | npt.NDArray[np.integer] | None = None,
+    execution: Execution | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """The attacked images of each budget and nothing else: no pass that judges them, and no measures.
+
+    Args:
+        classifier: As of `attack_images`, like all that is not named here.
+        images_nchw: (N, C, H, W) floats, pixels in [0, 1].
+        labels: The images' classes.
+        attack: What to do; the fast gradient sign method takes one gradient for all budgets.
+        budgets: Of one norm, unit and range.
+        targets: Classes to be reached, or None.
+        success_only: Leave images alone once they fool.
+        seed: Of all draws.
+        streams: Number of each image's random stream.
+        execution: Batch size and layout.
+        progress: Called with (images × steps × budgets done, all of them).
+
+    Returns:
+        (B, N, C, H, W) float32.
+
+    Raises:
+        ConfigError, DataError, ModelError, NumericalError: As of `attack_images`.
+
+    Example:
+        >>> from torch import nn
+        >>> from shiftgauge.attack.budget import budgets_at
+        >>> from shiftgauge.attack.fgsm import FGSM
+        >>> from shiftgauge.models.preprocessing import Preprocessing
+        >>> from shiftgauge.models.torch_model import TorchClassifier
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+        >>> c = TorchClassifier(net, preprocessing=Preprocessing(height=2, width=2), device=torch.device("cpu"))
+        >>> images_at_budgets(c, torch.rand(4, 3, 2, 2), [0] * 4, FGSM(), budgets_at([0.1, 0.2])).shape
+        torch.Size([2, 4, 3, 2, 2])
+    """
+    with torch.inference_mode(mode=False):
+        spent = budgets_for(attack, budgets)
+        case = make_case(
+            classifier, images_nchw, labels, attack, spent,
+            targets=targets, success_only=success_only, seed=seed, streams=streams, execution=execution,
+        )  # fmt: skip
+        radii = [budget.radii(case.images, case.scale) for budget in spent]
+        made = torch.empty(len(spent), *case.images.shape, device=case.images.device)
+        for rows, number, found in crafted_batches(case, spent, radii, Cost(), progress=progress):
+            made[number, rows] = found.images
+    return made
 
 
 def attacked(

@@ -190,3 +190,16 @@ def _names_of(parts: dict[str, nn.Module]) -> list[tuple[nn.Module, tuple[str, .
     for name, part in parts.items():
         named.setdefault(id(part), []).append(name)
     return [(parts[names[0]], tuple(names)) for names in named.values()]
+
+
+def reducing(
+    found: dict[str, torch.Tensor], reduce: Callable[[str, torch.Tensor], torch.Tensor], n_images: int
+) -> Callable[[str, Any], None]:
+    """Fills `found` with what is kept of each block."""
+
+    def take(name: str, output: Any) -> None:
+        if name in found:
+            raise ModelError(repeated_text(name))
+        found[name] = reduce(name, as_features(name, output, n_images))
+
+    return take

@@ -12,7 +12,7 @@ from torch import nn
 
 from shiftgauge.errors import ModelError
 from shiftgauge.models.blocks import Block, find_blocks, list_blocks, weighted_parts
-from shiftgauge.models.capture import Recorder, as_features, repeated_text, require_all
+from shiftgauge.models.capture import Recorder, reducing, require_all
 from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
 from shiftgauge.models.fingerprint import hash_module
 from shiftgauge.models.output_kind import sample_images
@@ -99,6 +99,11 @@ class TorchClassifier(ImageClassifier):
         return self._module
 
     @property
+    def owned(self) -> bool:
+        """Whether it is a snapshot that nobody else changes."""
+        return self._owned
+
+    @property
     def device(self) -> torch.device:
         """Where it is run."""
         return self._device
@@ -162,7 +167,7 @@ class TorchClassifier(ImageClassifier):
         rows, kept = [], []
         for part in images_nchw.split(chosen.batch_size):
             found: dict[str, torch.Tensor] = {}
-            with recorder.into(_reducer(found, reduce, len(part))):
+            with recorder.into(reducing(found, reduce, len(part))):
                 rows.append(self._run(part, chosen, lambda i, e: self._through(recorder.network, i, e)))
             require_all(found, names)
             kept.append(found)
@@ -285,16 +290,3 @@ def _own(module: nn.Module, device: torch.device, owned: bool) -> tuple[nn.Modul
         first = next(iter(module.parameters()), None)
         return module, False, first.device if first is not None else torch.device("cpu")
     return snapshot.to(device).eval().requires_grad_(False), True, device
-
-
-def _reducer(
-    found: dict[str, torch.Tensor], reduce: Callable[[str, torch.Tensor], torch.Tensor], n_images: int
-) -> Callable[[str, Any], None]:
-    """Fills `found` with what is kept of each block."""
-
-    def take(name: str, output: Any) -> None:
-        if name in found:
-            raise ModelError(repeated_text(name))
-        found[name] = reduce(name, as_features(name, output, n_images))
-
-    return take
