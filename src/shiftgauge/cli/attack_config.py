@@ -33,6 +33,11 @@ class AttackConfig(Section):
     )
     title: str = Field(default="", description="Title of the page.")
 
+    @property
+    def first_model(self) -> ModelSection:
+        """The model, of several the first."""
+        return self.model if self.model is not None else next(iter(self.models.values()))
+
     @model_validator(mode="after")
     def _some_model(self) -> Self:
         if (self.model is None) == (not self.models):

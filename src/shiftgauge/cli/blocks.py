@@ -137,19 +137,13 @@ def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.
             choice.architecture, n_classes=classes or 1000, channels=count, arguments=choice.arguments
         )
         return network.eval(), preprocessing
-    if isinstance(values, Mapping) and "explain" in values:
+    if isinstance(values, Mapping) and ("explain" in values or "attack" in values):
         from shiftgauge.cli.build import load_section_model
 
         _refuse_classes(str(path), classes)
-        looked = load_explain_config(path)
-        return _of_classifier(load_section_model(looked, looked.config.model, device="cpu", trust=trust), str(path))
-    if isinstance(values, Mapping) and "attack" in values:
-        from shiftgauge.cli.build import load_section_model
-
-        _refuse_classes(str(path), classes)
-        attacked = load_attack_config(path)
-        section = attacked.config.model or next(iter(attacked.config.models.values()))
-        return _of_classifier(load_section_model(attacked, section, device="cpu", trust=trust), str(path))
+        looked = load_explain_config(path) if "explain" in values else load_attack_config(path)
+        section = looked.config.first_model
+        return _of_classifier(load_section_model(looked, section, device="cpu", trust=trust), str(path))
     loaded = load_config(path)
     if isinstance(loaded, LoadedTable):
         raise ConfigError(f"{path} is the audit of a table; blocks are those of a network of images")

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.report.attack_figures import write_attack_figures
 from shiftgauge.report.attack_page import write_attack_page
 from shiftgauge.results.attack import KIND, AttackResult
 from shiftgauge.results.run_folder import require_apart, require_own_folder
+from shiftgauge.results.status import Message
 from shiftgauge.studies.attack_arrays import (
     Intervals,
-    Row,
     clean_arrays,
     comparison_arrays,
     curve_rows,
@@ -91,8 +92,7 @@ def attack(
     """
     started, folder, chosen, limits = datetime.now(UTC), Path(out), options or AttackOptions(), gates or AttackGates()
     require_own_folder(folder, KIND)
-    known = _models(models, trust)
-    check_gates(limits, chosen, list(known))
+    check_gates(limits, chosen, list(known := _models(models, trust)))
     beside = None if audit is None else open_audit(audit)
     source = as_source(data, next(iter(known.values())))
     require_apart(folder, source.searched)
@@ -103,18 +103,14 @@ def attack(
         work = all_parts(subject, store, lambda label: progress_bar(label, wanted=progress))
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not finished yet") from error
-    arrays, rows, intervals = _arrays(subject, work)
-    arrays.attrs |= _attributes(subject, arrays, title, data_name)
-    messages = find_attack_messages(arrays, rows, chosen, intervals, source.notes, work.messages)
+    arrays, messages = _found(subject, work, {"title": title, "data_name": data_name})
     if beside is not None and audit is not None:
         looked = audit_arrays(beside, Path(audit), folder, known)
         arrays = arrays.merge(looked.drop_attrs()).assign_attrs({**arrays.attrs, **looked.attrs})
         messages = (*messages, *audit_messages(looked, beside, source.fingerprint))
-    hashes = {"data": source.fingerprint, **{f"model {name}": model.fingerprint for name, model in known.items()}}
     result = AttackResult(
         config=dict(record) if record is not None else chosen.to_dict(),
-        provenance=provenance(hashes, chosen.seed, started, device=device_of(next(iter(known.values()))))
-        | told_of(source),
+        provenance=_provenance(known, source, chosen.seed, started),
         cost=work.cost,
         headline=attack_headline(arrays),
         arrays=arrays,
@@ -135,8 +131,15 @@ def _models(models: Any, trust: bool) -> dict[str, Classifier]:
     return {model_name(one): one}
 
 
-def _arrays(subject: Subject, work: Work) -> tuple[xr.Dataset, list[Row], Intervals]:
-    """The arrays of everything that was done."""
+def _provenance(models: Mapping[str, Classifier], source: ImageDataset, seed: int, started: datetime) -> dict[str, Any]:
+    """What the run was made from."""
+    hashes = {"data": source.fingerprint, **{f"model {name}": model.fingerprint for name, model in models.items()}}
+    device = device_of(next(iter(models.values())))
+    return provenance(hashes, seed, started, device=device) | told_of(source)
+
+
+def _found(subject: Subject, work: Work, named: Mapping[str, str]) -> tuple[xr.Dataset, tuple[Message, ...]]:
+    """The arrays of everything that was done, and what to know before relying on them."""
     intervals = Intervals(subject)
     rows = curve_rows(subject, work.curves)
     for shift in subject.options.shifts:
@@ -147,10 +150,13 @@ def _arrays(subject: Subject, work: Work) -> tuple[xr.Dataset, list[Row], Interv
     parts.append(picture_arrays(subject, work.pictures, probability))
     if work.transfer:
         parts.append(transfer_arrays(subject, work.curves, work.transfer, intervals))
-    return xr.merge(parts, join="exact"), rows, intervals
+    arrays = xr.merge(parts, join="exact")
+    arrays.attrs |= _attributes(subject, arrays, named)
+    notes = subject.dataset.notes
+    return arrays, find_attack_messages(arrays, rows, subject.options, intervals, notes, work.messages)
 
 
-def _attributes(subject: Subject, arrays: xr.Dataset, title: str, data_name: str) -> dict[str, Any]:
+def _attributes(subject: Subject, arrays: xr.Dataset, named: Mapping[str, str]) -> dict[str, Any]:
     options, names = subject.options, list(subject.models)
     at, left = options.headline_at, {}
     for way in options.adversarial:
@@ -158,8 +164,8 @@ def _attributes(subject: Subject, arrays: xr.Dataset, title: str, data_name: str
         left[way] = float(arrays["row_accuracy"].values[places].mean()) if places.any() else np.inf
     whom = f"“{names[0]}”" if len(names) == 1 else f"{len(names)} models"
     return {
-        "title": title or f"Attacks on {whom}",
-        "data_name": data_name,
+        "title": named["title"] or f"Attacks on {whom}",
+        "data_name": named["data_name"],
         "asked_as": options.asked_as,
         "headline_at": at,
         "strongest": strongest_way(left),

@@ -199,9 +199,10 @@ def _about_clean(arrays: xr.Dataset) -> list[Message]:
     weak = [str(name) for name, value in zip(arrays["model"].values, low, strict=True) if value <= 1 / classes]
     if not weak:
         return []
+    names = f"{' and '.join(f'“{name}”' for name in weak)} {'is' if len(weak) == 1 else 'are'}"
     text = (
-        f"“{weak[0]}” is not shown to be better than chance on the images as given ({number(100 / classes)} %): check "
-        "the order of its classes and its preprocessing before anything else."
+        f"{names} not shown to be better than chance on the images as given ({number(100 / classes)} %): check the order "
+        "of the classes and the preprocessing before anything else."
     )
     return [Message(level="alarm", code="chance", text=text)]
 
