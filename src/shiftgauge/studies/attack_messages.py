@@ -201,8 +201,8 @@ def _about_clean(arrays: xr.Dataset) -> list[Message]:
         return []
     names = f"{' and '.join(f'“{name}”' for name in weak)} {'is' if len(weak) == 1 else 'are'}"
     text = (
-        f"{names} not shown to be better than chance on the images as given ({number(100 / classes)} %): check the order "
-        "of the classes and the preprocessing before anything else."
+        f"{names} not shown to be better than chance on the images as given ({number(100 / classes)} %): check the "
+        "order of the classes and the preprocessing before anything else."
     )
     return [Message(level="alarm", code="chance", text=text)]
 
