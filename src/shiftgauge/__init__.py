@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shiftgauge.models.load import load_model
     from shiftgauge.models.parseval import ParsevalOptions
     from shiftgauge.parameter import Parameter
+    from shiftgauge.results.attack import AttackResult
     from shiftgauge.results.audit import AuditResult
     from shiftgauge.results.explain import ExplainResult
     from shiftgauge.results.table import TableAuditResult
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from shiftgauge.shifts.pipeline import ShiftPipeline
     from shiftgauge.space import Space
     from shiftgauge.studies.adversarial_options import AdversarialOptions
+    from shiftgauge.studies.attack import attack
+    from shiftgauge.studies.attack_gates import AttackGates
+    from shiftgauge.studies.attack_options import AttackOptions
     from shiftgauge.studies.audit import audit
     from shiftgauge.studies.cross_validated import CrossValidation
     from shiftgauge.studies.cross_validation import FoldOptions, cross_validate
@@ -47,6 +51,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AdversarialOptions": "shiftgauge.studies.adversarial_options",
+    "AttackGates": "shiftgauge.studies.attack_gates",
+    "AttackOptions": "shiftgauge.studies.attack_options",
+    "AttackResult": "shiftgauge.results.attack",
     "AuditResult": "shiftgauge.results.audit",
     "BlockOptions": "shiftgauge.evaluate.options",
     "CrossValidation": "shiftgauge.studies.cross_validated",
@@ -81,10 +88,13 @@ _HOMES = {
     "sensitivity": "shiftgauge.estimate.convergence",
     "space_from_table": "shiftgauge.infer",
 }
-_CALLABLE_PACKAGES = ("explain", "train")
+_CALLABLE_PACKAGES = ("attack", "explain", "train")
 
 __all__ = [
     "AdversarialOptions",
+    "AttackGates",
+    "AttackOptions",
+    "AttackResult",
     "AuditResult",
     "BlockOptions",
     "CrossValidation",
@@ -110,6 +120,7 @@ __all__ = [
     "TrainOptions",
     "TrainResult",
     "__version__",
+    "attack",
     "audit",
     "audit_table",
     "cross_validate",

@@ -13,7 +13,7 @@ from shiftgauge.studies import explain_image_maps, explain_maps
 from shiftgauge.studies.convert import as_source
 from shiftgauge.studies.explain_images import choose_images
 from shiftgauge.studies.explain_options import DerivativeOptions
-from shiftgauge.studies.explain_store import PartStore
+from shiftgauge.studies.explain_store import explain_store
 from small_networks import ConvNet, wrap
 
 
@@ -74,7 +74,7 @@ def test_more_images_join_those_that_are_finished(tmp_path, monkeypatch):
 def test_progress_counts_pushes_and_ends_at_all_of_them(tmp_path):
     told, only = [], nothing_but(maps=PerturbationOptions())
     chosen = choose_images(classifier(), as_source(data(), classifier()), only)
-    store = PartStore(folder=tmp_path, origin={})
+    store = explain_store(tmp_path, {})
     explain_maps.map_arrays(chosen, only, store, lambda done, total: told.append((done, total)))
     assert told[0] == (0, 8 * 192)
     assert told[-1] == (8 * 192, 8 * 192)

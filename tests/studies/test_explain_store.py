@@ -6,8 +6,8 @@ import xarray as xr
 
 from explain_runs import look, nothing_but, options
 from shiftgauge.results.explain import PARTS
-from shiftgauge.studies import explain_climbs, explain_store
-from shiftgauge.studies.explain_store import METHODS, PartStore
+from shiftgauge.studies import explain_climbs, explain_store, part_store
+from shiftgauge.studies.explain_store import METHODS
 
 PART = xr.Dataset({"x": ("a", [1.0])})
 
@@ -22,33 +22,34 @@ def test_a_damaged_part_is_made_again(tmp_path):
 
 
 def test_a_part_of_other_options_is_not_taken_up(tmp_path):
-    store = PartStore(folder=tmp_path, origin={"model": "m", "data": "d"})
+    store = explain_store.explain_store(tmp_path, {"model": "m", "data": "d"})
     store.save("walk", {"steps": 1}, PART)
     assert store.load("walk", {"steps": 1}) is not None
     assert store.load("walk", {"steps": 2}) is None
-    assert PartStore(folder=tmp_path, origin={"model": "m", "data": "e"}).load("walk", {"steps": 1}) is None
+    assert explain_store.explain_store(tmp_path, {"model": "m", "data": "e"}).load("walk", {"steps": 1}) is None
 
 
 def test_a_part_of_another_version_of_the_package_is_not_taken_up(tmp_path, monkeypatch):
-    store = PartStore(folder=tmp_path, origin={})
+    store = explain_store.explain_store(tmp_path, {})
     store.save("walk-3", {}, PART)
-    monkeypatch.setattr(explain_store, "__version__", "0.0.0")
+    monkeypatch.setattr(part_store, "__version__", "0.0.0")
     assert store.load("walk-3", {}) is None
     assert not store.holds("walk-3", {})
 
 
 def test_a_new_version_of_one_method_leaves_the_parts_of_the_others(tmp_path, monkeypatch):
-    store = PartStore(folder=tmp_path, origin={})
+    store = explain_store.explain_store(tmp_path, {})
     names = ("derivative-000001", "map-000001", "map-other0-000001")
     for name in names:
         store.save(name, {}, PART)
     monkeypatch.setattr(explain_store, "METHODS", {**METHODS, "derivative": METHODS["derivative"] + 1})
+    store = explain_store.explain_store(tmp_path, {})
     assert [store.holds(name, {}) for name in names] == [False, True, True]
 
 
 def test_a_part_of_no_known_kind_is_not_kept_without_a_version(tmp_path):
     with pytest.raises(KeyError):
-        PartStore(folder=tmp_path, origin={}).save("something-1", {}, PART)
+        explain_store.explain_store(tmp_path, {}).save("something-1", {}, PART)
 
 
 def test_what_an_older_method_made_is_made_again(tmp_path, monkeypatch):

@@ -36,7 +36,8 @@ from shiftgauge.studies.explain_images import ChosenImages, choose_images, image
 from shiftgauge.studies.explain_maps import Part, derivative_arrays, map_arrays
 from shiftgauge.studies.explain_messages import find_explain_messages
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.explain_store import explain_store
+from shiftgauge.studies.part_store import Advance, PartStore
 from shiftgauge.studies.record import provenance, write_with_page
 
 _LABELS: Final = {
@@ -112,7 +113,7 @@ def explain(
     chosen = choose_images(network, source, chosen_options)
     check_compared(others, _name(network), chosen_options)
     check_parts(chosen, chosen_options)
-    store = PartStore(folder=folder, origin={"model": network.fingerprint, "data": source.fingerprint})
+    store = explain_store(folder, {"model": network.fingerprint, "data": source.fingerprint})
     store.open()
     try:
         arrays, cost = _all_parts(chosen, chosen_options, others, store, progress)

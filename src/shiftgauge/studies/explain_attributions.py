@@ -16,7 +16,7 @@ from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 LEVEL = 0.95
 """Of all intervals of means over images."""

@@ -20,8 +20,8 @@ from shiftgauge.random import generator
 from shiftgauge.studies.explain_images import ChosenImages, class_rows
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
 from shiftgauge.studies.explain_units import told_apart
+from shiftgauge.studies.part_store import Advance, PartStore
 
 _AT_ONCE = 16
 _BEGUN = ("maximize-begun", "walk-begun")

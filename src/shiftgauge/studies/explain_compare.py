@@ -15,7 +15,7 @@ from shiftgauge.studies.explain_image_maps import MapWork, map_profile
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part, make_all
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 
 def check_compared(names: Mapping[str, Any], own: str, options: ExplainOptions) -> None:

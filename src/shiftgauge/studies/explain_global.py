@@ -14,7 +14,7 @@ from shiftgauge.explain.pixel_bounds import pixel_bounds
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 _BATCH = 32
 _UNIT = 1000

@@ -15,7 +15,7 @@ from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.studies.explain_options import DerivativeOptions
-from shiftgauge.studies.explain_store import PartStore
+from shiftgauge.studies.part_store import PartStore
 
 BAND: Final = 12288
 """Pushes after which what is finished of an image is kept."""

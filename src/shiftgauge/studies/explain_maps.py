@@ -13,7 +13,7 @@ from shiftgauge.results.explain import STATISTICS
 from shiftgauge.studies.explain_image_maps import MAP, MapWork, map_profile
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 Part = tuple[xr.Dataset, dict[str, float]]
 """Arrays of a part, and what it cost: evaluations and seconds."""
