@@ -98,11 +98,13 @@ def build_study_cost(result: StudyResult) -> dict[str, Any]:
     cost = result.cost
     facts = [
         ("Trainings", str(cost["trainings"])),
-        ("Time of three trainings, with their pages", duration(float(cost["training_seconds"]))),
+        ("Time of the trainings, with their pages", duration(float(cost["training_seconds"]))),
         ("Time in all", duration(float(cost["seconds"]))),
         ("Run on", str(result.provenance.get("device", ""))),
     ]
-    how = "What this call took; a training that was finished before is read and costs nothing again."
+    how = (
+        "What this call took. Finished trainings and what their networks say are read; scores and pages are made again."
+    )
     return {"facts": facts, "trial": [], "how": how}
 
 

@@ -214,7 +214,7 @@ def build_study_cost(result: StudyResult) -> dict[str, Any]:
         ("Time in all", duration(float(cost["seconds"]))),
         ("Run on", str(result.provenance.get("device", ""))),
     ]
-    how = "What this call took; a training that was finished before is read and costs nothing again."
+    how = "What this call took. Finished trainings, maps and what networks say are read; baselines are fitted again."
     return {"facts": facts, "trial": [], "how": how}
 
 
