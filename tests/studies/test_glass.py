@@ -135,7 +135,10 @@ def test_what_a_network_says_is_measured_again_for_another_network(run, monkeypa
     )
     trained = TrainResult.from_disk(folder / "training")
     monkeypatch.setattr(glass_trainings, "folder_probabilities", lambda *given, **named: asked.append(given) or 1 / 0)
-    assert say_all(plan, {"one": trained})["one"][1].test_nk.shape == (len(divided.split.parts["test"]), len(dataset.class_names))
+    assert say_all(plan, {"one": trained})["one"][1].test_nk.shape == (
+        len(divided.split.parts["test"]),
+        len(dataset.class_names),
+    )
     assert not asked
     hashes = {**trained.provenance["hashes"], "weights": "other"}
     other = replace(trained, provenance={**trained.provenance, "hashes": hashes})
