@@ -5,7 +5,8 @@ import torch
 
 from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.models import architectures
-from shiftgauge.models.architectures import ARCHITECTURES, build, build_network, default_preprocessing
+from shiftgauge.models.architecture_table import ARCHITECTURES
+from shiftgauge.models.architectures import build, build_network, default_preprocessing
 from shiftgauge.models.backbones import efficientnet_lite0_network
 from shiftgauge.models.blocks import list_blocks
 from shiftgauge.models.compat import prepare_torchvision
