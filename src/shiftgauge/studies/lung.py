@@ -79,7 +79,8 @@ def lung(
 ) -> StudyResult:
     """Does the lung-ultrasound study again.
 
-    A finished training is not trained again, an interrupted one goes on after its last epoch; the maps are made anew.
+    A finished training is not trained again, an interrupted one goes on after its last epoch. What networks say
+    and show is kept and read.
 
     Args:
         data: NPZ file with `images`, `labels`, `group` (the recording), or its folder; see `lung_data`.
