@@ -88,13 +88,13 @@ def _one_method_sentence(arrays: xr.Dataset) -> list[str]:
     """Of one method alone, which no other can agree with: what its curves and the check by weights drawn anew say."""
     if "attribution" not in arrays or arrays.sizes["method"] != 1:
         return []
-    name, found = listed(arrays["method"].values), []
+    name, found = listed(arrays["method"].values.tolist()), []
     gains = curve_table(arrays).dropna(subset=["gain"]).to_dict("records")
     if gains:
         said = [f"{number(row['gain'], 2)} in {row['curve']}{_gain_ends(row)}" for row in gains]
         found.append(
-            f"The order of pixels by {name} is better than a random one by an area of {' and '.join(said)}, over "
-            f"{gains[0]['images']} images."
+            f"Over random orders of pixels, the order by {name} gains an area of {' and '.join(said)} "
+            f"({gains[0]['images']} images)."
         )
     left = randomisation_table(arrays).query("maps == 'magnitude'").dropna(subset=["mean"]).to_dict("records")
     if left:
@@ -116,7 +116,9 @@ def _made_sentence(arrays: xr.Dataset) -> str:
     kinds = {
         "norm_of_difference": f"maps of {arrays.sizes.get('block', 0)} {blocks}",
         "norm_of_derivative": f"derivatives of {arrays.sizes.get('block', 0)} {blocks}",
-        "attribution": f"attributions by {listed(arrays['method'].values)}" if "method" in arrays.sizes else "",
+        "attribution": f"attributions by {listed(arrays['method'].values.tolist())}"
+        if "method" in arrays.sizes
+        else "",
         "pixel_bound": "bounds of the pixels",
         "mask_total_order": "Sobol' indices of masks",
         "walk_reached_at": "pushes to other classes",
