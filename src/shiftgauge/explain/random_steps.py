@@ -8,7 +8,7 @@ import torch
 
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
-from shiftgauge.explain.input_scale import InputScale
+from shiftgauge.models.input_scale import InputScale
 from shiftgauge.random import generator
 
 
@@ -34,7 +34,7 @@ def random_steps(
         ConfigError: Steps that have no length of their own.
 
     Example:
-        >>> from shiftgauge.explain.input_scale import InputScale
+        >>> from shiftgauge.models.input_scale import InputScale
         >>> grey = InputScale(mean=(0.0,), std=(1.0,))
         >>> options = ActivationMaximization(steps=3, step_size=0.1, gradient="normalised", penalty_size=0.0)
         >>> straight = random_steps(torch.full((1, 1, 8, 8), 0.5), grey, options, anew=False)

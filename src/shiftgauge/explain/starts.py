@@ -10,7 +10,7 @@ import torch
 
 from shiftgauge.checks import require_finite, require_positive_int
 from shiftgauge.errors import DataError
-from shiftgauge.explain.input_scale import InputScale
+from shiftgauge.models.input_scale import InputScale
 from shiftgauge.random import generator
 
 _MID_GREY = 0.5

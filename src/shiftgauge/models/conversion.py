@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.fusion import fuse_activations
 from shiftgauge.models.tracing import TRACE_ERRORS, tapped_graph
 from shiftgauge.types import Execution
@@ -45,6 +46,33 @@ def evaluation_mode(module: nn.Module) -> Iterator[nn.Module]:
             part.training = flag
         for parameter, flag in gradients:
             parameter.requires_grad_(flag)
+
+
+def snapshot(module: nn.Module, device: torch.device, *, owned: bool) -> tuple[nn.Module, bool, torch.device]:
+    """A copy of a network on a device, in evaluation mode, with frozen parameters.
+
+    Args:
+        module: The network; changed only where it is owned.
+        device: Where the copy goes.
+        owned: The network need not be copied.
+
+    Returns:
+        The network to run; whether nobody else changes it, which is not so where it cannot be copied; and where it is.
+
+    Example:
+        >>> net = nn.Linear(2, 2)
+        >>> copied, alone, _ = snapshot(net, torch.device("cpu"), owned=False)
+        >>> copied is net, alone, net.training, copied.training
+        (False, True, True, False)
+    """
+    if owned:
+        return module.to(device).eval().requires_grad_(False), True, device
+    try:
+        copied = copy.deepcopy(module)
+    except (RuntimeError, TypeError, AttributeError, ValueError, NotImplementedError):
+        first = next(iter(module.parameters()), None)
+        return module, False, first.device if first is not None else torch.device("cpu")
+    return copied.to(device).eval().requires_grad_(False), True, device
 
 
 def convert(
@@ -100,7 +128,7 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor, taps: Sequenc
         traced = tapped_graph(module, taps)
         if traced is None or not _fold_pairs(traced):
             return None
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             before, after = module(samples_nchw.clone()), traced(samples_nchw.clone())  # either may write into it
             close = float((after - before).abs().max()) <= FOLD_TOLERANCE * max(float(before.abs().max()), 1e-12)
     except TRACE_ERRORS:

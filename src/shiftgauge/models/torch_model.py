@@ -1,7 +1,6 @@
 """A torch network as a classifier: run as it is, or as a faster copy; with gradients and named blocks."""
 
 import contextlib
-import copy
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,9 +10,9 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ModelError
-from shiftgauge.models.blocks import Block, find_blocks, list_blocks, weighted_parts
-from shiftgauge.models.capture import Recorder, as_features, repeated_text, require_all
-from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
+from shiftgauge.models.blocks import Block, find_blocks, in_run_order, list_blocks, weighted_parts
+from shiftgauge.models.capture import Recorder, reducer, require_all
+from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler, snapshot
 from shiftgauge.models.fingerprint import hash_module
 from shiftgauge.models.output_kind import sample_images
 from shiftgauge.models.preprocessing import Preprocessing
@@ -27,9 +26,9 @@ _MAX_COPIES = 2
 class TorchClassifier(ImageClassifier):
     """Wraps an `nn.Module`; satisfies `DifferentiableClassifier`.
 
-    The module given is not changed: a snapshot (deep copy) is put on the device, in evaluation mode,
-    with frozen parameters. Where a module cannot be copied, it is used itself, on its own device,
-    and its mode and flags are restored after every call; only the plain execution is then offered.
+    The module given is not changed: a snapshot (deep copy) is put on the device, in evaluation mode, with frozen
+    parameters. Where a module cannot be copied, it is used itself, on its own device, and its mode and flags are
+    restored after every call; only the plain execution is then offered.
 
     Args:
         module: The network: normalised images (N, C, H, W) → (N, K).
@@ -64,7 +63,7 @@ class TorchClassifier(ImageClassifier):
         owned: bool = False,
     ) -> None:
         content = hash_module(module)
-        self._module, self._owned, self._device = _own(module, device, owned)
+        self._module, self._owned, self._device = snapshot(module, device, owned=owned)
         facts = {
             **(source or {}),
             "architecture": type(module).__name__,
@@ -75,6 +74,7 @@ class TorchClassifier(ImageClassifier):
         self._offer_compiled = offer_compiled and self._owned and has_compiler(self._device)
         self._copies: dict[tuple[bool, str, bool], Callable[[torch.Tensor], Any]] = {}
         self._recorders: dict[tuple[Any, ...], Recorder] = {}
+        self._main_blocks: tuple[str, ...] | None = None
         self._lock = threading.Lock()
         self._usable: dict[tuple[bool, str, bool], bool] = {}
         self._settle(classes, output_kind)
@@ -83,27 +83,46 @@ class TorchClassifier(ImageClassifier):
     def block_names(self) -> tuple[str, ...]:
         """Names of the network's blocks, as `module.get_submodule` takes them.
 
-        The direct parts of the network that hold weights, in order; a container (Sequential,
-        ModuleList) stands for its parts; parts with vectors of weights alone (normalisations) are
-        left out.
+        The direct parts of the network that hold weights, in order; a container (Sequential, ModuleList) stands for
+        its parts; parts with vectors of weights alone (normalisations) are left out.
         """
         return tuple(weighted_parts(self._module))
 
     @property
     def main_blocks(self) -> tuple[str, ...]:
-        """The blocks that cut the network's depth, as `find_blocks` finds them."""
-        return find_blocks(self._module)
+        """The blocks that cut the network's depth, as `find_blocks` finds them, in the order in which they are run."""
+        if self._main_blocks is None:
+            self._main_blocks = find_blocks(self._module, self._samples())
+        return self._main_blocks
+
+    def blocks_in_order(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Returns names of parts in the order in which the network runs them; parts that it does not run come last.
+
+        Raises:
+            ModelError: The network has no such part, or it is named twice.
+        """
+        return in_run_order(self._module, self._samples(), names)
 
     @property
     def module(self) -> nn.Module:
         """The network that is run: the snapshot, in evaluation mode."""
         return self._module
 
+    @property
+    def owned(self) -> bool:
+        """Whether it is a snapshot that nobody else changes."""
+        return self._owned
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is run."""
+        return self._device
+
     def executions(self, batch_sizes: Sequence[int]) -> list[Execution]:
         """The ways in which the network can be run, the plain float32 one first.
 
-        Layouts and precisions under which the network fails on one image are left out. How close
-        their outputs are to the plain ones is for the caller to measure.
+        Layouts and precisions under which the network fails on one image are left out. How close their outputs are to
+        the plain ones is for the caller to measure.
         """
         variants = [v for v in self._variants() if self._works(v)]
         threads = torch.get_num_threads() if self._device.type == "cpu" and self._owned else 1
@@ -158,7 +177,7 @@ class TorchClassifier(ImageClassifier):
         rows, kept = [], []
         for part in images_nchw.split(chosen.batch_size):
             found: dict[str, torch.Tensor] = {}
-            with recorder.into(_reducer(found, reduce, len(part))):
+            with recorder.into(reducer(found, reduce, len(part))):
                 rows.append(self._run(part, chosen, lambda i, e: self._through(recorder.network, i, e)))
             require_all(found, names)
             kept.append(found)
@@ -167,8 +186,7 @@ class TorchClassifier(ImageClassifier):
     def logits_with_grad(self, images_nchw: torch.Tensor) -> torch.Tensor:
         """Runs the plain float32 network inside the autograd graph of the images.
 
-        The network's parameters receive no gradients. Probabilities are returned as their logarithms,
-        which are logits up to a constant per image.
+        Parameters receive no gradients. Probabilities are returned as logarithms, logits up to a constant per image.
 
         Args:
             images_nchw: (N, C, H, W) of `input_shape`, values in [0, 1].
@@ -195,8 +213,10 @@ class TorchClassifier(ImageClassifier):
         return outputs_nk.clamp_min(tiny).log() if self.output_kind == "probabilities" else outputs_nk
 
     def _blocks(self, names: Sequence[str]) -> tuple[Block, ...]:
-        images = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
-        return list_blocks(self._module, images, names)
+        return list_blocks(self._module, self._samples(), names)
+
+    def _samples(self) -> torch.Tensor:
+        return self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
 
     def _forward(self, images_nchw: torch.Tensor, execution: Execution) -> Any:
         return self._through(self._network(execution), images_nchw, execution)
@@ -215,8 +235,7 @@ class TorchClassifier(ImageClassifier):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes up what `__getstate__` gave."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        vars(self).update(state)
         self._lock = threading.Lock()
 
     def _recorder(self, execution: Execution, names: tuple[str, ...]) -> Recorder:
@@ -248,9 +267,8 @@ class TorchClassifier(ImageClassifier):
         return self._copies[key]
 
     def _converted_copy(self, execution: Execution, taps: Sequence[str] = ()) -> Any:
-        samples = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
         with torch.inference_mode(mode=False):
-            return convert(self._module, execution, samples.clone(), taps)
+            return convert(self._module, execution, self._samples().clone(), taps)
 
     def _variants(self) -> list[Execution]:
         if not self._owned:
@@ -260,9 +278,7 @@ class TorchClassifier(ImageClassifier):
         if reduced:
             found.append(Execution(channels_last=True, precision="bfloat16"))
         if self._offer_compiled:
-            found += [
-                Execution(channels_last=v.channels_last, precision=v.precision, compiled=True) for v in tuple(found)
-            ]
+            found += [replace(v, compiled=True) for v in tuple(found)]
         return found
 
     def _works(self, execution: Execution) -> bool:
@@ -274,27 +290,3 @@ class TorchClassifier(ImageClassifier):
             except ModelError:
                 self._usable[key] = False
         return self._usable[key]
-
-
-def _own(module: nn.Module, device: torch.device, owned: bool) -> tuple[nn.Module, bool, torch.device]:
-    if owned:
-        return module.to(device).eval().requires_grad_(False), True, device
-    try:
-        snapshot = copy.deepcopy(module)
-    except (RuntimeError, TypeError, AttributeError, ValueError, NotImplementedError):
-        first = next(iter(module.parameters()), None)
-        return module, False, first.device if first is not None else torch.device("cpu")
-    return snapshot.to(device).eval().requires_grad_(False), True, device
-
-
-def _reducer(
-    found: dict[str, torch.Tensor], reduce: Callable[[str, torch.Tensor], torch.Tensor], n_images: int
-) -> Callable[[str, Any], None]:
-    """Fills `found` with what is kept of each block."""
-
-    def take(name: str, output: Any) -> None:
-        if name in found:
-            raise ModelError(repeated_text(name))
-        found[name] = reduce(name, as_features(name, output, n_images))
-
-    return take

@@ -6,10 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shiftgauge.report.blocks.explain import build_explain_cost
-from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.explain_page import looked_sentence
-from shiftgauge.report.format import clean, number, percent, shorten
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.format import number, percent, shorten
+from shiftgauge.report.terminal_parts import line, opening, plain_table
 from shiftgauge.results.explain import ExplainResult
 
 _NAME = 24
@@ -18,14 +17,7 @@ _MOST_ROWS = 25
 
 def explain_summary(result: ExplainResult) -> RenderableType:
     """Returns what a terminal shows after a look inside; readable at 80 columns without colour."""
-    level = result.level
-    parts: list[RenderableType] = [
-        Text(""),
-        line((clean(result.headline), "bold")),
-        line((f"{TRUST[level]}.", STYLE[level])),
-    ]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    parts += [line((looked_sentence(result), "dim")), Text("")]
+    parts: list[RenderableType] = [Text(""), *opening(result, looked_sentence(result)), Text("")]
     parts += _profile(result)
     costs = "; ".join(f"{name.lower()} {text}" for name, text in build_explain_cost(result)["facts"])
     return Group(*parts, line(("Cost: ", "bold"), (costs, "")))
@@ -41,7 +33,7 @@ def _profile(result: ExplainResult) -> list[RenderableType]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows.head(_MOST_ROWS).to_dict("records"):
         cells = [number(row["mean"]), number(row["relative_mean"]), number(row["relative_standard_deviation"])]
-        cells.append(percent(row["channel_share"]))
+        cells.append(percent(row["channel_share_mean"]))
         table.add_row(Text(shorten(row["block"], _NAME)), *(Text(cell) for cell in cells))
     more = len(rows) - _MOST_ROWS
     rest = [line((f"and {more} more blocks, see the page", "dim"))] if more > 0 else []

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
@@ -19,7 +20,6 @@ from shiftgauge.train.averaging import AveragingOptions
 from shiftgauge.train.consistency import consistency_arrays as consistency_arrays
 from shiftgauge.train.decisions import HALF
 from shiftgauge.train.f1 import f1_of, macro
-from shiftgauge.train.group_bootstrap import GroupBootstrap
 from shiftgauge.train.images import Part
 from shiftgauge.train.predict import predict_probabilities
 from shiftgauge.train.thresholds import Thresholds, choose_thresholds

@@ -17,10 +17,12 @@ from shiftgauge.data.near_duplicates import near_duplicate_groups
 from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
-from shiftgauge.results.train import MODEL_FOLDER
+from shiftgauge.results.train import MODEL_FOLDER, TrainResult
+from shiftgauge.studies.kept import MAPS, kept_arrays
 from shiftgauge.studies.lung_baselines import FrozenNetwork, baselines
 from shiftgauge.studies.lung_recipe import LungRecipe
 from shiftgauge.studies.train import train
+from shiftgauge.studies.train_finished import Wanted, finished, hashes_of
 from shiftgauge.studies.train_options import SplitOptions
 from shiftgauge.train.images import read_part
 from shiftgauge.train.predict import predict_probabilities
@@ -135,35 +137,33 @@ def pooled_folds(dataset: ImageDataset, k: int, seed: int) -> tuple[Split, ...]:
     return k_folds(bare, k, validation=_VALIDATION, near_duplicates=False, seed=seed)
 
 
-def train_folds(plan: Plan) -> dict[str, str]:
-    """Trains every network, or goes on where an earlier call ended.
+def train_folds(plan: Plan) -> tuple[dict[str, str], int]:
+    """Trains every network, or goes on where an earlier call ended; a finished training is read.
 
     Args:
         plan: What is trained.
 
     Returns:
-        Name of each network → hash of its weights.
+        Name of each network → hash of its weights, and how many trainings this call worked on.
 
     Raises:
         InterruptedRunError: It was stopped; the same call goes on.
     """
-    found = {}
+    found, worked_on = {}, 0
     for way in plan.ways:
         frames = plan.frames(way)
         for fold, split in enumerate(plan.folds_of(way)):
-            result = train(
-                plan.recipe.network(),
-                frames,
-                out=plan.training_folder(way, fold),
-                split=SplitOptions(by=split, near_duplicates=False),  # they were found on the whole frames
+            wanted = Wanted(
+                network=plan.recipe.network(),
                 options=plan.recipe.options(),
-                device=plan.device,
-                progress=plan.progress,
-                title=f"Lung study: {way}, fold {fold + 1} of {len(plan.folds)}",
-                data_name=plan.name,
+                splitting=SplitOptions(by=split, near_duplicates=False),  # they were found on the whole frames
+                dataset=frames,
             )
-            found[f"weights of {way}, fold {fold + 1}"] = str(result.provenance["hashes"]["weights"])
-    return found
+            result = finished(plan.training_folder(way, fold), wanted)
+            if result is None:
+                result, worked_on = _trained(plan, way, fold, wanted), worked_on + 1
+            found[f"{way}, fold {fold + 1}"] = result
+    return hashes_of(found), worked_on
 
 
 def say_folds(plan: Plan) -> Said:
@@ -191,15 +191,32 @@ def say_folds(plan: Plan) -> Said:
     return Said(test_nk=test | baselines(plan.dataset, plan.folds, network), training_f=training)
 
 
+def _trained(plan: Plan, way: str, fold: int, wanted: Wanted) -> TrainResult:
+    return train(
+        wanted.network,
+        wanted.dataset,
+        out=plan.training_folder(way, fold),
+        split=wanted.splitting,
+        options=wanted.options,
+        device=plan.device,
+        progress=plan.progress,
+        title=f"Lung study: {way}, fold {fold + 1} of {len(plan.folds)}",
+        data_name=plan.name,
+    )
+
+
 def _said(plan: Plan, way: str, fold: int, frames: ImageDataset) -> FloatArray:
+    """What a network says of frames, measured or read."""
     place = choose_device(plan.device)
     model = load_model_folder(plan.model_folder(way, fold), place)
-    part = read_part(frames, model.record.preprocessing)
-    return predict_probabilities(
-        model.module,
-        part,
-        model.record.preprocessing,
-        temperature=model.record.temperature,
-        batch_size=_BATCH,
-        device=place,
-    )
+    record = model.record
+
+    def measure() -> dict[str, FloatArray]:
+        part, options = read_part(frames, record.preprocessing), {"batch_size": _BATCH, "device": place}
+        said = predict_probabilities(
+            model.module, part, record.preprocessing, temperature=record.temperature, **options
+        )
+        return {"said": said}
+
+    identity = [model.fingerprint, frames.fingerprint, record.preprocessing.to_dict(), record.temperature]
+    return kept_arrays(plan.folder / MAPS, "said", identity, measure)["said"]

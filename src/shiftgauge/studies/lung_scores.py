@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.resampling import percentile_interval
-from shiftgauge.train.group_bootstrap import GroupBootstrap
 from shiftgauge.types import FloatArray
 
 BALANCED: Final = "balanced accuracy"

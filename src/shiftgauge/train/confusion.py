@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shiftgauge.train.group_bootstrap import GroupBootstrap, bootstrap_interval
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap, bootstrap_interval
 from shiftgauge.types import FloatArray
 
 

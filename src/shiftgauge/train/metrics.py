@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import DataError
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap, bootstrap_interval
 from shiftgauge.estimate.resampling import check_resampling, percentile_interval
 from shiftgauge.train import metric_values
 from shiftgauge.train.confusion import ConfusionShares, class_shares, label_shares
 from shiftgauge.train.decisions import HALF, checked_pair, decide, one_versus_rest
 from shiftgauge.train.f1 import f1_of
-from shiftgauge.train.group_bootstrap import GroupBootstrap, bootstrap_interval
 from shiftgauge.train.measured import Averages, ClassMetrics, Curve, Estimate, Metrics
 from shiftgauge.train.rank_metrics import SHARES, RankResamples, rank_resamples
 from shiftgauge.types import FloatArray

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shiftgauge.train.group_bootstrap import GroupBootstrap
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.types import FloatArray
 
 SHARES: Final[FloatArray] = np.linspace(0, 1, 51)

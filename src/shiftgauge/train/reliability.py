@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
-from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import DataError
+from shiftgauge.estimate.proportion import wilson_interval
 from shiftgauge.train.decisions import checked_pair, one_versus_rest
 from shiftgauge.types import FloatArray
 
@@ -92,8 +92,6 @@ def reliability(
     References:
         Naeini, M. P., Cooper, G. F., Hauskrecht, M. (2015). Obtaining well calibrated probabilities using Bayesian
         binning. Proc. AAAI.
-        Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
-        doi:10.1080/01621459.1927.10502953
     """
     require_in("task", task, ("single", "multi"))
     require_positive_int("bins", bins)
@@ -110,28 +108,6 @@ def reliability(
     if len(names) != p.shape[1]:
         raise DataError(f"{len(names)} names for {p.shape[1]} labels; give one for each")
     return tuple(_diagram(name, p[:, k], truth[:, k], bins) for k, name in enumerate(names))
-
-
-def wilson_interval(
-    hits: npt.ArrayLike, trials: npt.ArrayLike, confidence_level: float = 0.95
-) -> tuple[FloatArray, FloatArray]:
-    """Wilson's interval of a share: (x + z²/2)/(n + z²) ± z/(n + z²) √(x (n - x)/n + z²/4).
-
-    Args:
-        hits: x (...).
-        trials: n (...); NaN comes out where it is 0.
-        confidence_level: In [0.5, 0.999].
-
-    Example:
-        >>> [end.round(3).tolist() for end in wilson_interval([10, 5], [10, 10])]
-        [[0.722, 0.237], [1.0, 0.763]]
-    """
-    x, n = np.asarray(hits, np.float64), np.asarray(trials, np.float64)
-    z = float(norm.ppf((1 + require_range("confidence_level", confidence_level, 0.5, 0.999)) / 2))
-    whole = np.where(n > 0, n, np.nan)
-    half = z / (whole + z**2) * np.sqrt(x * (whole - x) / whole + z**2 / 4)
-    centre = (x + z**2 / 2) / (whole + z**2)
-    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
 
 
 def _diagram(name: str, p_n: FloatArray, true_n: npt.NDArray[np.bool_], bins: int) -> ReliabilityDiagram:

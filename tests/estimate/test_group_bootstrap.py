@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.train.group_bootstrap import GroupBootstrap, bootstrap_interval
+from shiftgauge.estimate.group_bootstrap import GroupBootstrap, bootstrap_interval
 
 
 def _drawn_rows(drawn, r):

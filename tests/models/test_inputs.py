@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shiftgauge.errors import ConfigError
-from shiftgauge.explain.inputs import target_classes
+from shiftgauge.models.inputs import target_classes
 from small_networks import linear, wrap
 
 SHAPE = (1, 2, 2)
