@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from doctest import DocTestParser
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,9 @@ def test_the_parameters_of_the_how_to_are_valid() -> None:
 def test_python_examples_compile() -> None:
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-            compile(block, str(page), "exec")
+            sessions = DocTestParser().get_examples(block)  # blocks with `>>>` are Python sessions
+            for source in [example.source for example in sessions] or [block]:
+                compile(source, str(page), "exec")
 
 
 def _network(path: Path, size: int) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shiftgauge.errors import StoreError
-from shiftgauge.results.run_folder import require_apart, require_own_folder
+from shiftgauge.results.run_folder import claim_study, require_apart, require_own_folder
 
 
 @pytest.fixture
@@ -63,6 +63,18 @@ def test_an_unfinished_run_may_go_on(tmp_path, kind, file):
     (tmp_path / file).touch()
     (tmp_path / file).with_name("notes.txt" if file != ".gitkeep" else ".hidden").touch()
     require_own_folder(tmp_path, kind)
+
+
+def test_a_study_whose_work_began_goes_on_and_no_other_does(tmp_path):
+    folder = tmp_path / "study"
+    claim_study(folder, "cifar")
+    (folder / "maps" / "vgg16").mkdir(parents=True)
+    (folder / "maps" / "vgg16" / "00000.npz").touch()
+    require_own_folder(folder, "study", study="cifar")
+    with pytest.raises(StoreError, match="holds the study `cifar`, which the study `lung` would overwrite"):
+        require_own_folder(folder, "study", study="lung")
+    with pytest.raises(StoreError, match="a run of the kind `study`, which one of the kind `audit` would overwrite"):
+        require_own_folder(folder, "audit")
 
 
 def test_a_folder_of_several_runs_is_no_run_folder(tmp_path):

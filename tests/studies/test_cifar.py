@@ -296,6 +296,15 @@ def test_given_trainings_serve_as_they_are_and_say_their_recipe(run, tmp_path):
     assert not list(tmp_path.glob("training-*"))
 
 
+def test_a_call_stopped_after_maps_of_given_trainings_goes_on(run, tmp_path, monkeypatch):
+    trained = {name: run[0] / f"training-{name}" for name in ARCHITECTURES}
+    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError, match="goes on"):
+        patch.setattr(study, "look", lambda plan, *given: (plan.folder / "maps").mkdir() or stop())
+        cifar(pictures(), out=tmp_path / "out", trained=trained, **QUICK)
+    (tmp_path / "out" / "maps" / "00000.npz").touch()
+    assert cifar(pictures(), out=tmp_path / "out", trained=trained, **QUICK).cost["trainings"] == 0
+
+
 def test_trainings_that_do_not_fit_are_refused(run, tmp_path):
     vgg, resnet = (run[0] / f"training-{name}" for name in ARCHITECTURES)
     with pytest.raises(ConfigError, match="training of `test_resnet`"):

@@ -16,7 +16,9 @@ from shiftgauge.files import write_atomic
 
 STORE_FILE: Final = "evaluations.db"
 """Where an audit of images keeps its evaluations."""
-_MARKS: Final = ("run.json", "results.nc", "report.html", STORE_FILE)
+STUDY_FILE: Final = "study.json"
+"""Names the study of a folder from the moment its work begins."""
+_MARKS: Final = ("run.json", "results.nc", "report.html", STORE_FILE, STUDY_FILE)
 """Files by which a run is known, finished or not."""
 EXPLAIN_FILE: Final = "explain.json"
 """What a look inside a network keeps to go on with."""
@@ -103,6 +105,8 @@ def require_own_folder(folder: str | Path, kind: str, *, study: str | None = Non
     source, named = Path(folder), None
     if (source / "run.json").is_file():
         found, named = kind_of_run(source), _record(source).get("study")
+    elif (source / STUDY_FILE).is_file():
+        found, named = "study", _claimed(source)
     else:
         found = "audit" if (source / STORE_FILE).is_file() else kind
     remedy = "give another output folder, or delete this one"
@@ -118,6 +122,27 @@ def require_own_folder(folder: str | Path, kind: str, *, study: str | None = Non
             f"{source} is not empty and holds no run (there is {other.relative_to(source)}); give a folder of its own, "
             "such as a new one within it"
         )
+
+
+def claim_study(folder: str | Path, study: str) -> None:
+    """Marks a folder as that of a study whose work begins, so that an interrupted one is known by it.
+
+    Args:
+        folder: Its run folder, which is made; see `require_own_folder`.
+        study: Name of the study.
+
+    Raises:
+        StoreError: The folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     claim_study(place, "cifar")
+        ...     require_own_folder(place, "study", study="lung")
+        Traceback (most recent call last):
+        shiftgauge.errors.StoreError: ... holds the study `cifar`, which the study `lung` would overwrite; ...
+    """
+    write_atomic(Path(folder) / STUDY_FILE, json.dumps({"study": study}) + "\n")
 
 
 def require_apart(folder: str | Path, searched: Iterable[Path]) -> None:
@@ -182,6 +207,14 @@ def _record(source: Path) -> Mapping[str, Any]:
         found = record.get("schema_version") if isinstance(record, dict) else None
         raise StoreError(f"{source}: run.json has schema version {found}, this version reads {SCHEMA_VERSION}")
     return record
+
+
+def _claimed(source: Path) -> str | None:
+    """The study that a folder was claimed for; None where that cannot be read."""
+    try:
+        return str(json.loads((source / STUDY_FILE).read_bytes())["study"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_arrays(arrays: xr.Dataset, path: Path) -> None:

@@ -22,7 +22,7 @@ from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.cifar_figures import write_study_figures
 from shiftgauge.report.cifar_page import PAGE
-from shiftgauge.results.run_folder import require_apart, require_own_folder
+from shiftgauge.results.run_folder import claim_study, require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.cifar_findings import NAMES, find, headline, messages
@@ -109,6 +109,7 @@ def cifar(
             device=device,
             progress=progress,
         )
+        claim_study(folder, "cifar")
         result = _result(plan, looked, started)
         write_with_page(result, folder, write_study_figures, PAGE.write)
     except KeyboardInterrupt as error:

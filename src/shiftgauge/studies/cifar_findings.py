@@ -203,8 +203,8 @@ def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
         return quick_headline(text)
     counts = Counter(f.agreement for f in findings)
     return (
-        f"{text} Over {int(a.attrs['n_looked'])} images {counts['agrees']} claims of the publication hold, "
-        f"{counts['partly'] + counts['unclear']} hold in part or cannot be told and {counts['differs']} do not."
+        f"{text} Claims of the publication, over {int(a.attrs['n_looked'])} images: {counts['agrees']} held, "
+        f"{counts['partly'] + counts['unclear']} held in part or open, {counts['differs']} not held."
     )
 
 

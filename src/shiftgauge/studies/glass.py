@@ -23,7 +23,7 @@ from shiftgauge.errors import ConfigError, InterruptedRunError
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.glass_figures import write_study_figures
 from shiftgauge.report.glass_page import PAGE
-from shiftgauge.results.run_folder import require_apart, require_own_folder
+from shiftgauge.results.run_folder import claim_study, require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.results.train import TrainResult
 from shiftgauge.studies.glass_findings import (
@@ -131,6 +131,7 @@ def glass(
         name = data_name or (_name_of(Path(data)) if isinstance(data, str | Path) else "the given images")
         divided = divide(dataset, split_options(dataset), seed)
         plan = Plan(recipe=chosen, divided=divided, folder=folder, name=name, device=device, progress=progress)
+        claim_study(folder, "glass")
         result = _result(plan, started, watched=watched)
         write_with_page(result, folder, write_study_figures, PAGE.write)
     except KeyboardInterrupt as error:

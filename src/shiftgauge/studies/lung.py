@@ -27,7 +27,7 @@ from shiftgauge.explain.captum_methods import captum_attributions
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.lung_figures import write_study_figures
 from shiftgauge.report.lung_page import PAGE
-from shiftgauge.results.run_folder import require_apart, require_own_folder
+from shiftgauge.results.run_folder import claim_study, require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.studies.lung_baselines import FROZEN
 from shiftgauge.studies.lung_findings import find, headline, messages
@@ -137,6 +137,7 @@ def lung(
             device=device,
             progress=progress,
         )
+        claim_study(folder, "lung")
         result = _result(plan, started, frames=frames)
         write_with_page(result, folder, write_study_figures, PAGE.write)
     except KeyboardInterrupt as error:
