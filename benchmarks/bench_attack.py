@@ -215,7 +215,7 @@ def quiet(name: str) -> Any:
 
 
 def serve(pipe: Any, package: str, part: str, options: argparse.Namespace) -> None:
-    """One package in a process of its own: its sides once for each request, with seconds and the mean of what they gave."""
+    """One package in a process of its own: its sides once for each request, with seconds and the mean they give."""
     torch.set_num_threads(options.threads)
     try:
         bench = Bench(options)

@@ -22,8 +22,8 @@ from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.random import check_seed
 from shiftgauge.types import Classifier, DifferentiableClassifier, Execution, MultiLabelClassifier
 
-_PIXELS: Final = 64 * 32 * 32
-"""Pixels in a batch: on CPUs activations of about so many images of 32×32 stay in the cache."""
+_PIXELS: Final = 32 * 32 * 32
+"""Pixels in a batch: on CPUs larger activations neither stay in the cache nor in memory that is at hand."""
 _BATCHES: Final = (8, 64)
 """Smallest and largest batch that is chosen."""
 
@@ -168,11 +168,11 @@ def check_models(models: Mapping[str, Classifier], labels: Targets) -> None:
 
 
 def usual_batch(input_shape: tuple[int, int, int]) -> int:
-    """Images in one pass: 64 of 32×32 pixels and smaller, fewer of larger ones, at least 8.
+    """Images in one pass: 32 of 32×32 pixels, more of smaller ones and fewer of larger ones, from 8 to 64.
 
     Example:
-        >>> usual_batch((3, 32, 32)), usual_batch((3, 224, 224))
-        (64, 8)
+        >>> usual_batch((3, 32, 32)), usual_batch((1, 24, 24)), usual_batch((3, 224, 224))
+        (32, 56, 8)
     """
     fitting = _PIXELS // (input_shape[1] * input_shape[2])
     return int(min(max(fitting, _BATCHES[0]), _BATCHES[1]))

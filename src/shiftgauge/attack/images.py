@@ -13,10 +13,11 @@ from torch import Tensor
 from shiftgauge.attack.attacked import Attacked, findings
 from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.case import Case, make_case
-from shiftgauge.attack.craft import Progress, budgets_for, crafted_batches
+from shiftgauge.attack.craft import Progress, budgets_for, crafted_batches, is_long
 from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.problem import Cost
 from shiftgauge.attack.snr import set_snr_db, snr_db
+from shiftgauge.models.allocation import kept_memory
 from shiftgauge.models.inputs import Targets
 from shiftgauge.types import Classifier, Execution
 
@@ -93,9 +94,10 @@ def attack_images(
         (spent,) = budgets_for(attack, [budget])
         radii = spent.radii(case.images, case.scale)
         images, flat = torch.empty_like(case.images), np.zeros(len(case), bool)
-        for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
-            images[rows], flat[rows] = found.images, found.flat.numpy()
-        predicted = case.outputs(images).argmax(dim=1).cpu().numpy()
+        with kept_memory(wanted=is_long(case, 1)):
+            for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
+                images[rows], flat[rows] = found.images, found.flat.numpy()
+            predicted = case.outputs(images).argmax(dim=1).cpu().numpy()
     cost.evaluations += len(case)
     return attacked(case, spent, radii, images, flat, predicted, cost, time.perf_counter() - begin)
 
@@ -154,8 +156,9 @@ def images_at_budgets(
         )  # fmt: skip
         radii = [budget.radii(case.images, case.scale) for budget in spent]
         made = torch.empty(len(spent), *case.images.shape, device=case.images.device)
-        for rows, number, found in crafted_batches(case, spent, radii, Cost(), progress=progress):
-            made[number, rows] = found.images
+        with kept_memory(wanted=is_long(case, len(spent))):
+            for rows, number, found in crafted_batches(case, spent, radii, Cost(), progress=progress):
+                made[number, rows] = found.images
     return made
 
 
