@@ -33,7 +33,7 @@ from shiftgauge.attack.curve import budget_curve
 from shiftgauge.attack.images import attack_images, images_at_budgets
 from shiftgauge.attack.kinds import FGSM, PGD
 from shiftgauge.attack.transfer import transfer_matrix
-from shiftgauge.models.architectures import build_network, is_architecture
+from shiftgauge.models.architectures import build_network
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
 
@@ -186,12 +186,11 @@ def by_art(part: str, bench: Bench) -> Sides:
     kind, shape = quiet("art.estimators.classification").PyTorchClassifier, (bench.channels, SIDE, SIDE)
     loss = nn.CrossEntropyLoss()
     net = kind(bench.pixels(), loss=loss, input_shape=shape, nb_classes=CLASSES, clip_values=RANGE)
-    x, y, options = images.numpy(), labels.numpy(), {"eps_step": EPSILON / 4, "max_iter": bench.steps}
+    x, y, options = images.numpy(), labels.numpy(), {"eps_step": EPSILON / 4, "max_iter": bench.steps, "verbose": False}
     if part == "fgsm":
         makers = [evasion.FastGradientMethod(net, eps=e, batch_size=32) for e in bench.epsilons]
     else:
-        descent = evasion.ProjectedGradientDescent(net, eps=EPSILON, num_random_init=1, verbose=False, **options)
-        makers = [descent]
+        makers = [evasion.ProjectedGradientDescent(net, eps=EPSILON, num_random_init=1, **options)]
     return {
         "alone": lambda: np.stack([maker.generate(x, y) for maker in makers]),
         "judged": lambda: np.array(
@@ -215,7 +214,7 @@ def quiet(name: str) -> Any:
 
 
 def serve(pipe: Any, package: str, part: str, options: argparse.Namespace) -> None:
-    """One package in a process of its own: its sides once for each request, with seconds and the mean they give."""
+    """One package in a process of its own: for each request its sides once, with seconds and the mean of what came."""
     torch.set_num_threads(options.threads)
     try:
         bench = Bench(options)
@@ -287,10 +286,9 @@ def report(part: str, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    usual = "wide_resnet_small" if is_architecture("wide_resnet_small") else "resnet18_small"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*GOALS, []], help="default all")
-    parser.add_argument("--network", default=usual)
+    parser.add_argument("--network", default="wide_resnet_small")
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)

@@ -44,9 +44,11 @@ from shiftgauge.studies.cifar_recipe import (
     cifar_data,
     split_options,
 )
-from shiftgauge.studies.cifar_trainings import differences
+from shiftgauge.studies.cifar_trainings import wanted
 from shiftgauge.studies.train import train
+from shiftgauge.studies.train_finished import differences
 from shiftgauge.train.augment import Augmenter
+from shiftgauge.train.checkpoints import differences as differing
 from shiftgauge.train.moving_average import moving_average
 
 GOALS: dict[Network, float] = {"vgg16": 0.849, "resnet18": 0.830}
@@ -119,7 +121,8 @@ def epochs_within(name: Network, images: int, file: Path) -> int:
     """Epochs that fit into the budget, as written down by an earlier call of the same recipe or found by a trial."""
     if file.is_file():
         found = json.loads(file.read_text())
-        if found.get("options") == plain(CifarRecipe(epochs=found["epochs"]).options(name).to_dict()):
+        options = plain(CifarRecipe(epochs=found["epochs"]).options(name).to_dict())
+        if not differing({"options": found.get("options")}, {"options": options}):
             return int(found["epochs"])
     rate = cpu_rate(name)
     epochs = int(min(MOST, max(FEWEST, SHARE * BUDGET * rate // images)))
@@ -131,7 +134,9 @@ def epochs_within(name: Network, images: int, file: Path) -> int:
 
 
 def recipe_of(name: Network, dataset: ImageDataset, values: argparse.Namespace, seed: int, folder: Path) -> CifarRecipe:
-    """The recipe with the number of epochs: as given, or as many as fit."""
+    """The recipe with the number of epochs: as given, else that of the finished training, else as many as fit."""
+    if (folder / "run.json").is_file() and not values.epochs and not values.smoke:
+        return CifarRecipe(epochs=int(TrainResult.from_disk(folder).config["resolved"]["epochs"]), seed=seed)
     n_train = round(0.95 * sum(split == "train" for split in dataset.splits or ()))
     plan = folder.with_name(f"{folder.name}.plan.json")
     epochs = 1 if values.smoke else values.epochs or epochs_within(name, n_train, plan)
@@ -145,7 +150,7 @@ def finished(name: Network, dataset: ImageDataset, recipe: CifarRecipe, folder: 
         ConfigError: It is one by another recipe or of other images.
     """
     result = TrainResult.from_disk(folder)
-    if other := differences(result, recipe, name, dataset):
+    if other := differences(result, wanted(recipe, name, dataset)):
         raise ConfigError(f"{folder} holds a training with other {' and '.join(other)}; give another folder as `--out`")
     return result
 
@@ -165,17 +170,20 @@ def trained(name: Network, dataset: ImageDataset, recipe: CifarRecipe, folder: P
     )
 
 
-def report(name: Network, result: TrainResult, seconds: float) -> None:
-    """Prints what one training gave."""
+def report(name: Network, result: TrainResult, seconds: float | None) -> None:
+    """Prints what one training gave; None where its CPU time was not written down."""
     value, low, high = result.metric("accuracy")
-    chosen_on = result.metric("accuracy", part="validation")[0]
+    on_validation = result.metric("accuracy", part="validation")[0]
     reached = "reached" if value >= GOALS[name] else "missed"
-    within = "within" if seconds <= BUDGET else "beyond"
+    spent = "CPU time unknown, its file is missing"
+    if seconds is not None:
+        within = "within" if seconds <= BUDGET else "beyond"
+        spent = f"{seconds / 60:.1f} minutes of CPU time ({within} {BUDGET / 60:.0f})"
     print(
         f"{name}: accuracy on test {value:.4f} [{low:.4f}, {high:.4f}] (goal >= {GOALS[name]}: {reached}), "
-        f"on validation {chosen_on:.4f}; {int(result.arrays['n_images'][-1])} test images; "
-        f"epoch {result.best_epoch} of {len(result.history)}; {seconds / 60:.1f} minutes of CPU time "
-        f"({within} {BUDGET / 60:.0f}); model folder {result.model_folder}",
+        f"on validation {on_validation:.4f}; {int(result.arrays['n_images'][-1])} test images; "
+        f"epoch {result.best_epoch} of {len(result.history)}; {spent}; "
+        f"model folder {result.model_folder}",
         flush=True,
     )
 
@@ -193,7 +201,8 @@ def one(name: Network, values: argparse.Namespace, seed: int) -> None:
             result = finished(name, dataset, recipe, folder)
         else:
             result = trained(name, dataset, recipe, folder, smoke=values.smoke)
-    report(name, result, cpu.before if done else cpu.seconds)
+    known = cpu.before if cpu.path.is_file() else None
+    report(name, result, known if done else cpu.seconds)
 
 
 def main() -> None:

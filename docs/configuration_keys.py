@@ -11,6 +11,7 @@ MARKERS = {
     "<!-- configuration keys of tables -->": "table",
     "<!-- configuration keys of trainings -->": "train",
     "<!-- configuration keys of looks inside -->": "explain",
+    "<!-- configuration keys of attacks -->": "attack",
 }
 
 

@@ -8,7 +8,7 @@ from shiftgauge.results.study import StudyResult
 from shiftgauge.studies.lung_baselines import FROZEN, INTENSITY, MAJORITY
 from shiftgauge.studies.lung_findings import find, headline, messages
 from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, PAINTED, POOLED, WHOLE
-from shiftgauge.studies.lung_looks import GRAINS, MEASURES, METHODS
+from shiftgauge.studies.lung_seen import GRAINS, MEASURES, METHODS, REPEATS
 
 NAMES = ("covid", "pneumonia", "regular")
 WAYS = (WHOLE, PAINTED, CUT, POOLED, HIDDEN, ALONE, FROZEN, INTENSITY, MAJORITY)
@@ -31,8 +31,8 @@ def lung_dataset(**given):
 
 
 def study_arrays(
-    *, score=(), border=(0.4,) * 4, breadth=(0.4, 0.6, 0.9, 0.9), change=(0.0, 0.0), known=0.97, wide=0.02,
-    names=NAMES, **attrs
+    *, score=(), border=(0.4,) * 4, breadth=(0.4, 0.6, 0.9, 0.9), change=(0.0, 0.0), alike=(0.9, 0.8, 0.1, 0.7),
+    known=0.97, wide=0.02, names=NAMES, **attrs
 ):  # fmt: skip
     """Every way has the balanced accuracy 0.6 but for {way: other}; methods have a breadth and a share of border each.
 
@@ -48,11 +48,13 @@ def study_arrays(
     look = np.array([[[b, 0.3, on, 0.5] for b, on in zip(breadth, border, strict=True)]] * 3)
     off = look[:, :1] - look[:, 1:]
     changed = np.array([[0.0, 0, 0], [0, *change], [0, *change]])
+    repeats = np.repeat(np.tile(alike, (3, 1))[..., None], 2, axis=2)
     over = {
         "look_value": (("look_way", "method", "measure"), look),
         "look_gap": (("look_way", "other", "measure"), off),
         "look_change": (("look_way", "other"), changed),
-        "look_repeat": (("look_way", "grain"), np.full((3, 2), 0.4)),
+        "look_repeat": (("look_way", "repeat", "grain"), repeats),
+        "look_repeat_gap": (("look_way", "reference", "grain"), repeats[:, :1] - repeats[:, 1:]),
     }
     for name, (axes, centre) in over.items():
         table[name], table[f"{name}_interval"] = (axes, centre), ((*axes, "bound"), centre[..., None] + around)
@@ -80,6 +82,8 @@ def study_arrays(
             "look_way": list(LOOK_WAYS),
             "method": list(METHODS),
             "other": list(METHODS[1:]),
+            "repeat": list(REPEATS),
+            "reference": list(REPEATS[1:]),
             "grain": list(GRAINS),
             "measure": list(MEASURES),
             "shown_class": list(names),
@@ -101,7 +105,9 @@ ATTRIBUTES = {
     "confidence_level": 0.95,
     "data_name": "lus",
     "quick": 0,
-    "published_recipe": 0,
+    "published_recipe": 1,
+    "frozen_way": FROZEN,
+    "pooled_way": POOLED,
     "recipe_text": "vgg16_bn from ImageNet weights at 224 × 224, 5 epochs",
     "border_area": 0.36,
     "n_frames": 42,

@@ -40,6 +40,12 @@ def test_help_and_signature_of_a_training_are_those_of_the_function():
     assert "Everything about the training itself" in shown
 
 
+def test_help_and_signature_of_attacks_are_those_of_the_function():
+    assert callable(shiftgauge.attack)
+    assert list(inspect.signature(shiftgauge.attack).parameters)[:3] == ["models", "data", "out"]
+    assert "Attacks classifiers" in pydoc.render_doc(shiftgauge.attack, renderer=pydoc.plaintext)
+
+
 def test_help_and_signature_of_a_look_inside_are_those_of_the_function():
     assert callable(shiftgauge.explain)
     assert list(inspect.signature(shiftgauge.explain).parameters)[:3] == ["model", "data", "out"]

@@ -80,6 +80,13 @@ def require_positive_int(name: str, value: Any, *, low: int = 1, error: type[Shi
     return int(value)
 
 
+def require_bool(name: str, value: Any, *, error: type[ShiftgaugeError] = ConfigError) -> bool:
+    """Returns `value` when it is true or false; text such as "no" would count as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise error(f"`{name}` must be true or false, got {value!r}")
+    return bool(value)
+
+
 def require_finite(name: str, values: np.ndarray, *, error: type[ShiftgaugeError] = NumericalError) -> np.ndarray:
     """Returns `values` when every entry is finite; otherwise names the first bad position."""
     bad = ~np.isfinite(values)

@@ -13,7 +13,13 @@ def test_the_schema_is_printed_as_json(cli) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "key"),
-    [("audit", "n_base"), ("train", "epochs"), ("table", "label_column"), ("explain", "counted_per_class")],
+    [
+        ("audit", "n_base"),
+        ("train", "epochs"),
+        ("table", "label_column"),
+        ("explain", "counted_per_class"),
+        ("attack", "snr_of"),
+    ],
 )
 def test_the_keys_are_printed_as_tables(cli, kind: str, key: str) -> None:
     found = cli("schema", "--keys", kind)

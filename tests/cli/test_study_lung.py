@@ -18,7 +18,7 @@ def lus(folder):
 
 
 def test_a_quick_run_gives_a_page_and_no_result(cli, tmp_path, monkeypatch):
-    pytest.importorskip("captum")
+    pytest.importorskip("captum", reason="Grad-CAM comes from Captum, of the extra `explain`")
     for name in ("write_train_figures", "write_train_page"):  # the trainings' own have tests of their own
         monkeypatch.setattr(f"shiftgauge.studies.train.{name}", lambda result, place: None)
     out, data = tmp_path / "study", lus(tmp_path)

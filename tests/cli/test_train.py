@@ -289,3 +289,30 @@ def test_a_given_split_that_leaks_is_named(tmp_path, cli):
     error = cli("train", path).error
     assert "the split leaks" in error
     assert "high/003.png" in error
+
+
+def test_adversarial_images_copies_and_a_constraint_are_asked_for_in_the_file(tmp_path: Path, cli: Callable) -> None:
+    image_folder(tmp_path / "images")
+    path = configuration(
+        tmp_path,
+        train={"epochs": 2, "schedule": {"kind": "cyclic"}},
+        adversarial={"method": "fast", "epsilon": 0.03},
+        constraint={"kind": "parseval", "beta": 0.01},
+        enlarge={"kind": "clean", "share": 0.5},
+    )
+    found = cli("train", path)
+    assert found.code == 0, found.err
+    result = TrainResult.from_disk(tmp_path / "run")
+    assert result.config["adversarial"]["method"] == "fast"
+    training = read_model_record(result.model_folder).training
+    assert training["adversarial"]["relative_step"] == 1.25
+    assert training["enlarge"] == {"kind": "clean", "share": 0.5, "n_copies": 18, **training["enlarge"]}
+    assert "one_step" in {message.code for message in result.messages}
+    again = cli("train", path, "--set", "adversarial.epsilon=0.04")
+    assert "`adversarial.epsilon` is 0.03 there and 0.04 here" in again.error
+
+
+def test_an_option_of_another_method_is_an_error_at_its_line(tmp_path: Path, cli: Callable) -> None:
+    image_folder(tmp_path / "images")
+    path = configuration(tmp_path, adversarial={"method": "fast", "epsilon": 0.03, "beta": 6})
+    assert "`beta` counts with `method` trades alone, got it with fast" in cli("train", path).error

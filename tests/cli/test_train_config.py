@@ -11,9 +11,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from shiftgauge.cli import train_config, train_section
+from shiftgauge.cli import adversarial_section, train_config, train_section
 from shiftgauge.cli.reader import load_train_config
 from shiftgauge.cli.train_build import (
+    additions,
     averaging_options,
     network_choice,
     split_options,
@@ -22,6 +23,9 @@ from shiftgauge.cli.train_build import (
 )
 from shiftgauge.cli.train_config import TrainConfig
 from shiftgauge.errors import ConfigError
+from shiftgauge.models.parseval import ParsevalOptions
+from shiftgauge.studies.adversarial_options import AdversarialOptions
+from shiftgauge.studies.enlargement import EnlargeOptions
 from shiftgauge.studies.train_options import SplitOptions, ThresholdOptions
 from shiftgauge.train.augment import AugmentOptions
 from shiftgauge.train.averaging import AveragingOptions
@@ -38,6 +42,9 @@ PAIRS = [
     (train_config.SplitSection, SplitOptions, {}),
     (train_config.ThresholdsSection, ThresholdOptions, {}),
     (train_config.AveragingSection, AveragingOptions, {}),
+    (adversarial_section.AdversarialSection, AdversarialOptions, {}),
+    (adversarial_section.ConstraintSection, ParsevalOptions, {}),
+    (adversarial_section.EnlargeSection, EnlargeOptions, {}),
 ]
 
 
@@ -64,6 +71,9 @@ def test_keys_words_and_defaults_are_those_of_the_options(section, options, othe
         )
         if field.name not in ("parts", "quarter_turns"):  # words of their own, checked where they are used
             assert _words(annotation.annotation) - {"auto"} == _words(hints[field.name]), field.name
+        if field.default is MISSING and field.default_factory is MISSING:
+            assert section.model_fields[field.name].is_required()
+            continue
         expected = other.get(field.name, _default(field))
         same = list(default) == list(expected) if isinstance(default, list) else default == expected
         assert same, (field.name, default, expected)
@@ -144,3 +154,57 @@ def test_a_floor_or_a_ratio_that_would_do_nothing_is_an_error_at_its_line(tmp_pa
     with pytest.raises(ConfigError, match=said) as caught:
         threshold_options(load_train_config(path))
     assert str(caught.value).startswith(f"{path}:")
+
+
+def test_what_a_training_adds_is_built_from_its_sections(tmp_path: Path):
+    path = tmp_path / "t.yaml"
+    values = {
+        "model": {"architecture": "resnet18"},
+        "data": {"folder": "x"},
+        "adversarial": {"method": "fgsm", "epsilon": 0.032, "unit": "input", "clip": False},
+        "constraint": {"kind": "parseval", "beta": 0.002, "exclude": ["fc"]},
+        "enlarge": {"kind": "pgd", "epsilon": 0.01, "share": 0.5, "source": "old/model"},
+        "train": {"schedule": {"kind": "cyclic", "peak": 0.4}},
+    }
+    path.write_text(yaml.safe_dump(values))
+    loaded = load_train_config(path)
+    found = additions(loaded)
+    assert found["adversarial"] == AdversarialOptions(method="fgsm", epsilon=0.032, unit="input", clip=False)
+    assert found["constraint"] == ParsevalOptions(beta=0.002, exclude=("fc",))
+    source = tmp_path / "old/model"
+    assert found["enlarge"] == EnlargeOptions(kind="pgd", epsilon=0.01, share=0.5, source=source)
+    assert train_options(loaded).schedule.peak == 0.4
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "said"),
+    [
+        ("adversarial", {"method": "fast", "epsilon": 0.1, "steps": 3}, "`steps` counts with `method` pgd or trades"),
+        ("constraint", {"variant": "published", "row_share": 0.3}, "takes all rows"),
+        ("enlarge", {"kind": "fgsm", "epsilon": 0.1}, "need `source`"),
+        ("enlarge", {"kind": "gaussian_noise", "epsilon": 0.1}, "give `snr_db`, or `norm: l2`"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_an_error_at_their_section(tmp_path: Path, name, section, said):
+    path = tmp_path / "t.yaml"
+    path.write_text(f"model: {{architecture: resnet18}}\ndata: {{folder: x}}\n{yaml.safe_dump({name: section})}")
+    with pytest.raises(ConfigError, match=said) as caught:
+        additions(load_train_config(path))
+    assert str(caught.value).startswith(f"{path}:3: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "said"),
+    [
+        ("adversarial", {}, "epsilon"),
+        ("adversarial", {"epsilon": 0}, "epsilon"),
+        ("adversarial", {"epsilon": 0.1, "metod": "pgd"}, "method"),
+        ("constraint", {"kind": "orthogonal"}, "parseval"),
+        ("enlarge", {"kind": "noise"}, "uniform_noise"),
+    ],
+)
+def test_a_wrong_key_or_value_of_what_is_added_is_named(tmp_path: Path, name, section, said):
+    path = tmp_path / "t.yaml"
+    path.write_text(yaml.safe_dump({"model": {"architecture": "resnet18"}, "data": {"folder": "x"}, name: section}))
+    with pytest.raises(ConfigError, match=said):
+        load_train_config(path)

@@ -10,7 +10,6 @@ from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.agreement import agreement, rank_correlation
 from shiftgauge.explain.attribution import Attribution
 from shiftgauge.explain.attribution_options import AttributionOptions
-from shiftgauge.explain.mean_interval import mean_interval
 
 RNG = np.random.default_rng(3)
 
@@ -66,16 +65,6 @@ def test_order_alone_counts():
     values = RNG.random((2, 50))
     np.testing.assert_allclose(rank_correlation(values, np.exp(5 * values)), 1)
     np.testing.assert_allclose(rank_correlation(values, -(values**3)), -1)
-
-
-def test_intervals_leave_out_what_is_no_number():
-    values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, 4.0]])
-    mean, low, high = mean_interval(values)
-    np.testing.assert_allclose(mean, [1.5, 4.0])
-    own = stats.ttest_1samp([1.0, 2.0], 0).confidence_interval(0.95)
-    np.testing.assert_allclose([low[0], high[0]], own)
-    assert np.isnan(low[1])
-    assert np.isnan(mean_interval(np.full(3, np.nan))[0])
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -155,6 +155,12 @@ def test_batches_change_rounding_alone(method, channels):
     assert many.cost["evaluations"] >= 5
 
 
+def test_gradients_are_counted_without_the_passes_that_check_the_sum():
+    options = AttributionOptions(steps=10)
+    found = attribute(wrap(ConvNet()), pictures(1, (3, 8, 8)), 0, method="integrated_gradients", options=options)
+    assert (found.cost["gradients"], found.cost["evaluations"]) == (10, 12)
+
+
 @pytest.mark.parametrize("make", [ConvNet, held])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_network_is_left_as_it_was(make, method):

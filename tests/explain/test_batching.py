@@ -40,8 +40,19 @@ def test_noise_does_not_buy_memory(trial):
     assert trial(lambda n: 0.001 * n * (0.99 if n > 8 else 1)) == (8, [8, 16, 32])
 
 
+def test_one_run_each_must_show_more(trial):
+    assert trial(lambda n: 0.001 * n * (0.95 if n > 8 else 1), rounds=1)[0] == 8
+    assert trial(lambda n: 0.001 * n * (0.85 if n > 8 else 1), rounds=1)[0] == 16
+
+
+def test_fewer_items_than_asked_for_are_counted_as_they_are(monkeypatch):
+    clock = Clock(lambda n: 1.0)
+    monkeypatch.setattr(batching, "time", clock)
+    assert tuned_batch(lambda n: clock.run(n) or 8, (8, 16, 32)) == 8
+
+
 def test_time_is_bounded(trial):
-    assert trial(lambda n: 1.0, seconds=5.0)[1] == [8, 16]
+    assert trial(lambda n: 1.0, seconds=4.5)[1] == [8, 16]
 
 
 def test_what_does_not_fit_is_not_taken(trial):
@@ -82,11 +93,19 @@ def test_a_gpu_is_waited_for_before_the_clock_is_read(monkeypatch):
 
 def test_a_trial_costs_at_most_a_tenth_of_the_work(monkeypatch):
     tried = []
-    monkeypatch.setattr(batching, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
-    for passes, size in ((100, 32), (3359, 32), (3600, 64), (15120, 256)):
+
+    def largest(run, sizes, rounds, device):
+        tried.append((list(sizes), rounds))
+        return sizes[-1]
+
+    monkeypatch.setattr(batching, "tuned_batch", largest)
+    for passes, size in ((100, 32), (1279, 32), (1280, 64), (2480, 64), (10160, 256)):
         assert batch_for(passes, print) == size
-    assert tried == [[8, 16, 32, 64], [8, 16, 32, 64, 128, 256]]
-    assert all(3 * sum(sizes) <= 0.1 * passes for sizes, passes in zip(tried, (3600, 15120), strict=True))
+    assert tried == [([8, 16, 32, 64], 1), ([8, 16, 32, 64], 2), ([8, 16, 32, 64, 128, 256], 2)]
+    for (sizes, rounds), passes in zip(tried, (1280, 2480, 10160), strict=True):
+        assert sizes[0] + rounds * sum(sizes) <= 0.1 * passes
+    assert batch_for(1280, print, candidates=(8, 16, 32)) == 32  # smaller ones may be faster than the usual
+    assert tried[-1] == ([8, 16, 32], 2)
     assert batch_for(10**6, print, 5) == 5
     with pytest.raises(ConfigError, match="batch_size"):
         batch_for(10**6, print, 0)

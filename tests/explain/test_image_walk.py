@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ConfigError, DataError
+from shiftgauge.explain import image_walk as walks
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.image_walk import image_walk
 from small_networks import ConvNet, linear, wrap
@@ -94,3 +95,26 @@ def test_unknown_class_and_wrong_size_are_named():
         image_walk(classifier, pictures(), classes=["stian"])
     with pytest.raises(DataError, match=r"\(N, 3, 8, 8\)"):
         image_walk(classifier, pictures(shape=(3, 9, 8)))
+
+
+def test_starts_are_held_for_a_few_images_at_a_time(monkeypatch):
+    held, told, climb = [], [], walks.maximize
+
+    def counted(*args, start, **kwargs):
+        held.append(len(start))
+        return climb(*args, start=start, **kwargs)
+
+    monkeypatch.setattr(walks, "maximize", counted)
+    classifier, images = wrap(ConvNet()), torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    options = ActivationMaximization(steps=3)
+    few, all_at_once = (
+        image_walk(classifier, images, options=options, batch_size=size, progress=lambda *a: told.append(a))
+        for size in (2, 16)
+    )
+    assert held == [8, 8, 4, 20]
+    restarts = [i for i in range(1, len(told)) if told[i] < told[i - 1]]
+    assert len(restarts) == 1  # of the second call
+    assert told[restarts[0] - 1] == told[-1] == (60, 60)
+    np.testing.assert_allclose(few.images, all_at_once.images, atol=1e-5)
+    np.testing.assert_array_equal(few.reached_at, all_at_once.reached_at)
+    assert few.evaluations == all_at_once.evaluations

@@ -71,8 +71,9 @@ def test_memory_does_not_grow_with_the_images_and_a_state_is_left_as_it_was():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5 * maps[0].size * 8  # a few maps of one image, not the state of all classes
-    before = state.copied()
-    assert state.updated(maps, [1] * 40).count.tolist() == [40, 40]
+    before, more = state.copied(), state.copied()
+    more.add(maps, [1] * 40)
+    assert more.count.tolist() == [40, 40]
     assert state.dataset().identical(before.dataset())
 
 
@@ -95,14 +96,28 @@ def test_some_classes():
 
 
 def test_a_constant_far_from_zero_has_no_variance():
-    start = MapStatistics.start(["a"], ["b"], (1, 1, 1))
-    found = start.updated(np.full((1000, 1, 1, 1, 1), 1e8 + 0.1), [0] * 1000)
+    found = MapStatistics.start(["a"], ["b"], (1, 1, 1))
+    found.add(np.full((1000, 1, 1, 1, 1), 1e8 + 0.1), [0] * 1000)
     assert found.standard_deviation.item() == 0
-    assert start.count.item() == 0
+
+
+def test_labels_may_be_a_tensor_and_blocks_stand_in_any_order():
+    classifier = wrapped(two_layers())
+    names, places = (
+        map_statistics(classifier, IMAGES, labels, blocks=blocks, batch_size=48)
+        for labels, blocks in (
+            ([classifier.class_names[k] for k in (0, 1, 0, 1, 2, 2)], ["0", "2"]),
+            (torch.tensor([0, 1, 0, 1, 2, 2]), ["2", "0"]),
+        )
+    )
+    assert names.dataset().identical(places.dataset())
+    assert places.blocks == ("0", "2")
 
 
 def test_clear_errors():
     classifier = wrapped(two_layers())
+    with pytest.raises(ConfigError, match="each class once"):
+        map_statistics(classifier, IMAGES, LABELS, classes=[classifier.class_names[0]] * 2)
     with pytest.raises(ConfigError, match="unknown class"):
         map_statistics(classifier, IMAGES, LABELS, classes=["zebra"])
     with pytest.raises(ConfigError, match="class index"):

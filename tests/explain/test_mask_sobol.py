@@ -9,6 +9,7 @@ from shiftgauge.errors import ConfigError, DataError, ModelError
 from shiftgauge.explain.baselines import baseline_images
 from shiftgauge.explain.mask_sobol import MaskSobolOptions, mask_sobol
 from shiftgauge.explain.masks import MaskedImage
+from shiftgauge.explain.pixel_bounds import PixelBoundOptions, pixel_bounds
 from shiftgauge.models.callable_model import CallableClassifier
 from shiftgauge.models.preprocessing import Preprocessing
 from small_networks import linear, wrap
@@ -148,6 +149,24 @@ def test_the_blur_of_a_mask_is_that_of_every_baseline(blur_px):
     assert own.dataset().attrs["baseline"] == "blur"
 
 
+def test_masks_go_where_the_image_is():
+    image = torch.empty(1, 4, 4, device="meta")
+    masks = torch.rand(2, 2, 2, requires_grad=True)
+    shown = MaskedImage(image, torch.zeros(1, 4, 4, device="meta"), (2, 2))(masks)
+    assert (shown.device.type, tuple(shown.shape), shown.requires_grad) == ("meta", (2, 1, 4, 4), True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
+def test_images_on_a_gpu(threshold):
+    classifier, images = wrap(linear(torch.ones(3, 16)), (1, 4, 4)), torch.rand(1, 1, 4, 4)
+    options = MaskSobolOptions(grid=2, n_base=32, n_gradients=32, threshold=threshold)
+    there, here = (mask_sobol(classifier, images.to(d), 0, options=options) for d in ("cuda", "cpu"))
+    np.testing.assert_allclose(there.mean, here.mean, rtol=1e-4)
+    bounds = [pixel_bounds(classifier, images.to(d), 0, options=PixelBoundOptions(n=64)) for d in ("cuda", "cpu")]
+    np.testing.assert_allclose(bounds[0].bound, bounds[1].bound, rtol=1e-3)
+
+
 def test_a_score_that_the_masks_do_not_change_is_said():
     net = linear(SHAPE)
     nn.init.zeros_(net[1].weight)
@@ -168,3 +187,5 @@ def test_errors():
         MaskSobolOptions(blur_px=0)
     with pytest.raises(ConfigError, match="grid"):
         MaskSobolOptions(grid=0)
+    with pytest.raises(ConfigError, match="`smooth` must be true or false, got 'no'"):
+        MaskSobolOptions(smooth="no")  # pyright: ignore[reportArgumentType]

@@ -7,9 +7,10 @@ from torch import nn
 
 from pushed_networks import slow_maps, two_layers, wrapped
 from shiftgauge.errors import ConfigError, DataError, ModelError
-from shiftgauge.explain import batching
+from shiftgauge.explain import batching, windows
 from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised, push_fields
+from shiftgauge.models import device
 from shiftgauge.models.capture import block_outputs
 from shiftgauge.models.compat import prepare_torchvision
 from small_networks import ConvNet, held, in_place, left_as_it_was, wrap
@@ -175,15 +176,100 @@ def test_networks_that_write_into_their_input_give_the_maps_of_those_that_do_not
     np.testing.assert_allclose(ours.difference_of_norms, truth.difference_of_norms, rtol=1e-3, atol=1e-5)
 
 
-def test_a_trial_is_made_only_where_it_pays(monkeypatch):
-    tried = []
-    monkeypatch.setattr(batching, "tuned_batch", lambda run, sizes, **k: tried.append(list(sizes)) or sizes[-1])
+@pytest.fixture
+def pushed_shapes(monkeypatch):
+    """Shapes of all pushes that a network is asked for, after those by which it is checked."""
+    shapes, respond = [], windows.LocalNetwork.respond
+
+    def told(self, rest, push, way, sink):
+        shapes.append(tuple(push.values.shape))
+        respond(self, rest, push, way, sink)
+
+    monkeypatch.setattr(windows, "_agree", lambda *a: True)
+    monkeypatch.setattr(windows.LocalNetwork, "respond", told)
+    return shapes
+
+
+def clock(monkeypatch, shapes, seconds_of):
+    """Time that passes as the pushes say."""
+
+    class Clock:
+        @staticmethod
+        def perf_counter():
+            return sum(seconds_of(n) for n, *_ in shapes)
+
+    monkeypatch.setattr(batching, "time", Clock)
+
+
+@pytest.mark.parametrize(("seconds_of", "size"), [(lambda n: 1 + n / 100, 192), (lambda n: n / 1000, 12)])
+def test_one_small_image_is_worth_a_trial_of_the_shapes_that_are_run(monkeypatch, pushed_shapes, seconds_of, size):
+    clock(monkeypatch, pushed_shapes, seconds_of)
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    classifier = wrapped(net, 32)
+    found = perturbation_maps(classifier, torch.rand(1, 3, 32, 32), blocks=["0", "2"])
+    assert found.cost["batch_size"] == size
+    run = 3072 // size
+    trial, run = pushed_shapes[:-run], pushed_shapes[-run:]
+    side = int((size // 3) ** 0.5)
+    assert set(run) == {(size, 3, side, side)}
+    assert [shape[0] for shape in trial] == [12, 12, 48, 192]
+    assert set(trial) == {(n, 3, s, s) for n, s in ((12, 2), (48, 4), (192, 8))}
+    assert sum(n for n, *_ in trial) <= 0.1 * 3072
+
+
+def test_no_trial_of_little_work_and_one_in_a_band_of_rows(monkeypatch, pushed_shapes):
+    clock(monkeypatch, pushed_shapes, lambda n: 1 + n / 100)
     classifier = wrapped(two_layers())
     assert perturbation_maps(classifier, IMAGES, blocks=["2"]).cost["batch_size"] == 48
-    assert tried == []
-    many = perturbation_maps(classifier, IMAGES[:1].expand(48, -1, -1, -1), blocks=["0"])
-    assert tried == [[12, 48, 192]]
-    assert many.cost["batch_size"] == 192
+    assert {n for n, *_ in pushed_shapes} == {48}
+    pushed_shapes.clear()
+    band = perturbation_maps(classifier, IMAGES[:1].expand(96, -1, -1, -1), blocks=["0"], rows=(5, 7))
+    assert band.cost["batch_size"] == 192
+    assert set(pushed_shapes) == {(12, 3, 2, 2), (24, 3, 2, 4), (48, 3, 2, 8)}
+
+
+def test_blocks_stand_in_the_order_of_the_network():
+    class HeadFirst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.unused, self.second = nn.Linear(256, 4), nn.Linear(2, 2), nn.Conv2d(4, 4, 3, padding=1)
+            self.first = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x):
+            return self.head(self.second(self.first(x).relu()).relu().flatten(1))
+
+    classifier = wrapped(HeadFirst())
+    assert classifier.main_blocks == ("first", "second", "head")
+    found = perturbation_maps(classifier, IMAGES, batch_size=48)
+    mixed = perturbation_maps(classifier, IMAGES, blocks=["head", "first"], batch_size=48)
+    assert found.blocks == ("first", "second", "head")
+    assert found.cost["local"] is mixed.cost["local"] is True
+    assert mixed.blocks == ("first", "head")
+    np.testing.assert_array_equal(mixed.norm_of_difference, found.norm_of_difference[:, ::2])
+    with pytest.raises(ModelError, match="`unused` is not run"):
+        perturbation_maps(classifier, IMAGES, blocks=["unused", "first"])
+
+
+@pytest.mark.parametrize("maps", [perturbation_maps, derivative_maps])
+def test_nothing_is_rounded_to_tf32(maps, monkeypatch):
+    monkeypatch.setattr(device, "tf32_switches", lambda: (torch.backends.cudnn, torch.backends.cuda.matmul))
+    seen = set()
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+            self.conv.register_forward_hook(lambda *a: seen.add(torch.backends.cudnn.allow_tf32))
+
+        def forward(self, x):
+            return self.conv(x).mean(dim=(2, 3)) if float(x.sum()) else x
+
+    classifier, before = wrapped(Watched()), torch.backends.cudnn.allow_tf32
+    seen.clear()
+    found = maps(classifier, IMAGES[:1], blocks=["conv"], rows=(0, 1), batch_size=48)
+    assert found.cost["precision"] == "float32"
+    assert seen == {False}
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_progress():
@@ -213,6 +299,7 @@ def test_the_network_is_left_as_it_was(make, maps):
         ({"offset": 0.1}, "offset"),
         ({"sides": 3}, "sides"),
         ({"pixelise": 0}, "pixelise"),
+        ({"clamp": "no"}, "`clamp` must be true or false, got 'no'"),
         ({"scale": "pixels"}, "pixel"),
     ],
 )

@@ -156,3 +156,5 @@ def test_errors():
         pixel_bounds(classifier, IMAGES[:, :1])
     with pytest.raises(ModelError, match="gradients"):
         pixel_bounds(nn.Identity(), IMAGES)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="`clamp` must be true or false, got 'no'"):
+        PixelBoundOptions(clamp="no")  # pyright: ignore[reportArgumentType]

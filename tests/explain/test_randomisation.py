@@ -46,6 +46,8 @@ def test_weights_come_back_bit_for_bit(law):
     assert torch.equal(classifier.outputs(pictures()), outputs)
     assert all(p.grad is None for p in classifier.module.parameters())
     assert len(found.table()) == 2 * 3 * 3
+    counted = np.isfinite(found.magnitude).sum(axis=2).ravel()
+    assert found.table().query("maps == 'magnitude'")["images"].tolist() == counted.tolist()
     assert found.dataset()["signed"].dims == ("method", "layer", "image")
     assert np.nanmax(np.abs(found.magnitude[0, -1])) < 0.9
 

@@ -24,6 +24,9 @@ PUBLISHED = {
     ("vgg16_bn", 3): 134_281_283,  # the lung-ultrasound study's network
     ("vgg16_small", 10): 33_646_666,  # the CIFAR-10 study's
     ("resnet18_small", 10): 11_173_962,
+    ("wide_resnet_small", 4): 174_644 + 2 * 9 * 16,  # the eye-state study's, whose images have one channel
+    ("parseval_resnet_small", 4): 174_644 + 2 * 9 * 16 + 6 * 2,  # six blocks with two weights of aggregation
+    ("cnn_small", 4): 392_836 + 2 * 9 * 32,
 }
 
 
@@ -77,7 +80,7 @@ def test_the_blocks_of_the_small_networks_are_found_with_the_published_shapes(na
 
 
 def test_larger_pictures_pass_through_the_small_networks():
-    for name in ("vgg16_small", "resnet18_small"):
+    for name in [name for name in ARCHITECTURES if name.endswith("_small")]:
         assert build_network(name, n_classes=3).eval()(torch.zeros(1, 3, 64, 96)).shape == (1, 3)
 
 

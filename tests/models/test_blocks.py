@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ModelError
-from shiftgauge.models.blocks import MAX_BLOCKS, find_blocks, list_blocks
+from shiftgauge.models.blocks import MAX_BLOCKS, find_blocks, in_run_order, list_blocks
 from shiftgauge.models.capture import Tap, block_outputs
 from shiftgauge.models.compat import prepare_torchvision
 from shiftgauge.models.conversion import convert, fold_batch_norm
@@ -87,6 +87,14 @@ def test_stages_of_timm_networks_are_those_that_timm_declares(architecture, expe
         ("vgg11", ("features.2", "features.5", "features.10", "features.15", "features.20")),
         ("efficientnet_b0", tuple(f"features.{i}" for i in range(9))),
         ("wide_resnet50_2", ("relu", "layer1", "layer2", "layer3", "layer4")),
+        (
+            "densenet121",
+            (
+                "features.conv0",
+                *(f"features.{n}" for i in (1, 2, 3) for n in (f"denseblock{i}", f"transition{i}")),
+                "features.denseblock4",
+            ),
+        ),
     ],
 )
 def test_stages_of_torchvision_networks_are_found_by_their_names(architecture, expected):
@@ -108,6 +116,26 @@ def test_many_parts_are_thinned_with_both_ends_kept():
     assert len(found) == MAX_BLOCKS
     assert (found[0], found[-1]) == ("0", "39")
     assert [int(n) for n in found] == sorted({int(n) for n in found})
+
+
+def test_parts_that_are_not_run_once_are_left_out_and_the_rest_stands_in_the_order_of_the_network():
+    class Auxiliary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.aux, self.twice = nn.Linear(4, 3), nn.Linear(4, 3), nn.Conv2d(4, 4, 1)
+            self.pair, self.stem = nn.LSTM(4, 4, batch_first=True), nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            x = self.twice(self.twice(self.stem(x))).flatten(2).transpose(1, 2)
+            x = self.pair(x)[0].mean(dim=1)
+            return (self.head(x), self.aux(x)) if self.training else self.head(x)
+
+    net, images = Auxiliary().train(), torch.rand(2, 3, 8, 8)
+    assert find_blocks(net) == ("head", "aux", "twice", "pair", "stem")
+    assert find_blocks(net, images) == ("stem", "head")
+    assert in_run_order(net, images, ["aux", "head", "stem"]) == ("stem", "head", "aux")
+    assert [b.name for b in list_blocks(net, images, ["head", "stem"])] == ["stem", "head"]
+    assert net.training
 
 
 def test_list_gives_shapes_and_leaves_the_mode(wide):

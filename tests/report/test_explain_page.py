@@ -8,11 +8,13 @@ from PIL import Image
 from rich.console import Console
 
 from explain_runs import classifier, look, options
+from shiftgauge.report.blocks.explain_attributions import build_randomisation
 from shiftgauge.report.blocks.explain_global import mask_pictures
 from shiftgauge.report.explain_figures import write_explain_figures
 from shiftgauge.report.explain_page import key_figures, render_explain_page
 from shiftgauge.report.explain_pictures import explain_pictures
 from shiftgauge.report.explain_terminal import explain_summary
+from shiftgauge.report.format import number, percent
 
 SECTIONS = ("profile", "networks", "maps", "class-maps", "derivatives", "attributions", "curves", "randomisation",
             "bounds", "masks", "maximized", "walks", "cost", "provenance")  # fmt: skip
@@ -79,6 +81,31 @@ def test_numbers_of_the_page_are_those_of_the_arrays(result):
         float(result.arrays["agreement_mean"].values[0, 1]), abs=0.006
     )
     assert len(found) == 4
+    table = result.to_dataframe().query("pushed == 'all'")
+    assert found["Colour"] == percent(table["channel_share_mean"].iloc[0])
+    first, last = result.arrays["relative_sensitivity"].mean("pushed").values.T
+    assert found["Through the depth"] == f"× {number(np.exp(np.log(last / first).mean()))}"
+
+
+def test_growth_that_cannot_be_told_and_one_image_are_said(result):
+    fields = {n: getattr(result, n) for n in ("config", "provenance", "cost", "headline", "messages")}
+    relative = result.arrays["relative_sensitivity"].copy()
+    relative[:, -1] = relative[:, 0].values * np.array([0.1, 10] * 4)[:, None]
+    unclear = key_figures(type(result)(**fields, arrays=result.arrays.assign(relative_sensitivity=relative)))[0]
+    assert "cannot be told" in unclear["text"]
+    assert unclear["value"] == "× 1"
+    relative[1:] = np.nan
+    one = key_figures(type(result)(**fields, arrays=result.arrays.assign(relative_sensitivity=relative)))[0]
+    assert one["text"].endswith("one image gives no interval")
+
+
+def test_the_check_by_weights_drawn_anew_counts_its_images(result):
+    fields = {n: getattr(result, n) for n in ("config", "provenance", "cost", "headline", "messages")}
+    left = result.arrays["randomised_magnitude"].copy()
+    left[:, -1, 0] = np.nan
+    page = type(result)(**fields, arrays=result.arrays.assign(randomised_magnitude=left))
+    assert [row["cells"][1] for row in build_randomisation(page)["rows"]] == ["1", "1"]
+    assert [row["cells"][3] for row in build_randomisation(page)["rows"]] == ["2", "2"]
 
 
 def test_pictures_and_arrays_lie_in_files(result, tmp_path):

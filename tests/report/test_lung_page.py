@@ -29,6 +29,8 @@ def test_the_page_shows_claims_scores_maps_and_pictures():
         "other frames of the same recordings were trained on",
         "random steps in one direction",
         "pneumonia, from class mean",
+        "another class, another seed",
+        "+0.100 [+0.080, +0.120]",
         "data:image/jpeg",
     ):
         assert part in page, part

@@ -306,6 +306,21 @@ def test_trainings_that_do_not_fit_are_refused(run, tmp_path):
         cifar(pictures(), out=tmp_path / "c", trained={"vgg16": run[0]}, **QUICK)
 
 
+def test_a_given_training_that_does_not_fit_is_refused_before_the_other_is_trained(run, tmp_path, monkeypatch):
+    vgg, resnet = (run[0] / f"training-{name}" for name in ARCHITECTURES)
+    monkeypatch.setattr(cifar_trainings, "train", lambda *given, **named: pytest.fail("trained before all was checked"))
+    for wrong, match in ((tmp_path, "holds no training"), (vgg, "training of `test_efficientnet`")):
+        with pytest.raises(ConfigError, match=match):
+            cifar(pictures(), out=tmp_path / "a", trained={"resnet18": wrong}, **QUICK)
+    with pytest.raises(ConfigError, match="other images"):
+        cifar(pictures(1), out=tmp_path / "b", trained={"resnet18": resnet}, **QUICK)
+    other = TrainResult.from_disk(resnet)
+    other.provenance["hashes"]["test part"] = "0" * 32
+    monkeypatch.setattr(cifar_trainings, "_given", lambda plan, name: other)
+    with pytest.raises(ConfigError, match="resnet18 has another test part"):
+        cifar(pictures(), out=tmp_path / "c", trained={"resnet18": resnet}, **QUICK)
+
+
 def test_the_test_part_is_that_of_the_trainings(run, monkeypatch):
     dataset = cifar_data(pictures())
     plan = Plan(recipe=CifarRecipe(quick=True), dataset=dataset, folder=run[0], name="made up")
@@ -321,9 +336,12 @@ def test_the_test_part_is_that_of_the_trainings(run, monkeypatch):
 
 def test_a_training_by_another_recipe_is_not_taken_for_the_wanted_one(run):
     plan = Plan(recipe=CifarRecipe(quick=True), dataset=cifar_data(pictures()), folder=run[0], name="made up")
-    assert cifar_trainings.finished(plan, "vgg16") is not None
-    assert cifar_trainings.finished(replace(plan, recipe=CifarRecipe(quick=True, seed=1)), "vgg16") is None
-    assert cifar_trainings.finished(replace(plan, dataset=cifar_data(pictures(1))), "vgg16") is None
+    for wrong in (
+        replace(plan, recipe=CifarRecipe(quick=True, seed=1)),
+        replace(plan, dataset=cifar_data(pictures(1))),
+    ):
+        one = cifar_trainings.wanted(wrong.recipe, "vgg16", wrong.dataset)
+        assert cifar_trainings.finished(run[0] / "training-vgg16", one) is None
 
 
 def stop():

@@ -5,8 +5,10 @@ import pytest
 
 from explain_runs import classifier, data, look, nothing_but, options, places
 from shiftgauge.errors import InterruptedRunError
+from shiftgauge.explain import maximize
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.objectives import ChannelMean, ClassLogit, Direction
+from shiftgauge.explain.operators import Jitter
 from shiftgauge.studies import explain_climbs
 
 
@@ -56,6 +58,52 @@ def test_climbs_that_are_finished_are_kept_one_by_one(tmp_path, monkeypatch):
     alone = real(classifier(), ["a", "b", "c", "d"], options=only.maximize)
     assert np.allclose(result.arrays["maximized"], alone.images, atol=1e-5)
     assert np.allclose(result.arrays["maximized_penalty"], alone.penalty, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["maximize", "walk"])
+def test_a_stopped_climb_goes_on_between_its_steps_and_ends_at_the_same(tmp_path, monkeypatch, part):
+    climb = ActivationMaximization(steps=7, step_size=1.0, gradient="normalised", views=(Jitter(pixels=1),))
+    only, real, taken = nothing_but(**{part: climb}, units=()), ActivationMaximization.step, []
+    whole = look(tmp_path / "whole", only).arrays
+    monkeypatch.setattr(maximize, "KEEP_EVERY", 2)
+
+    def stopping(self, state, activate):
+        if len(taken) == 5:
+            raise KeyboardInterrupt
+        taken.append(state.step)
+        return real(self, state, activate)
+
+    monkeypatch.setattr(ActivationMaximization, "step", stopping)
+    with pytest.raises(InterruptedRunError, match="goes on"):
+        look(tmp_path / "run", only)
+    assert (tmp_path / "run" / "parts" / f"{part}-begun.npz").is_file()
+    monkeypatch.setattr(
+        ActivationMaximization, "step", lambda self, state, a: taken.append(state.step) or real(self, state, a)
+    )
+    result = look(tmp_path / "run", only)
+    assert taken[:8] == [0, 1, 2, 3, 4, 4, 5, 6]
+    assert len(taken) == 8 + (0 if part == "maximize" else 3 * 7)
+    assert not list((tmp_path / "run" / "parts").glob("*-begun.npz"))
+    for name in whole.data_vars:
+        np.testing.assert_array_equal(result.arrays[name].values, whole[name].values, err_msg=str(name))
+    cost = result.cost["parts"][part]
+    assert cost["evaluations"] == (4 if part == "maximize" else 16) * (2 * 7 + 1)
+
+
+def test_what_was_begun_with_other_options_is_not_taken_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(maximize, "KEEP_EVERY", 1)
+    real = ActivationMaximization.read
+
+    def stopping(self, state, activate):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ActivationMaximization, "read", stopping)
+    with pytest.raises(InterruptedRunError):
+        look(tmp_path / "run", nothing_but(maximize=ActivationMaximization(steps=2, step_size=1.0)))
+    monkeypatch.setattr(ActivationMaximization, "read", real)
+    other = nothing_but(maximize=ActivationMaximization(steps=2, step_size=2.0))
+    joined, alone = look(tmp_path / "run", other).arrays, look(tmp_path / "alone", other).arrays
+    assert np.array_equal(joined["maximized"], alone["maximized"])
 
 
 def test_a_walk_knows_the_image_that_it_began_at(explained):

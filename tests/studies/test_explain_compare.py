@@ -18,4 +18,7 @@ def test_another_network_stands_beside_the_first(explained):
     other = depth_profile(perturbation_maps(classifier(seed=1), images[rows]))
     got = table.loc[table["network"] == "another", "mean"].to_numpy()
     assert np.allclose(got, other.sensitivity.mean(axis=(0, 2)), rtol=1e-4)
+    share = table.loc[table["network"] == "another", "channel_share_mean"].to_numpy()
+    assert np.allclose(share, other.channel_share_of_images.mean(axis=0), rtol=1e-3)
+    assert own["channel_share_low"].notna().all()
     assert "compare another" in explained[1].provenance["hashes"]

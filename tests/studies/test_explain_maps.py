@@ -12,7 +12,8 @@ from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_ma
 from shiftgauge.studies import explain_image_maps, explain_maps
 from shiftgauge.studies.convert import as_source
 from shiftgauge.studies.explain_images import choose_images
-from shiftgauge.studies.explain_store import PartStore
+from shiftgauge.studies.explain_options import DerivativeOptions
+from shiftgauge.studies.explain_store import explain_store
 from small_networks import ConvNet, wrap
 
 
@@ -73,7 +74,7 @@ def test_more_images_join_those_that_are_finished(tmp_path, monkeypatch):
 def test_progress_counts_pushes_and_ends_at_all_of_them(tmp_path):
     told, only = [], nothing_but(maps=PerturbationOptions())
     chosen = choose_images(classifier(), as_source(data(), classifier()), only)
-    store = PartStore(folder=tmp_path, origin={})
+    store = explain_store(tmp_path, {})
     explain_maps.map_arrays(chosen, only, store, lambda done, total: told.append((done, total)))
     assert told[0] == (0, 8 * 192)
     assert told[-1] == (8 * 192, 8 * 192)
@@ -81,15 +82,57 @@ def test_progress_counts_pushes_and_ends_at_all_of_them(tmp_path):
     assert len(told) > 2 * 8
 
 
-def test_derivative_maps_are_the_limit_of_the_maps(explained):
+def test_derivative_maps_are_those_of_the_function(explained):
     arrays, images = explained[1].arrays, torch.from_numpy(data()[0])
     row = places(arrays["image"])[:1]
     exact = derivative_maps(classifier(), images[row], blocks=["stem", "block"])
     assert np.allclose(arrays["norm_of_derivative"].values[0], exact.norm_of_derivative[0], atol=1e-6)
-    assert np.allclose(
-        arrays["norm_of_derivative"].values[0, 0] * 0.1, arrays["norm_of_difference"].values[0, 0], atol=1e-5
-    )
     assert arrays["derivative_mean"].dims == ("class", "block", "direction", "y", "x")
+
+
+def test_derivative_maps_are_the_limit_of_the_maps_where_a_block_bends(tmp_path):
+    apart = []
+    for epsilon in (1.0, 0.1, 0.001):
+        only = nothing_but(
+            maps=PerturbationOptions(epsilon=epsilon),
+            derivatives=DerivativeOptions(),
+            blocks=("block",),
+            counted_per_class=1,
+        )
+        arrays = look(tmp_path / "run", only).arrays
+        exact = arrays["norm_of_derivative"].values
+        apart.append(np.abs(arrays["norm_of_difference"].values / epsilon - exact).mean() / exact.mean())
+    assert apart[0] > 0.02  # the block bends: a push is not its derivative
+    assert apart[0] > apart[1] > apart[2]
+    assert apart[2] < 1e-3
+
+
+def test_derivative_maps_are_the_columns_of_the_jacobian(explained):
+    arrays, images = explained[1].arrays, torch.from_numpy(data()[0])
+    net = ConvNet().double().eval()
+    row = places(arrays["image"])[0]
+
+    def block(x):
+        return net.block(net.relu(net.norm(net.stem(x)))).flatten()
+
+    columns = torch.autograd.functional.jacobian(block, (images[[row]].double() - 0.5) / 0.5)
+    wanted = torch.linalg.vector_norm(columns, dim=0)[0].numpy()
+    np.testing.assert_allclose(arrays["norm_of_derivative"].values[0, 1], wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_the_share_of_colour_of_each_image_is_that_of_its_maps(explained):
+    arrays, table = explained[1].arrays, explained[1].to_dataframe()
+    maps = arrays["norm_of_difference"].values.astype(np.float64)
+    between = maps.mean(axis=(3, 4)).var(axis=2)
+    np.testing.assert_allclose(
+        arrays["channel_share_of_images"].values[: len(maps)], between / maps.var(axis=(2, 3, 4)), rtol=1e-5
+    )
+    rows = table.loc[table["pushed"] == "all"]
+    np.testing.assert_allclose(rows["channel_share_mean"], arrays["channel_share_of_images"].mean("counted"))
+    low, high = (rows[f"channel_share_{end}"] - rows["channel_share_mean"] for end in ("low", "high"))
+    assert np.allclose([low.iloc[0], high.iloc[0]], 0, atol=1e-6)  # the stem is linear: all images have the same maps
+    assert low.iloc[1] < -1e-3
+    assert high.iloc[1] > 1e-3
 
 
 def test_a_block_that_says_nothing_for_an_image_is_left_out_and_counted(tmp_path):

@@ -1,17 +1,19 @@
 """The lung study goes on where it was stopped."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from lung_arrays import NAMES, frames
-from shiftgauge.errors import InterruptedRunError
+from shiftgauge.errors import InterruptedRunError, MissingExtraError
 from shiftgauge.studies import lung_folds
 from shiftgauge.studies.lung import lung
 from shiftgauge.train.module import ClassifierModule
 
 
 def test_a_study_stopped_after_two_trainings_trains_the_others_alone(tmp_path, monkeypatch):
-    pytest.importorskip("captum")
+    pytest.importorskip("captum", reason="Grad-CAM comes from Captum, of the extra `explain`")
     for name in ("write_train_figures", "write_train_page"):
         monkeypatch.setattr(f"shiftgauge.studies.train.{name}", lambda result, place: None)
     images, labels, recording = frames(recordings=12, size=32)
@@ -39,7 +41,22 @@ def test_a_study_stopped_after_two_trainings_trains_the_others_alone(tmp_path, m
     trained_before = trained.copy()
     trained.clear()
     result = lung(data, out=tmp_path / "out", progress=False, **given)
-    assert [name for name, steps in trained if steps] == ["training-pooled-1", "training-pooled-2"]
-    assert len(trained) == 4
+    assert [name for name, _ in trained] == ["training-pooled-1", "training-pooled-2"]
+    assert len(trained) == result.cost["trainings"] == 2
+    trained.clear()
+    page = tmp_path / "out" / "training-whole-1" / "run.json"
+    before = page.read_bytes()
+    assert lung(data, out=tmp_path / "out", progress=False, **given).cost["trainings"] == 0
+    assert (trained, page.read_bytes()) == ([], before)
     assert (result.config["folds"], result.config["frames"]) == (2, 1)
     assert {f.agreement for f in result.findings} == {"unclear", "fact"}
+
+
+def test_without_captum_nothing_is_trained(tmp_path, monkeypatch):
+    images, labels, recording = frames(recordings=12, size=32)
+    np.savez(tmp_path / "lus.npz", images=images, labels=labels, group=recording)
+    for name in ("captum", "captum.attr"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match="explain"):
+        lung(tmp_path / "lus.npz", out=tmp_path / "out", quick=True, device="cpu", progress=False)
+    assert not (tmp_path / "out").exists()

@@ -41,13 +41,14 @@ def test_the_command_is_started_for_every_process_and_only_the_first_goes_on_aft
     assert outcome.stderr.count("epoch 3/3") == 1
 
 
-def test_two_processes_come_to_the_weights_of_one(tmp_path, port):
+@pytest.mark.parametrize("what", ["plain", "drawn"])
+def test_two_processes_come_to_the_weights_of_one(tmp_path, port, what):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     before = torch.get_num_threads()
-    train(tmp_path / "one", 1)
+    train(tmp_path / "one", 1, what)
     torch.set_num_threads(before)
-    assert pair(port, tmp_path / "two", "plain") == [0, 0]
+    assert pair(port, tmp_path / "two", what) == [0, 0]
     found, expected = read(tmp_path / "two"), read(tmp_path / "one")
     for values, others in zip(found["history"], expected["history"], strict=True):
         assert values == pytest.approx(others, rel=1e-4)

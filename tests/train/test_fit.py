@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -158,3 +159,56 @@ def test_bfloat16_trains(tmp_path):
     _, found = run(tmp_path, chosen=options(epochs=3, precision="bfloat16"))
     assert found.precision == "bfloat16"
     assert found.history[-1]["train_loss"] < found.history[0]["train_loss"]
+
+
+def test_a_cyclic_rate_is_set_before_every_step(tmp_path):
+    optimizer = OptimizerOptions(kind="sgd", learning_rate=0.2, momentum=0.0, weight_decay=0.0)
+    chosen = options(optimizer=optimizer, schedule=ScheduleOptions(kind="cyclic"), clip=None, monitor="last")
+    seen = []
+
+    def look(net):
+        seen.append(net.weight.item())
+
+    class Falling(nn.Module):
+        """Its one weight has the gradient 1, so that every step goes by the rate."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            return self.weight * torch.tensor([[0.0, 0.0, 0.0]]).expand(len(x), 3) + _Slope.apply(self.weight, len(x))
+
+    run(tmp_path, Falling(), chosen, after_step=look)
+    rates = -np.diff([0.0, *seen])
+    expected = np.interp((np.arange(24) + 0.5) / 6, [0, 2, 4], [0, 0.2, 0])
+    assert rates == pytest.approx(expected, rel=1e-4)
+
+
+class _Slope(torch.autograd.Function):
+    """Logits of 0 whose gradient by the weight is 1, whatever the loss."""
+
+    @staticmethod
+    def forward(ctx, weight, count):
+        return torch.zeros(count, 3)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.ones(()), None
+
+
+def test_a_record_of_a_rate_that_is_not_cyclic_holds_no_peak():
+    assert "peak" not in options().to_dict()["schedule"]
+    assert options(schedule=ScheduleOptions(kind="cyclic")).to_dict()["schedule"]["peak"] == 0.5
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_frozen_statistics_stay_while_scale_and_shift_learn(tmp_path, frozen):
+    net = network()
+    net[1].running_mean.fill_(0.2)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    run(tmp_path, net, chosen=options(epochs=2, frozen_statistics=frozen))
+    kept = {name: bool(torch.equal(value, before[name])) for name, value in net.state_dict().items()}
+    assert kept["1.running_mean"] == kept["1.running_var"] == kept["1.num_batches_tracked"] == frozen
+    assert not kept["1.weight"]
+    assert not kept["1.bias"]

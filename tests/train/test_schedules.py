@@ -151,3 +151,31 @@ def test_wrong_options_are_refused(options, message):
 def test_epochs_outside_the_training_and_gaps_in_the_history_are_refused(options, epoch, message):
     with pytest.raises(ConfigError, match=message):
         multiplier(ScheduleOptions(**options), epoch, 5, [0.5])
+
+
+@pytest.mark.parametrize(("peak", "minimum"), [(0.5, 0.0), (0.4, 0.1)])
+def test_cyclic_rises_and_falls_in_straight_lines_from_step_to_step(peak, minimum):
+    options = ScheduleOptions(kind="cyclic", peak=peak, minimum=minimum)
+    places = [(epoch, (step + 0.5) / 7) for epoch in range(6) for step in range(7)]
+    found = [multiplier(options, epoch, 6, within=within) for epoch, within in places]
+    expected = np.interp([epoch + within for epoch, within in places], [0, 6 * peak, 6], [0, 1, minimum])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert min(found) > 0
+
+
+def test_only_cyclic_changes_within_an_epoch():
+    for kind in ("constant", "step", "cosine", "warm_restarts", "weld"):
+        options = ScheduleOptions(kind=kind)
+        assert multiplier(options, 3, 9) == multiplier(options, 3, 9, within=0.9)
+
+
+def test_the_published_rates_of_the_eye_study_fall_tenfold_every_ten_epochs():
+    options = ScheduleOptions(kind="step", factor=0.1, step_epochs=10)
+    rates = [0.1 * multiplier(options, epoch, 50) for epoch in range(50)]
+    assert rates == pytest.approx(np.repeat([0.1, 0.01, 0.001, 1e-4, 1e-5], 10))
+
+
+@pytest.mark.parametrize("peak", [0, 1])
+def test_a_peak_at_either_end_is_refused(peak):
+    with pytest.raises(ConfigError, match="`peak` must be above 0 and below 1"):
+        ScheduleOptions(kind="cyclic", peak=peak)

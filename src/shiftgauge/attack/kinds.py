@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final, TypeAlias
 
 from shiftgauge.attack.apgd import APGD
@@ -50,7 +50,7 @@ def attack_from_dict(values: Mapping[str, Any]) -> Attack:
     if name not in ATTACKS:
         raise ConfigError(unknown_name("attack", name, ATTACKS))
     kind = ATTACKS[name]
-    allowed = kind.__dataclass_fields__
+    allowed = [field.name for field in fields(kind)]
     for option in given:
         if option not in allowed:
             raise ConfigError(unknown_name(f"option of the attack `{name}`", option, allowed or ["none"]))

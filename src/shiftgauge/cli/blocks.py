@@ -115,7 +115,14 @@ def _only_shares_a_name(path: Path, model: str) -> bool:
 
 
 def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.Module, Preprocessing]:
-    from shiftgauge.cli.reader import LoadedTable, is_training, load_config, load_explain_config, load_train_config
+    from shiftgauge.cli.reader import (
+        LoadedTable,
+        is_training,
+        load_attack_config,
+        load_config,
+        load_explain_config,
+        load_train_config,
+    )
     from shiftgauge.cli.yaml_file import read_yaml
 
     values: Any = read_yaml(path).values
@@ -130,12 +137,13 @@ def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.
             choice.architecture, n_classes=classes or 1000, channels=count, arguments=choice.arguments
         )
         return network.eval(), preprocessing
-    if isinstance(values, Mapping) and "explain" in values:
+    if isinstance(values, Mapping) and ("explain" in values or "attack" in values):
         from shiftgauge.cli.build import load_section_model
 
         _refuse_classes(str(path), classes)
-        looked = load_explain_config(path)
-        return _of_classifier(load_section_model(looked, looked.config.model, device="cpu", trust=trust), str(path))
+        looked = load_explain_config(path) if "explain" in values else load_attack_config(path)
+        section = looked.config.first_model
+        return _of_classifier(load_section_model(looked, section, device="cpu", trust=trust), str(path))
     loaded = load_config(path)
     if isinstance(loaded, LoadedTable):
         raise ConfigError(f"{path} is the audit of a table; blocks are those of a network of images")

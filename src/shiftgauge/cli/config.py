@@ -208,11 +208,12 @@ _SAID_BY_FOLDER = ("weights", "weights_by", "num_classes", "arguments", "output"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of all kinds of configuration, of an audit, a training, a look inside, as JSON schema (2020-12)."""
+    """The schema of all kinds of configuration, such as an audit or a training, as JSON schema (2020-12)."""
+    from shiftgauge.cli.attack_config import AttackConfig
     from shiftgauge.cli.explain_config import ExplainConfig
     from shiftgauge.cli.train_config import TrainConfig
 
-    kinds = (Config, TableConfig, TrainConfig, ExplainConfig)
+    kinds = (Config, TableConfig, TrainConfig, ExplainConfig, AttackConfig)
     _, schema = models_json_schema([(model, "validation") for model in kinds])
     either = [{"$ref": f"#/$defs/{model.__name__}"} for model in kinds]
     dialect = "https://json-schema.org/draft/2020-12/schema"

@@ -24,3 +24,8 @@ class ExplainConfig(Section):
         default=None, description="Run folder; default: runs/ and the name of this file, beside it."
     )
     title: str = Field(default="", description="Title of the page.")
+
+    @property
+    def first_model(self) -> ModelSection:
+        """The model that is looked inside."""
+        return self.model

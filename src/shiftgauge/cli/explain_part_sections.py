@@ -144,7 +144,9 @@ class ClimbSection(Section):
     )
     isotropic: bool = Field(default=False, description="Total variation of both directions under one root.")
     l2: NotNegative = Field(default=0.0, description="Weight of the squared length of the image.")
-    blur_px: NotNegative = Field(default=0.0, description="Gaussian blur after every step; 0 for none.")
+    blur_px: NotNegative = Field(
+        default=0.0, description="Gaussian blur of the image to which each step is added; 0 for none."
+    )
     jitter_px: Annotated[int, Field(ge=0)] = Field(default=0, description="Random displacement before every step.")
     scales: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
         default=None, description="Random magnification before every step: [low, high]."

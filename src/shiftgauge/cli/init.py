@@ -9,6 +9,7 @@ import typer
 
 from shiftgauge.cli.exits import Debug, exit_codes
 from shiftgauge.cli.found import Found
+from shiftgauge.cli.init_attack import ATTACK_LINES
 from shiftgauge.cli.init_explain import EXPLAIN_LINES
 from shiftgauge.cli.init_text import array_lines, column_lines, quoted, relative
 from shiftgauge.cli.init_train import train_configuration
@@ -33,6 +34,7 @@ def init_command(
     ] = None,
     training: Annotated[bool, typer.Option("--train", help="Of a training, for `shiftgauge train`.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Of a look inside, for `shiftgauge explain`.")] = False,
+    attack: Annotated[bool, typer.Option("--attack", help="Of attacks, for `shiftgauge attack`.")] = False,
     out: Annotated[Path, typer.Option(help="Write the configuration here.")] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     debug: Debug = False,
@@ -41,26 +43,27 @@ def init_command(
     with exit_codes(debug=debug):
         if out.exists() and not force:
             raise ConfigError(f"{out} exists already; give another --out, or --force to replace it")
-        if training and explain:
-            raise ConfigError("give --train or --explain, not both")
+        wanted = [kind for kind, on in (("train", training), ("explain", explain), ("attack", attack)) if on]
+        if len(wanted) > 1:
+            raise ConfigError(f"give one of {' and '.join(f'--{kind}' for kind in wanted)}")
         if training and model is not None:
             raise ConfigError("--model belongs to an audit; a training names its architecture in the file")
-        command, found = "train" if training else "explain" if explain else "audit", look(data)
-        text = train_configuration(found, out) if training else configuration(found, model, out, explain=explain)
+        command, found = (wanted or ["audit"])[0], look(data)
+        text = train_configuration(found, out) if training else configuration(found, model, out, command=command)
         from shiftgauge.files import write_atomic
 
         write_atomic(out, text)
         typer.echo(f"{found.summary}\nwrote {out}; read it, then run: shiftgauge {command} {out}")
 
 
-def configuration(found: Found, model: str | None, out: Path, *, explain: bool = False) -> str:
+def configuration(found: Found, model: str | None, out: Path, *, command: str = "audit") -> str:
     """Writes the text of a configuration.
 
     Args:
         found: What lies in the data.
         model: The model as given on the command line.
         out: Where the file will stand; paths are written relative to it.
-        explain: Of a look inside instead of an audit.
+        command: What it is for: `audit`, `explain` or `attack`.
     """
     return "\n".join(
         [
@@ -78,7 +81,7 @@ def configuration(found: Found, model: str | None, out: Path, *, explain: bool =
             "  # limit: 200            # at most this many images, the same share of every class",
             "  # skip_unreadable: true # leave unreadable files out and list them in the result",
             "",
-            *(EXPLAIN_LINES if explain else (*_SHIFT_LINES, "", *_ESTIMATE_LINES)),
+            *_SECTIONS[command],
             "",
         ]
     )
@@ -176,3 +179,10 @@ _ESTIMATE_LINES = [
     "#   max_total_order: {rotation: 0.2}",
     "#   max_study_variation: 30",
 ]
+
+_SECTIONS = {
+    "audit": (*_SHIFT_LINES, "", *_ESTIMATE_LINES),
+    "explain": EXPLAIN_LINES,
+    "attack": ATTACK_LINES,
+}
+"""What follows model and data, by the command that reads it."""

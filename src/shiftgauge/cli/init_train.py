@@ -45,6 +45,7 @@ def train_configuration(found: Found, out: Path) -> str:
             "  # patience: 5  # stop after so many epochs without improvement",
             "  seed: 0",
             "",
+            "# adversarial: {method: pgd, epsilon: 0.03}  # train against the worst images near; slower by its steps",
             "calibrate: true",
             "# averaging: {flips: [horizontal]}  # what averaging over views would gain",
             "# gates: {min_macro_f1: 0.9}        # a missed one makes the command exit with 1",

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from shiftgauge.cli.attack_config import AttackConfig
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.explain_config import ExplainConfig
 from shiftgauge.cli.table_config import TableConfig
@@ -20,6 +21,7 @@ KINDS: Final[dict[str, type[BaseModel]]] = {
     "table": TableConfig,
     "train": TrainConfig,
     "explain": ExplainConfig,
+    "attack": AttackConfig,
 }
 """Kind of configuration to its schema."""
 
@@ -49,8 +51,8 @@ def _section(path: str, section: type[BaseModel]) -> list[str]:
     for name, field in section.model_fields.items():
         inner = _section_of(field)
         if inner is not None:
-            listed = typing.get_origin(field.annotation) is list
-            lines += _section(f"{path}.{name}" + (" (a list)" if listed else ""), inner)
+            end = {list: " (a list)", dict: ".NAME"}.get(typing.get_origin(field.annotation) or str, "")
+            lines += _section(f"{path}.{name}{end}", inner)
     return lines
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from shiftgauge import __version__
+from shiftgauge.cli.attack_command import attack_command
 from shiftgauge.cli.audit import audit_command
 from shiftgauge.cli.blocks import blocks_command
 from shiftgauge.cli.demo import demo_command
@@ -53,6 +54,7 @@ def _root(
 app.command("audit")(audit_command)
 app.command("train")(train_command)
 app.command("explain")(explain_command)
+app.command("attack")(attack_command)
 app.command("demo")(demo_command)
 app.command("report")(report_command)
 app.command("shifts")(shifts_command)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from shiftgauge.cli.attack_config import AttackConfig
 from shiftgauge.cli.config import Config
 from shiftgauge.cli.explain import explain, value_at
 from shiftgauge.cli.explain_config import ExplainConfig
@@ -109,6 +110,17 @@ class LoadedExplain(LoadedFile):
     config: ExplainConfig
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadedAttack(LoadedFile):
+    """A checked configuration of attacks.
+
+    Args:
+        config: The values.
+    """
+
+    config: AttackConfig
+
+
 def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | LoadedTable:
     """Reads and checks a configuration; one whose section `data` has the key `table` is that of a tabular model.
 
@@ -124,6 +136,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig | Loa
         raise ConfigError(f"{path} is the configuration of a training; run: shiftgauge train {path}")
     if "explain" in values:
         raise ConfigError(f"{path} is the configuration of a look inside; run: shiftgauge explain {path}")
+    if "attack" in values:
+        raise ConfigError(f"{path} is the configuration of attacks; run: shiftgauge attack {path}")
     if isinstance(values.get("data"), Mapping) and "table" in values["data"]:
         return LoadedTable(config=checked(values, text, TableConfig), path=path, text=text, values=values)
     return LoadedConfig(config=checked(values, text, Config), path=path, text=text, values=values)
@@ -161,6 +175,29 @@ def load_explain_config(path: Path, overrides: Sequence[str] = ()) -> LoadedExpl
     if "shifts" in values or "estimate" in values:
         raise ConfigError(f"{path} is the configuration of an audit; run: shiftgauge audit {path}")
     return LoadedExplain(config=checked(values, text, ExplainConfig), path=path, text=text, values=values)
+
+
+def load_attack_config(path: Path, overrides: Sequence[str] = ()) -> LoadedAttack:
+    """Reads and checks the configuration of attacks.
+
+    Args:
+        path: The YAML file.
+        overrides: Entries of `--set`, such as `attack.images=200`; values are read as YAML.
+
+    Raises:
+        ConfigError: One line that names file, line, key and what is allowed.
+    """
+    text, values = _opened(path, overrides, "`model:` or `models:`, `data:` and `attack:`")
+    if is_training(values):
+        raise ConfigError(f"{path} is the configuration of a training; run: shiftgauge train {path}")
+    if "explain" in values:
+        raise ConfigError(f"{path} is the configuration of a look inside; run: shiftgauge explain {path}")
+    if "shifts" in values or "estimate" in values:
+        raise ConfigError(
+            f"{path} is the configuration of an audit; run: shiftgauge audit {path} (natural shifts beside attacks "
+            "stand in `attack.shifts`)"
+        )
+    return LoadedAttack(config=checked(values, text, AttackConfig), path=path, text=text, values=values)
 
 
 def _opened(path: Path, overrides: Sequence[str], sections: str) -> tuple[YamlText, dict[str, Any]]:

@@ -14,7 +14,7 @@ def schema_command(
     keys: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND", help="Print the keys of a configuration as tables: audit, train, explain or table."
+            metavar="KIND", help="Print the keys of a configuration as tables: audit, train, explain, attack or table."
         ),
     ] = None,
 ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from shiftgauge.cli.exits import Debug, Quiet, exit_codes
+from shiftgauge.cli.study_options import Device, Epochs, Open, Out, Quick, TrainingFolder, Weights, where
 from shiftgauge.cli.tell import tell
 
 study_app = typer.Typer(
@@ -28,12 +29,12 @@ def diabetes_command(
     weights: Annotated[
         Path | None, typer.Option(help="The published model1.pth; left out, a network is trained.", show_default=False)
     ] = None,
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("diabetes-study"),
+    out: Out = Path("diabetes-study"),
     n_base: Annotated[int, typer.Option(help="Base samples N; 28 N evaluations, and layers, ranges, seeds.")] = 65536,
     seeds: Annotated[int, typer.Option(help="Networks trained for each set of features.")] = 20,
     epochs: Annotated[int | None, typer.Option(help="Steps of each training, for a quick look.")] = None,
     seed: Annotated[int, typer.Option(help="Of designs and bootstrap.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_page: Open = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -72,15 +73,15 @@ def weld_command(
     weights: Annotated[
         str, typer.Option(help="none: random; packaged: EfficientNet-Lite0 of the extra demo; or a ResNet-18 file.")
     ] = "none",
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("weld-study"),
+    out: Out = Path("weld-study"),
     size: Annotated[int | None, typer.Option(help="Input size; default 224, with packaged 128.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default 13, with packaged 8.")] = None,
     n_base: Annotated[int, typer.Option(help="Base samples N of each audit: 8 N and 10 N evaluations.")] = 512,
     points: Annotated[int, typer.Option(help="Points of surrogates and ways of shifting; as published.")] = 10000,
     watch: Annotated[bool, typer.Option(help="Measure what watching the test images is worth.")] = True,
-    quick: Annotated[bool, typer.Option("--quick", help="A few small images: whether everything runs.")] = False,
+    quick: Quick = False,
     seed: Annotated[int, typer.Option(help="Of split, training and designs.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_page: Open = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -121,14 +122,14 @@ def glass_command(
     recipe: Annotated[
         str, typer.Option(help="published: EfficientNet-B3 at 336; small: EfficientNet-Lite0 of the extra demo at 96.")
     ] = "published",
-    weights: Annotated[str, typer.Option(help="imagenet, none (at random), or a file of weights.")] = "imagenet",
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("glass-study"),
+    weights: Weights = "imagenet",
+    out: Out = Path("glass-study"),
     epochs: Annotated[int | None, typer.Option(help="Default 30, with small 8.")] = None,
     watch: Annotated[bool, typer.Option(help="Measure what choosing on test would have claimed.")] = True,
-    quick: Annotated[bool, typer.Option("--quick", help="A few small images: whether everything runs.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    quick: Quick = False,
+    device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Of split, training and bootstrap.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_page: Open = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -138,24 +139,11 @@ def glass_command(
     images with several labels serve as well, and every page says which it used.
     """
     with exit_codes(debug=debug):
-        from shiftgauge.checks import require_in
         from shiftgauge.report.glass_terminal import study_summary
         from shiftgauge.studies.glass import glass
 
-        require_in("recipe", recipe, ("published", "small"))
-        result = glass(
-            data,
-            out=out,
-            task=task,
-            recipe="small" if recipe == "small" else "published",
-            weights=weights,
-            epochs=epochs,
-            watched=watch,
-            quick=quick,
-            seed=seed,
-            device=None if device == "auto" else device,
-            progress=False if quiet else None,
-        )
+        asked: dict[str, Any] = {"task": task, "recipe": recipe, "weights": weights, "epochs": epochs, "seed": seed}
+        result = glass(data, out=out, watched=watch, quick=quick, **asked, **where(device, quiet=quiet))
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)
 
 
@@ -168,20 +156,16 @@ def cifar_command(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("cifar-study"),
-    quick: Annotated[bool, typer.Option("--quick", help="A few images, one epoch: whether everything runs.")] = False,
+    out: Out = Path("cifar-study"),
+    quick: Quick = False,
     full: Annotated[bool, typer.Option("--full", help="The published training: 15 epochs of each network.")] = False,
-    vgg16: Annotated[
-        Path | None, typer.Option(help="Run folder of a finished training of VGG-16.", show_default=False)
-    ] = None,
-    resnet18: Annotated[
-        Path | None, typer.Option(help="Run folder of a finished training of ResNet-18.", show_default=False)
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Another number of epochs.", show_default=False)] = None,
+    vgg16: TrainingFolder = None,
+    resnet18: TrainingFolder = None,
+    epochs: Epochs = None,
     images: Annotated[int | None, typer.Option(help="Test images whose maps are taken; default 100.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Of split, weights and training.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_page: Open = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -194,19 +178,10 @@ def cifar_command(
         from shiftgauge.studies.cifar import cifar
         from shiftgauge.studies.cifar_look import Looks
 
-        given = {"vgg16": vgg16, "resnet18": resnet18}
-        result = cifar(
-            data,
-            out=out,
-            quick=quick,
-            full=full,
-            trained={name: path for name, path in given.items() if path is not None},
-            epochs=epochs,
-            looks=Looks.usual(quick=quick, images=images),
-            seed=seed,
-            device=None if device == "auto" else device,
-            progress=False if quiet else None,
-        )
+        given = {name: path for name, path in (("vgg16", vgg16), ("resnet18", resnet18)) if path is not None}
+        asked: dict[str, Any] = {"quick": quick, "full": full, "trained": given, "epochs": epochs, "seed": seed}
+        looks = Looks.usual(quick=quick, images=images)
+        result = cifar(data, out=out, looks=looks, **asked, **where(device, quiet=quiet))
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)
 
 
@@ -218,25 +193,18 @@ def lung_command(
     recipe: Annotated[
         str, typer.Option(help="published: VGG-16 at 224; small: EfficientNet-Lite0 of the extra demo at 160.")
     ] = "published",
-    weights: Annotated[str, typer.Option(help="imagenet, none (at random), or a file of weights.")] = "imagenet",
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("lung-study"),
-    epochs: Annotated[int | None, typer.Option(help="Default 5, with small 12.")] = None,
-    folds: Annotated[
-        int | None, typer.Option(help="Folds by recording; a training each. Default 5, quick 2.", show_default=False)
-    ] = None,
+    weights: Weights = "imagenet",
+    out: Out = Path("lung-study"),
+    epochs: Annotated[int | None, typer.Option(help="Default 5, with small 8.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds by recording; default 5, quick 2.")] = None,
     border: Annotated[str, typer.Option(help="Trainings without the border: paint, cut, both or none.")] = "paint",
-    at_random: Annotated[
-        bool, typer.Option(help="Measure what dividing frames at random, not recordings, would have claimed.")
-    ] = True,
-    frames: Annotated[
-        int | None,
-        typer.Option(help="Frames of each fold and class to look into. Default 4, quick 2.", show_default=False),
-    ] = None,
+    at_random: Annotated[bool, typer.Option(help="Measure what dividing frames, not recordings, would claim.")] = True,
+    frames: Annotated[int | None, typer.Option(help="Of each fold and class to look into; default 4, quick 2.")] = None,
     steps: Annotated[int | None, typer.Option(help="Of activation maximisation; default 500, small 40.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A few small frames: whether everything runs.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    quick: Quick = False,
+    device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Of folds, training and draws.")] = 0,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_page: Open = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -245,25 +213,10 @@ def lung_command(
     After an interruption the same command goes on. The frames of the publication are public as "covid19_ultrasound".
     """
     with exit_codes(debug=debug):
-        from shiftgauge.checks import require_in
         from shiftgauge.report.lung_terminal import study_summary
         from shiftgauge.studies.lung import lung
 
-        require_in("recipe", recipe, ("published", "small"))
-        result = lung(
-            data,
-            out=out,
-            recipe="small" if recipe == "small" else "published",
-            weights=weights,
-            epochs=epochs,
-            folds=folds,
-            border=border,
-            at_random=at_random,
-            frames=frames,
-            steps=steps,
-            quick=quick,
-            seed=seed,
-            device=None if device == "auto" else device,
-            progress=False if quiet else None,
-        )
+        asked: dict[str, Any] = {"recipe": recipe, "weights": weights, "epochs": epochs, "folds": folds, "seed": seed}
+        asked |= {"border": border, "at_random": at_random, "frames": frames, "steps": steps, "quick": quick}
+        result = lung(data, out=out, **asked, **where(device, quiet=quiet))
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)

@@ -59,6 +59,7 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
         InterruptedRunError: The training was stopped and can go on.
     """
     from shiftgauge.cli.train_build import (
+        additions,
         averaging_options,
         data_name,
         data_values,
@@ -74,9 +75,9 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
     config = loaded.config
     options, split = train_options(loaded), split_options(loaded)
     thresholds, averaging, network = threshold_options(loaded), averaging_options(loaded), network_choice(loaded)
+    added, device = additions(loaded), config.train.device
     with loaded.at("data"):
         dataset = training_data(data_values(loaded), config.data.keep)
-    device = config.train.device
     return train(
         network,
         dataset,
@@ -97,4 +98,5 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
         data_name=data_name(loaded),
         no_defect=config.data.no_defect if config.data.no_defect in dataset.class_names else None,
         record=config.model_dump(mode="json"),
+        **added,
     )

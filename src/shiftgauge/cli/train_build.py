@@ -38,6 +38,7 @@ def network_choice(loaded: LoadedTrain) -> NetworkChoice:
             channels=section.channels,
             pretrained=weights,
             dropout=section.dropout,
+            head=section.head,
             first_convolution=section.first_convolution,
             arguments=section.arguments,
             preprocessing=preprocessing_keys(section.preprocessing),
@@ -86,6 +87,27 @@ def averaging_options(loaded: LoadedTrain) -> AveragingOptions | None:
         return None if section is None else AveragingOptions(**section.model_dump())
 
 
+def additions(loaded: LoadedTrain) -> dict[str, Any]:
+    """What the sections `adversarial`, `constraint` and `enlarge` say, as `train` takes it.
+
+    Raises:
+        ConfigError: Keys that do not go together; with file and line.
+    """
+    from shiftgauge.studies.recipe import Additions
+
+    found: dict[str, Any] = {}
+    for name in ("adversarial", "constraint", "enlarge"):
+        section = getattr(loaded.config, name)
+        if section is None:
+            continue
+        values = section.model_dump()
+        if values.get("source") is not None:
+            values["source"] = loaded.resolve(values["source"])
+        with loaded.at(name):
+            found[name] = getattr(Additions.of(**{name: values}), name)
+    return found
+
+
 def train_options(loaded: LoadedTrain) -> TrainOptions:
     """The options of the section `train`.
 
@@ -113,6 +135,7 @@ def train_options(loaded: LoadedTrain) -> TrainOptions:
             precision=section.precision,
             clip=section.clip,
             ema_decay=section.ema_decay,
+            frozen_statistics=section.frozen_statistics,
             seed=section.seed,
             validation_batch=section.validation_batch,
         )

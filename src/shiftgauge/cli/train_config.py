@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from shiftgauge.cli.adversarial_section import AdversarialSection, ConstraintSection, EnlargeSection
 from shiftgauge.cli.config import PreprocessingSection
 from shiftgauge.cli.data_section import DataSection
 from shiftgauge.cli.section import Section, Share
@@ -30,6 +31,11 @@ class TrainModelSection(Section):
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="Chance that a feature is dropped before the last layer."
+    )
+    head: Literal["random", "linear_probe"] = Field(
+        default="random",
+        description="Where the layer that gives the classes begins: random, or linear_probe, a logistic regression on "
+        "the features of the network as it stands; right for few images and trained weights.",
     )
     first_convolution: Literal["sum", "mean", "new"] = Field(
         default="sum", description="Trained first-layer weights for other channels: summed, averaged or new."
@@ -153,6 +159,15 @@ class TrainConfig(Section):
     data: TrainDataSection = Field(description="The labelled images.")
     split: SplitSection = Field(default_factory=SplitSection, description="How the images are divided.")
     train: TrainSection = Field(default_factory=TrainSection, description="How the network is trained.")
+    adversarial: AdversarialSection | None = Field(
+        default=None, description="Training on adversarial images; left out, on images as they are."
+    )
+    constraint: ConstraintSection | None = Field(
+        default=None, description="What the weights are held to after every step; left out, nothing."
+    )
+    enlarge: EnlargeSection | None = Field(
+        default=None, description="Copies of training images that are added to them; left out, none."
+    )
     thresholds: ThresholdsSection | None = Field(
         default=None,
         description="How thresholds are chosen for several labels; left out, those with the largest F1.",

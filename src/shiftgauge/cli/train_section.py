@@ -38,10 +38,10 @@ class OptimizerSection(Section):
 class ScheduleSection(Section):
     """How the learning rate changes from epoch to epoch."""
 
-    kind: Literal["constant", "step", "cosine", "warm_restarts", "weld", "plateau"] = Field(
+    kind: Literal["constant", "step", "cosine", "warm_restarts", "weld", "plateau", "cyclic"] = Field(
         default="cosine",
         description="weld: flat for three epochs, a half cosine down to 0.1 within seven, then 0.1; plateau: lower "
-        "whenever `monitor` has not improved for a while.",
+        "whenever `monitor` has not improved for a while; cyclic: straight up from 0 and down again, step by step.",
     )
     factor: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="What step (default 0.1) and plateau (0.5) multiply the rate by."
@@ -51,9 +51,14 @@ class ScheduleSection(Section):
     period_growth: Count = Field(default=2, description="Length of a period over that of the one before.")
     patience: Count = Field(default=3, description="Epochs without improvement after which plateau acts.")
     min_change: NotNegative = Field(default=0.0, description="What counts as an improvement for plateau.")
-    minimum: Share = Field(default=0.0, description="Smallest multiplier of cosine, warm_restarts and plateau.")
+    minimum: Share = Field(
+        default=0.0, description="Smallest multiplier of cosine, warm_restarts and plateau, last one of cyclic."
+    )
     warmup_epochs: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Epochs of a straight rise before all; left out, 1 for cosine and none for others."
+    )
+    peak: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.5, description="Share of the training after which cyclic has its largest rate."
     )
 
 
@@ -151,6 +156,11 @@ class TrainSection(Section):
         default=None,
         description="Decay of a moving average of the weights, such as 0.99; the average is validated and kept. Left "
         "out, the weights themselves.",
+    )
+    frozen_statistics: bool = Field(
+        default=False,
+        description="Batch normalisation keeps the mean and variance that it came with; right for trained weights and "
+        "few images.",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps.")
     devices: Count = Field(default=1, description="CUDA devices, or processes of a CPU, that share every batch.")

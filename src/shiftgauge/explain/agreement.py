@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 from shiftgauge.checks import require_range
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.explain.attribution import Attribution, MapKind
-from shiftgauge.explain.mean_interval import mean_interval
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.types import FloatArray
 
 

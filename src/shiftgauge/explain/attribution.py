@@ -35,6 +35,7 @@ from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.cam_layer import cam_layer, require_cam_layer
 from shiftgauge.explain.captum_methods import METHODS, Call, Logits, captum_attributions, passes_of
 from shiftgauge.files import hash_array
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.input_scale import input_scale
 from shiftgauge.models.inputs import Targets, require_images, require_network, target_classes
 from shiftgauge.models.torch_model import TorchClassifier
@@ -60,7 +61,8 @@ class Attribution:
         options: How it was asked; its `scale` is that of the values.
         fingerprint: Content hash of the classifier.
         image_hash: Content hash of the images.
-        cost: `evaluations` (images that passed forward), `gradients` (backward), `seconds`, `batch_size`.
+        cost: `evaluations` (images that passed forward), `gradients` (backward), `seconds`, `batch_size`, `precision`
+            (float32, on a GPU as well).
     """
 
     values: npt.NDArray[np.float32]
@@ -162,19 +164,17 @@ def attribute(
     require_in("method", method, METHODS)
     network = require_network(classifier)
     pixels = require_images(network, images)
-    if layer is not None and method != "grad_cam":
-        raise ConfigError(f"`layer` belongs to `grad_cam`, got `{layer}` with `{method}`; leave it out")
     captum_attributions()
+    layer = _layer(network, pixels, method, layer)
     places = target_classes(network, pixels, targets)
-    if method == "grad_cam":
-        layer = cam_layer(network, pixels) if layer is None else require_cam_layer(network, layer, pixels)
     start = time.perf_counter()
     logits = Logits(network, input_scale(network, chosen.scale), layer)
     passes = passes_of(method, chosen, *pixels.shape[2:])
     place = next((p.device for p in network.module.parameters()), pixels.device)
-    size = batch_for(len(pixels) * passes, _trial(network, pixels, method), batch_size, device=place)
-    values, missed = _in_batches(logits, pixels, torch.from_numpy(places), chosen, method, size, passes, progress)
-    cost = {"evaluations": logits.evaluations, "gradients": logits.gradients, "batch_size": size}
+    with full_precision():
+        size = batch_for(len(pixels) * passes, _trial(network, pixels, method), batch_size, device=place)
+        values, missed = _in_batches(logits, pixels, torch.from_numpy(places), chosen, method, size, passes, progress)
+    counts = {"evaluations": logits.evaluations, "gradients": logits.gradients}
     return Attribution(
         values=values,
         method=method,
@@ -186,8 +186,17 @@ def attribute(
         options=chosen,
         fingerprint=network.fingerprint,
         image_hash=hash_array(pixels.cpu().numpy()),
-        cost={**cost, "seconds": time.perf_counter() - start},
+        cost={**counts, "seconds": time.perf_counter() - start, "batch_size": size, "precision": "float32"},
     )
+
+
+def _layer(network: TorchClassifier, pixels: torch.Tensor, method: str, named: str | None) -> str | None:
+    """The layer that Grad-CAM looks at; None for other methods."""
+    if method == "grad_cam":
+        return cam_layer(network, pixels) if named is None else require_cam_layer(network, named, pixels)
+    if named is not None:
+        raise ConfigError(f"`layer` belongs to `grad_cam`, got `{named}` with `{method}`; leave it out")
+    return None
 
 
 def _in_batches(

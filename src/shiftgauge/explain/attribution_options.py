@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.checks import require_bool, require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.baselines import BASELINES, BaselineName
 from shiftgauge.models.input_scale import ScaleName
@@ -60,6 +60,8 @@ class AttributionOptions:
                 f"`stride_px` must be at most `window_px`, {self.window_px}, got {self.stride_px}: pixels would be "
                 "passed over"
             )
+        for name in ("rectify", "enlarge"):
+            require_bool(name, getattr(self, name))
         check_seed(self.seed)
 
     def window(self, height: int, width: int) -> tuple[int, int]:

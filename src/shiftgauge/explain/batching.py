@@ -14,16 +14,20 @@ BATCH_SIZES: Final = (8, 16, 32, 64, 128, 256)
 USUAL_BATCH: Final = 32
 """What is taken without a trial."""
 _ROUNDS: Final = 2
-"""Timed runs of each size, after one that warms up."""
+"""Timed runs of each size, after one of the first that warms up."""
 _TRIAL_SHARE: Final = 0.1
 """Of all work that a trial may cost."""
-_ADVANTAGE: Final = 1.03
-"""A larger batch must be this much faster to replace a smaller one: differences below are noise."""
+_ADVANTAGES: Final = (1.1, 1.03)
+"""A larger batch must be this much faster to replace a smaller one, by one timed run or several: less is noise."""
 _MEMORY_TEXT: Final = ("out of memory", "can't allocate memory", "not enough memory")
 
 
+Run = Callable[[int], int | None]
+"""Works on a number of items; may return on how many it did, where these are fewer."""
+
+
 def tuned_batch(
-    run: Callable[[int], None],
+    run: Run,
     candidates: Sequence[int] = BATCH_SIZES,
     *,
     rounds: int = _ROUNDS,
@@ -32,12 +36,13 @@ def tuned_batch(
 ) -> int:
     """Returns the batch size of most items per second.
 
-    Each candidate is run once to warm up and then `rounds` times, of which the quickest counts. The trial ends when
-    two candidates in a row are no faster than the best, when its time is over, or when memory does not suffice; a
-    larger batch is taken only where it is 3 % faster, so that memory is not spent on noise.
+    The first candidate is run once to warm up, and then each `rounds` times, of which the quickest counts. The trial
+    ends when two candidates in a row are no faster than the best, when its time is over, or when memory does not
+    suffice; a larger batch is taken only where it is 3 % faster (10 % by one run each), so that memory is not spent on
+    noise.
 
     Args:
-        run: Works on that many items; what it gives is not looked at.
+        run: Works on that many items; returns on how many it did where these are fewer.
         candidates: Numbers of items, ≥ 1, in rising order.
         rounds: Timed runs of each, ≥ 1.
         seconds: Time after which no further candidate is tried.
@@ -57,14 +62,16 @@ def tuned_batch(
     if len(sizes) == 1:
         return sizes[0]
     best, best_rate, worse, deadline = sizes[0], 0.0, 0, time.perf_counter() + seconds
+    advantage = _ADVANTAGES[min(rounds, 2) - 1]
+    run(sizes[0])
     for size in sizes:
         try:
-            rate = size / _quickest(run, size, rounds, device)
+            rate = _highest_rate(run, size, rounds, device)
         except (RuntimeError, MemoryError) as error:
             if not best_rate or not _is_memory(error):
                 raise
             break
-        if rate > _ADVANTAGE * best_rate:
+        if rate > advantage * best_rate:
             best, best_rate, worse = size, rate, 0
         else:
             worse += 1
@@ -75,7 +82,7 @@ def tuned_batch(
 
 def batch_for(
     passes: int,
-    run: Callable[[int], None],
+    run: Run,
     given: int | None = None,
     *,
     candidates: Sequence[int] = BATCH_SIZES,
@@ -84,8 +91,8 @@ def batch_for(
 ) -> int:
     """Returns how many items to work on at a time: what is asked for, or the fastest where a trial pays.
 
-    A trial may cost a tenth of the work. The largest candidates are left out until it does; where none above the usual
-    batch is left, there is no trial.
+    A trial may cost a tenth of the items. Each candidate is timed once where that does not suffice for twice, and the
+    largest are left out until it does; where none above the usual batch is left that might be tried, there is no trial.
 
     Args:
         passes: Items in all.
@@ -104,22 +111,25 @@ def batch_for(
     """
     if given is not None:
         return require_positive_int("batch_size", given)
-    tried = list(candidates)
-    while tried and (1 + _ROUNDS) * sum(tried) > _TRIAL_SHARE * passes:
-        tried.pop()
-    return tuned_batch(run, tried, device=device) if tried and tried[-1] > usual else usual
+    for rounds in range(_ROUNDS, 0, -1):
+        tried = list(candidates)
+        while tried and tried[0] + rounds * sum(tried) > _TRIAL_SHARE * passes:
+            tried.pop()
+        if len(tried) > 1 and (tried[-1] > usual or tried[-1] == candidates[-1]):
+            return tuned_batch(run, tried, rounds=rounds, device=device)
+    return usual
 
 
-def _quickest(run: Callable[[int], None], size: int, rounds: int, device: torch.device | None) -> float:
-    times = []
-    run(size)
+def _highest_rate(run: Run, size: int, rounds: int, device: torch.device | None) -> float:
+    """Items per second in the quickest of some runs."""
+    rates = []
     _wait_for(device)
     for _ in range(rounds):
         start = time.perf_counter()
-        run(size)
+        done = run(size)
         _wait_for(device)
-        times.append(time.perf_counter() - start)
-    return max(min(times), 1e-9)
+        rates.append((done or size) / max(time.perf_counter() - start, 1e-9))
+    return max(rates)
 
 
 def _wait_for(device: torch.device | None) -> None:

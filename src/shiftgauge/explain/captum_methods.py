@@ -35,7 +35,7 @@ class Logits:
     def __call__(self, x_nchw: torch.Tensor) -> torch.Tensor:
         """Images (n, C, H, W) in the scale → logits (n, K), inside their autograd graph."""
         self.evaluations += len(x_nchw)
-        self.gradients += len(x_nchw) * (x_nchw.requires_grad or self.part is not None)
+        self.gradients += len(x_nchw) * torch.is_grad_enabled() * (x_nchw.requires_grad or self.part is not None)
         pixels = x_nchw * self.scale.width(x_nchw) + x_nchw.new_tensor(self.scale.mean).view(1, -1, 1, 1)
         if self.part is None:
             return self.network.logits_with_grad(pixels)

@@ -29,9 +29,9 @@ from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.class_scores import ClassScore
 from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.curve_rows import CurveRows
-from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.files import hash_array
 from shiftgauge.models.inputs import Targets, require_images, target_classes
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.types import Classifier, FloatArray
 
 
@@ -154,17 +154,11 @@ def deletion_insertion(
     places, start = target_classes(classifier, pixels, targets), time.perf_counter()
     rows = [CurveRows(image, values, chosen) for image, values in zip(pixels, maps, strict=True)]
     score = ClassScore(classifier, chosen.quantity)
-
-    def scores(part: torch.Tensor, place: int) -> FloatArray:
-        return score.of_images(part, torch.full((len(part),), place, device=part.device)).cpu().numpy()
-
-    def run(n: int) -> None:
-        scores(pixels[:1].expand(n, -1, -1, -1).clone(), 0)
-
-    size = batch_for(len(rows) * len(rows[0]), run, batch_size)
+    trial = pixels[:1]
+    size = batch_for(len(rows) * len(rows[0]), lambda n: _scores(score, trial.repeat(n, 1, 1, 1), 0).size, batch_size)
     curves = []
     for i, (own, place) in enumerate(zip(rows, places, strict=True)):
-        curves.append(own.curves(np.concatenate([scores(part, int(place)) for part in own.batches(size)])))
+        curves.append(own.curves(np.concatenate([_scores(score, part, int(place)) for part in own.batches(size)])))
         if progress is not None:
             progress(i + 1, len(rows))
     deletion, insertion = np.stack(curves).swapaxes(0, 1)
@@ -179,6 +173,11 @@ def deletion_insertion(
         fingerprint=classifier.fingerprint,
         cost={"evaluations": len(rows) * len(rows[0]), "seconds": time.perf_counter() - start, "batch_size": size},
     )
+
+
+def _scores(score: ClassScore, images_nchw: torch.Tensor, place: int) -> FloatArray:
+    places = torch.full((len(images_nchw),), place, device=images_nchw.device)
+    return score.of_images(images_nchw, places).cpu().numpy()
 
 
 def _maps(importance: Attribution | npt.ArrayLike, pixels: torch.Tensor, kind: MapKind) -> FloatArray:

@@ -37,7 +37,7 @@ class DerivativeMaps:
         norm_of_derivative: ‖∂B/∂x‖₂ ≥ 0, axes (image, block, channel, y, x).
         derivative_of_norm: ∂‖B‖₂/∂x, same axes; where B is zero, the derivative in the direction of the push.
         block_norm: ‖B(x)‖₂, axes (image, block).
-        blocks: Names of the blocks, from input to output.
+        blocks: Names of the blocks, in the order in which the network runs them.
         scale: Unit of x: `input` (as the network sees it) or `pixel` ([0, 1]).
         channels: `each`, or `together` (the derivative in the direction of all channels at once).
         cost: As of perturbation maps.
@@ -79,7 +79,7 @@ def derivative_maps(
     Args:
         classifier: A torch network as a classifier.
         images: (N, C, H, W) of its input shape, values in [0, 1].
-        blocks: Module paths; default the classifier's main blocks.
+        blocks: Module paths in any order; default the classifier's main blocks.
         scale: Unit of a pixel: `input` (default, as published) or `pixel`.
         channels: `each` or `together`.
         rows: First row of pixels whose maps are wanted, and the one after the last; default all. A long image can so be

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import xarray as xr
 
+from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.ascent import ActivationMaximization
+from shiftgauge.explain.climb_state import ClimbKeeper
 from shiftgauge.explain.maximize import maximize
+from shiftgauge.explain.maximized import Maximization
 from shiftgauge.explain.starts import given_images
 from shiftgauge.models.inputs import class_place, require_gradients
 from shiftgauge.types import Classifier, FloatArray
+
+_BATCHES: Final = 4
+"""Batches whose starts are held at a time, where the classes are fewer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +109,7 @@ def image_walk(
     options: ActivationMaximization | None = None,
     batch_size: int = 16,
     progress: Callable[[int, int], None] | None = None,
+    keep: ClimbKeeper | None = None,
 ) -> ImageWalk:
     """Pushes each image towards each class by raising the class's logit, and measures how far it had to go.
 
@@ -116,6 +123,7 @@ def image_walk(
         options: How to climb; default `ActivationMaximization()`.
         batch_size: Images in one pass, ≥ 1; memory grows with it.
         progress: Called with (steps done, steps in all), counted image by image.
+        keep: As of `maximize`; heeded where all images climb at once, a few batches of them.
 
     Raises:
         ConfigError: An unknown class, or one named twice.
@@ -134,44 +142,77 @@ def image_walk(
         ((1, 3), 0)
     """
     require_gradients(classifier)
+    require_positive_int("batch_size", batch_size)
     names = classifier.class_names
     places = np.array([class_place(classifier, label) for label in (range(len(names)) if classes is None else classes)])
     if not len(places) or len(set(places.tolist())) != len(places):
         raise ConfigError(f"`classes` must name at least one class, each once, got {classes!r}")
     given = given_images(images, classifier.input_shape)
-    shape = (len(given), len(places))
-    found = maximize(
-        classifier,
-        np.tile(places, len(given)).tolist(),
-        start=given.repeat_interleave(len(places), dim=0),
-        options=options,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    predicted = found.predicted.reshape(*shape, -1)
-    reached, left = _first(predicted == places[:, None]), _first(predicted != predicted[..., :1])
-    lengths = {
-        name: getattr(found, f"distance_{name}").reshape(*shape, -1).astype(np.float64) for name in ("l2", "max", "rms")
-    }
+    found = list(_climbs(classifier, given, places, options, batch_size, progress, keep))
     return ImageWalk(
         classes=tuple(names[place] for place in places),
         class_names=names,
         start=given.numpy(),
-        images=found.images.reshape(*shape, *found.images.shape[1:]),
-        source=predicted[:, 0, 0],
-        final=predicted[..., -1],
-        left_at=left,
-        reached_at=reached,
-        stayed=_stayed(predicted == places[:, None], reached),
-        logit=found.activation.reshape(*shape, -1),
-        predicted=predicted,
+        **_paths(found, places),
+        options=found[0].options,
+        fingerprint=found[0].fingerprint,
+        evaluations=sum(part.evaluations for part in found),
+        seconds=sum(part.seconds for part in found),
+    )
+
+
+def _climbs(
+    classifier: Classifier,
+    given: torch.Tensor,
+    places: npt.NDArray[np.integer],
+    options: ActivationMaximization | None,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+    keep: ClimbKeeper | None,
+) -> Iterator[Maximization]:
+    """Climbs from a few images at a time to all classes, so that starts are held for these alone."""
+    at_once, n = max(1, _BATCHES * batch_size // len(places)), len(given)
+    for first in range(0, n, at_once):
+        part = given[first : first + at_once]
+
+        def tell(done: int, total: int, first: int = first, count: int = len(part)) -> None:
+            if progress is not None:
+                progress(done + total * first // count, total * n // count)
+
+        yield maximize(
+            classifier,
+            np.tile(places, len(part)).tolist(),
+            start=part.repeat_interleave(len(places), dim=0),
+            options=options,
+            batch_size=batch_size,
+            progress=tell,
+            keep=keep if n <= at_once else None,  # a keeper holds the state of one climb
+        )
+
+
+def _paths(found: Sequence[Maximization], places: npt.NDArray[np.integer]) -> dict[str, Any]:
+    """What becomes of each image on its way to each class, axes (image, target, ...)."""
+
+    def joined(name: str) -> npt.NDArray[Any]:
+        values = np.concatenate([getattr(part, name) for part in found])
+        return values.reshape(-1, len(places), *values.shape[1:])
+
+    predicted = joined("predicted")
+    is_there = predicted == places[:, None]
+    reached = _first(is_there)
+    lengths = {name: joined(f"distance_{name}").astype(np.float64) for name in ("l2", "max", "rms")}
+    return {
+        "images": joined("images"),
+        "source": predicted[:, 0, 0],
+        "final": predicted[..., -1],
+        "left_at": _first(predicted != predicted[..., :1]),
+        "reached_at": reached,
+        "stayed": _stayed(is_there, reached),
+        "logit": joined("activation"),
+        "predicted": predicted,
         **{f"distance_{name}": values[..., -1] for name, values in lengths.items()},
         **{f"reached_{name}": _at(values, reached) for name, values in lengths.items()},
-        options=found.options,
-        fingerprint=found.fingerprint,
-        evaluations=found.evaluations,
-        seconds=found.seconds,
-    )
+    }
 
 
 def _first(true_at: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -136,12 +136,6 @@ class MapStatistics:
         """Returns the same statistics in arrays of their own."""
         return replace(self, **{name: getattr(self, name).copy() for name in ("count", *_STATE)})
 
-    def updated(self, maps_ibcyx: np.ndarray, class_i: Sequence[int] | np.ndarray) -> MapStatistics:
-        """Returns the statistics with more images, as of `add`, and leaves these as they are: both are then held."""
-        new = self.copied()
-        new.add(maps_ibcyx, class_i)
-        return new
-
     def dataset(self) -> xr.Dataset:
         """The state and what follows from it, with named axes; `from_dataset` takes it up again."""
         names = (*_STATE, "standard_deviation", "mean_square")
@@ -182,7 +176,7 @@ _MOST_VALUES: Final = 2**24
 def map_statistics(
     classifier: Classifier,
     images: torch.Tensor,
-    labels: Sequence[str] | Sequence[int] | np.ndarray,
+    labels: Sequence[str] | Sequence[int] | np.ndarray | torch.Tensor,
     *,
     measure: Measure = "norm_of_difference",
     classes: Sequence[str] | None = None,
@@ -200,8 +194,8 @@ def map_statistics(
         labels: Class of each image: its name, or its index among the classifier's classes.
         measure: Which of the maps: `norm_of_difference` (default) or `difference_of_norms` of pushes,
             `norm_of_derivative` or `derivative_of_norm` without a size of the push.
-        classes: Classes that are wanted; images of others are passed over. Default all.
-        blocks: Module paths; default the classifier's main blocks.
+        classes: Classes that are wanted, each once; images of others are passed over. Default all.
+        blocks: Module paths in any order; default the classifier's main blocks.
         options: How the pixels are pushed; of derivatives only `scale` and `channels` may be stated.
         state: Statistics to go on from, which are left as they are; of the same classes, blocks, size and measure.
         batch_size: Pushes in one batch; None finds the fastest by a short trial.
@@ -215,7 +209,8 @@ def map_statistics(
     network, pushed = require_network(classifier), options or PerturbationOptions()
     wanted = tuple(network.class_names if classes is None else classes)
     chosen, places = _of_classes(len(images), labels, network.class_names, wanted)
-    names = tuple(blocks or (network.main_blocks if state is None else state.blocks))
+    names = blocks or (network.main_blocks if state is None else state.blocks)
+    names = network.blocks_in_order(names)
     if state is not None:
         _require_same(state, wanted, names, measure)
     maps_of, found = _maps_of(network, measure, pushed), None if state is None else state.copied()
@@ -234,11 +229,17 @@ def map_statistics(
 
 
 def _of_classes(
-    n_images: int, labels: Sequence[str] | Sequence[int] | np.ndarray, names: Sequence[str], wanted: Sequence[str]
+    n_images: int,
+    labels: Sequence[str] | Sequence[int] | np.ndarray | torch.Tensor,
+    names: Sequence[str],
+    wanted: Sequence[str],
 ) -> tuple[list[int], list[int]]:
     """Rows of the images of the classes that are wanted, and the place of each among these classes."""
     for name in wanted:
         require_in("class", name, names)
+    if len(set(wanted)) != len(wanted):
+        raise ConfigError(f"`classes` must name each class once, got {', '.join(wanted)}")
+    labels = labels.tolist() if isinstance(labels, torch.Tensor) else labels
     if len(labels) != n_images:
         raise DataError(f"give one label for each image, got {len(labels)} for {n_images}")
     named = [_class_name(label, names) for label in labels]

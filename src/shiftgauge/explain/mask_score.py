@@ -70,7 +70,8 @@ class MaskScore:
         out = np.empty((len(theta_np), 1))
         for start in range(0, len(theta_np), self._batch):
             masks = self._grid(theta_np[start : start + self._batch])
-            scores = self._score.of_images(self._masked(masks), torch.full((len(masks),), self._place))
+            images = self._masked(masks)
+            scores = self._score.of_images(images, torch.full((len(masks),), self._place, device=images.device))
             out[start : start + len(masks), 0] = scores.cpu().numpy()
             self._counted.add(values=len(masks))
         return out

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
-from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.checks import require_bool, require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.designs import PickFreezeDesign
 from shiftgauge.estimate.inputs import Inputs
@@ -82,6 +82,7 @@ class MaskSobolOptions:
         require_in("baseline", self.baseline, BASELINES)
         if self.blur_px is not None and not require_range("blur_px", self.blur_px, 0) > 0:
             raise ConfigError("`blur_px` must be > 0, got 0; the baseline would be the image itself")
+        require_bool("smooth", self.smooth)
         require_in("score", self.score, SCORES)
         require_positive_int("n_base", self.n_base, low=32)
         require_range("threshold", self.threshold, 0.0, 0.999, hint="0.05 leaves out cells of at most 5 % together")
@@ -207,29 +208,23 @@ def mask_sobol(
     counted = Counter(progress, len(inputs) * _most(chosen))
     parts, status = [], []
     for i, image in enumerate(inputs):
-        masked = MaskedImage(
-            image, _hidden(image, chosen) if baseline is None else baseline, chosen.shape, smooth=chosen.smooth
-        )
+        hidden = _hidden(image, chosen) if baseline is None else baseline
+        masked = MaskedImage(image, hidden, chosen.shape, smooth=chosen.smooth)
         asked = MaskScore(classifier, score, masked, int(places[i]), chosen.shape, batch_size, counted)
         found = _indices(asked, chosen)
         parts.append(_cells(found, chosen))
         status += [Status(level=s.level, code=s.code, message=f"image {i}: {s.message}") for s in found.status]
-    cost = {
-        "evaluations": counted.values,
-        "gradients": counted.gradients,
-        "seconds": time.perf_counter() - started,
-    }
+    seconds = time.perf_counter() - started
     counted.finish()
     arrays: dict[str, Any] = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-    names = tuple(classifier.class_names[int(k)] for k in places)
     return MaskSobol(
         **arrays,
-        targets=names,
+        targets=tuple(classifier.class_names[int(k)] for k in places),
         options=chosen,
         baseline=chosen.baseline if baseline is None else "given",
         baseline_hash="" if baseline is None else hash_array(baseline.detach().cpu().numpy()),
         status=tuple(status),
-        cost=cost,
+        cost={"evaluations": counted.values, "gradients": counted.gradients, "seconds": seconds},
     )
 
 

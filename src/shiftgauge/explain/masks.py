@@ -48,7 +48,7 @@ class MaskedImage:
 
     def __call__(self, masks_nyx: torch.Tensor) -> torch.Tensor:
         """Masks (n, rows, columns) in [0, 1] → images (n, C, H, W)."""
-        shown = masks_nyx[:, None]
+        shown = masks_nyx.to(self._image)[:, None]
         if self._smooth:
             shown = F.interpolate(shown, self._size, mode="bilinear", align_corners=False)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ import torch
 from shiftgauge.checks import require_positive_int
 from shiftgauge.errors import NumericalError
 from shiftgauge.explain.ascent import ActivationMaximization, Ascent, Reading
+from shiftgauge.explain.climb_state import KEEP_EVERY, ClimbKeeper, ClimbState, begun
 from shiftgauge.explain.maximized import Maximization
 from shiftgauge.explain.objectives import Objectives, Target
 from shiftgauge.explain.starts import given_images, noise_image
-from shiftgauge.models.input_scale import input_scale
+from shiftgauge.models.input_scale import InputScale, input_scale
 from shiftgauge.types import Classifier
 
 
@@ -29,6 +30,7 @@ def maximize(
     options: ActivationMaximization | None = None,
     batch_size: int = 16,
     progress: Callable[[int, int], None] | None = None,
+    keep: ClimbKeeper | None = None,
 ) -> Maximization:
     """Makes one image for each target that raises it.
 
@@ -43,10 +45,11 @@ def maximize(
         options: How to climb; default `ActivationMaximization()`.
         batch_size: Images in one pass, ≥ 1; memory grows with it.
         progress: Called with (steps done, steps in all), counted image by image.
+        keep: Where climbs are kept every `KEEP_EVERY` steps, and taken up from; None keeps nothing on the way.
 
     Raises:
         ConfigError: No targets, an unknown class, a place outside a block's output.
-        DataError: A start of another size or number, or not of pixels.
+        DataError: A start of another size or number, or not of pixels; or other climbs were kept.
         ModelError: The classifier gives no gradients, has no such block, or fails.
         NumericalError: An activation is not finite.
 
@@ -66,72 +69,102 @@ def maximize(
     with torch.inference_mode(mode=False):
         asked = Objectives(classifier, targets)
         scale = input_scale(classifier, chosen.scale)
-        if start is None:
-            start = noise_image(classifier.input_shape, scale, deviation=chosen.noise, seed=chosen.seed)
-        first = given_images(start, classifier.input_shape, len(asked))
-        images, path = _climb_all(chosen, asked, chosen.init(first, scale), batch_size, progress)
-        inputs = scale.of_pixels(images)
+        first = given_images(_start(classifier, start, chosen, scale), classifier.input_shape, len(asked))
+        state = begun(first.numpy(), chosen.steps, keep)
+        _climb_all(
+            chosen,
+            asked,
+            chosen.init(first, scale),
+            state,
+            batch_size,
+            _Told(begin=begin, progress=progress, keep=keep),
+        )
+        inputs = scale.of_pixels(torch.from_numpy(state.images))
     return Maximization(
         targets=asked.names,
         asked=tuple(target.to_dict() for target in asked.targets),
         class_names=classifier.class_names,
-        images=images.numpy(),
+        images=state.images,
         inputs=inputs.numpy(),
         start=first.numpy(),
-        **path,
+        **state.path,
         options=chosen.to_dict(),
         fingerprint=classifier.fingerprint,
         evaluations=len(asked) * (chosen.steps * (2 if chosen.views else 1) + 1),
         gradients=len(asked) * chosen.steps if chosen.step_size else 0,
-        seconds=time.perf_counter() - begin,
+        seconds=state.seconds + time.perf_counter() - begin,
     )
+
+
+def _start(
+    classifier: Classifier,
+    start: torch.Tensor | npt.ArrayLike | None,
+    options: ActivationMaximization,
+    scale: InputScale,
+) -> torch.Tensor | npt.ArrayLike:
+    """The images that were given, else seeded noise."""
+    if start is not None:
+        return start
+    return noise_image(classifier.input_shape, scale, deviation=options.noise, seed=options.seed)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Who hears of the steps, and where climbs are kept."""
+
+    begin: float
+    progress: Callable[[int, int], None] | None
+    keep: ClimbKeeper | None
+
+    def of(self, state: ClimbState, reading: int) -> None:
+        if self.progress is not None:
+            self.progress(state.taken, len(state.readings) * state.steps)
+        if self.keep is not None and reading % KEEP_EVERY == 0:
+            self.keep.save(replace(state, seconds=state.seconds + time.perf_counter() - self.begin))
 
 
 def _climb_all(
     options: ActivationMaximization,
     asked: Objectives,
-    start: Ascent,
+    first: Ascent,
+    state: ClimbState,
     batch_size: int,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[torch.Tensor, dict[str, npt.NDArray[Any]]]:
-    """Climbs batch by batch: the images that come out, and what is measured on the way, axes (image, step)."""
-    images, paths = [], []
-    for low in range(0, len(asked), batch_size):
-        rows = range(len(asked))[low : low + batch_size]
-
-        def tell(step: int, rows: range = rows) -> None:
-            if progress is not None:
-                progress(rows.start * options.steps + step * len(rows), len(asked) * options.steps)
-
-        state = replace(start, images_nchw=start.images_nchw[low : low + batch_size])
-        climbed, path = _climb(options, asked, rows, state, tell)
-        images.append(climbed)
-        paths.append(path)
-    return torch.cat(images), {name: np.concatenate([path[name] for path in paths]) for name in paths[0]}
+    told: _Told,
+) -> None:
+    """Takes the steps that are left, batch by batch; they are written into the state."""
+    for rows in list(state.batches(batch_size)):
+        _climb(options, asked, first, state, rows, told)
 
 
 def _climb(
-    options: ActivationMaximization, asked: Objectives, rows: Sequence[int], state: Ascent, tell: Callable[[int], None]
-) -> tuple[torch.Tensor, dict[str, npt.NDArray[Any]]]:
-    """Takes all steps of one batch; what is measured of it before each and after the last, axes (image, step)."""
-    first, trace = state.images_nchw, []
+    options: ActivationMaximization,
+    asked: Objectives,
+    first: Ascent,
+    state: ClimbState,
+    rows: npt.NDArray[np.int64],
+    told: _Told,
+) -> None:
+    """Takes all steps that are left of one batch, and measures it before each and after the last."""
+    began, place = int(state.readings[rows[0]]), rows.tolist()
+    start, images = first.images_nchw[place], torch.from_numpy(state.images[rows])
+    ascent = replace(first, images_nchw=images, step=began)
 
     def activate(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return asked.values(images, rows)
+        return asked.values(images, place)
 
-    for step in range(options.steps + 1):
-        before = state.images_nchw
+    for step in range(began, options.steps + 1):
+        before = ascent.images_nchw
         if step < options.steps:
-            state, reading = options.step(state, activate)
+            ascent, reading = options.step(ascent, activate)
         else:
-            reading = options.read(state, activate)
-        trace.append(_row(reading, before - first))
-        bad = ~np.isfinite(trace[-1]["activation"])
+            reading = options.read(ascent, activate)
+        measured = _row(reading, before - start)
+        bad = ~np.isfinite(measured["activation"])
         if bad.any():
-            name = asked.names[rows[int(np.argmax(bad))]]
+            name = asked.names[place[int(np.argmax(bad))]]
             raise NumericalError(f"the activation of `{name}` is not finite after {step} steps; take smaller steps")
-        tell(min(step + 1, options.steps))
-    return state.images_nchw, {name: np.stack([row[name] for row in trace], axis=1) for name in trace[0]}
+        state.add(rows, ascent.images_nchw.numpy(), measured)
+        told.of(state, step + 1)
 
 
 def _row(reading: Reading, gone: torch.Tensor) -> dict[str, npt.NDArray[Any]]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
-from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.checks import require_bool, require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.explain.push import Answers, Progress, answers
 from shiftgauge.files import hash_array
@@ -74,6 +74,7 @@ class PerturbationOptions:
             raise ConfigError(f"`sides` must be 1 or 2, got {self.sides!r}")
         require_in("scale", self.scale, ("input", "pixel"))
         require_in("channels", self.channels, ("each", "together"))
+        require_bool("clamp", self.clamp)
         require_positive_int("pixelise", self.pixelise)
         check_seed(self.seed)
 
@@ -90,9 +91,10 @@ class PerturbationMaps:
         norm_of_difference: ‖B(x + a e) − B(x)‖₂ ≥ 0, axes (image, block, channel, y, x).
         difference_of_norms: ‖B(x + a e)‖₂ − ‖B(x)‖₂, same axes; with two sides the mean of its absolute values.
         block_norm: ‖B(x)‖₂, axes (image, block).
-        blocks: Names of the blocks, from input to output.
+        blocks: Names of the blocks, in the order in which the network runs them.
         options: How the pixels were pushed.
-        cost: `evaluations` (pushes), `seconds`, `batch_size`, `local` (whether only what a push reaches was computed).
+        cost: `evaluations` (pushes), `seconds`, `batch_size`, `local` (whether only what a push reaches was computed),
+            `precision` (float32 throughout, on a GPU as well).
     """
 
     norm_of_difference: Maps
@@ -126,7 +128,7 @@ def perturbation_maps(
     Args:
         classifier: A torch network as a classifier: a trained model folder, a timm model, a wrapped nn.Module.
         images: (N, C, H, W) of its input shape, values in [0, 1].
-        blocks: Module paths; default the classifier's main blocks.
+        blocks: Module paths in any order; default the classifier's main blocks.
         options: How the pixels are pushed; default a fixed push of 0.1 in input scale, one channel at a time.
         rows: First row of pixels that is pushed, and the one after the last; default all. A large image can so be
             worked on in parts, whose edges should lie between the cells of `pixelise`.
@@ -243,6 +245,7 @@ def cost_of(found: Answers) -> dict[str, Any]:
         "seconds": found.seconds,
         "batch_size": found.batch_size,
         "local": found.local,
+        "precision": "float32",
     }
 
 

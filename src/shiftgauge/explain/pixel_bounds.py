@@ -24,13 +24,14 @@ import numpy as np
 import torch
 import xarray as xr
 
-from shiftgauge.checks import require_in, require_positive_int, require_range
+from shiftgauge.checks import require_bool, require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.result import Status
 from shiftgauge.explain.batching import batch_for
 from shiftgauge.explain.class_scores import ClassScore, ScoreName
 from shiftgauge.explain.pixel_sums import PixelSums, offsets_of
 from shiftgauge.explain.push import Progress
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets, require_gradients, require_images, target_classes
 from shiftgauge.random import check_seed
 from shiftgauge.types import Classifier, DifferentiableClassifier, FloatArray
@@ -72,6 +73,7 @@ class PixelBoundOptions:
         if not require_range("delta", self.delta, 0) > 0:
             raise ConfigError("`delta` must be > 0, got 0: pixels that do not vary explain nothing")
         require_in("scale", self.scale, ("pixel", "input"))
+        require_bool("clamp", self.clamp)
         require_in("over", self.over, ("each", "images"))
         require_positive_int("replicates", self.replicates, low=4)
         require_positive_int("n", self.n, low=2 * self.replicates)
@@ -100,7 +102,7 @@ class PixelBounds:
         targets: Name of the class that was looked at; several names joined with `over="images"`.
         options: How it was done.
         status: What to know about the result.
-        cost: `evaluations` (gradients), `seconds`, `batch_size`.
+        cost: `evaluations` (gradients), `seconds`, `batch_size`, `precision` (float32, on a GPU as well).
     """
 
     poincare_bound: FloatArray
@@ -202,11 +204,12 @@ def pixel_bounds(
     inputs = require_images(classifier, images)
     run = _Run(smooth, inputs, torch.from_numpy(target_classes(classifier, inputs, targets)), chosen, progress)
     started = time.perf_counter()
-    batch = batch_for(run.total, run.trial, batch_size, candidates=_TRIED)
-    together = chosen.over == "images"
-    sets = [list(range(len(inputs)))] if together else [[i] for i in range(len(inputs))]
-    found = [run.bounds(members, batch) for members in sets]
+    sets = [list(range(len(inputs)))] if chosen.over == "images" else [[i] for i in range(len(inputs))]
+    with full_precision():
+        batch = batch_for(run.total, run.trial, batch_size, candidates=_TRIED)
+        found = [run.bounds(members, batch) for members in sets]
     cost = {"evaluations": run.total, "seconds": time.perf_counter() - started, "batch_size": batch}
+    cost["precision"] = "float32"
     arrays = {name: np.stack([part[name] for part in found]) for name in found[0]}
     status = tuple(s for members, part in zip(sets, found, strict=True) for s in run.messages(members, part))
     shape = inputs.shape[1:]
@@ -257,7 +260,7 @@ class _Run:
             unit, image = sums.points(start, min(start + batch, o.n))
             offset = low[image] + (high[image] - low[image]) * unit
             rows = [members[i] for i in image]
-            moved = self.images[rows] + torch.from_numpy(offset).float().reshape(-1, *self.images.shape[1:])
+            moved = self.images[rows] + torch.from_numpy(offset).to(self.images).reshape(-1, *self.images.shape[1:])
             scores, slopes = self.gradients(moved, self.places[rows])
             sums.add(start, scores, slopes, high[image] - low[image], unit)
             self.done += len(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from math import isqrt
@@ -15,10 +15,12 @@ import torch
 
 from shiftgauge.errors import ConfigError, ModelError, ShiftgaugeError
 from shiftgauge.explain.batching import batch_for
+from shiftgauge.explain.forward_mode import MISSING_DERIVATIVE, forward_differentiable
 from shiftgauge.explain.window_change import Change, Way, part_of
 from shiftgauge.explain.windows import Pushed, pushed_network
 from shiftgauge.models.capture import block_outputs
 from shiftgauge.models.conversion import evaluation_mode
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import require_images, require_network
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.models.weights import one_line
@@ -45,7 +47,7 @@ class Answers:
         norm: Norm of what changed, float32, axes (side, image, block, channel, y, x).
         signed: Change of the norm, same axes.
         block_norm: Norm of each block's output for the image at rest, axes (image, block).
-        blocks: Names of the blocks.
+        blocks: Names of the blocks, in the order in which the network runs them.
         batch_size: Pushes in one batch.
         local: Whether only what a push can reach was computed.
         evaluations: Pushes in all.
@@ -80,12 +82,12 @@ def answers(
         classifier: A torch network as a classifier.
         images_nchw: Images (N, C, H, W) of its input shape, values in [0, 1].
         fields: How far each value is pushed.
-        blocks: Module paths; default the classifier's main blocks.
+        blocks: Module paths in any order; default the classifier's main blocks.
         together: Push all channels of a pixel at once instead of one after another.
         way: Differences (default) or derivatives.
         rows: First row of pixels that is pushed, and the one after the last; default all.
-        batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a trial on the first image, or
-            takes tiles of 4×4 pixels where a trial would cost more than a tenth of the run.
+        batch_size: Pushes in one batch, ≥ 1; None finds the fastest by a trial on a tile of the first image, or
+            takes tiles of 4×4 pixels where a trial would cost more than a tenth of the pushes.
         progress: Called after every batch.
 
     Raises:
@@ -95,12 +97,14 @@ def answers(
     """
     network = require_network(classifier)
     images = require_images(classifier, images_nchw)
-    names = tuple(network.main_blocks if blocks is None else blocks)
-    if not names:
-        raise ModelError("the network has no blocks that are found by themselves; name them in `blocks`")
-    started = time.perf_counter()
-    with evaluation_mode(network.module), torch.no_grad(), _named_failure(tuple(images.shape)):
-        run = _Run(network, images, names, fields, together, way or Way(), rows_of(rows, images.shape[2]), progress)
+    band, chosen, started = rows_of(rows, images.shape[2]), way or Way(), time.perf_counter()
+    forward = forward_differentiable() if chosen.is_derivative else nullcontext()
+    frame = evaluation_mode(network.module)
+    with frame, torch.no_grad(), full_precision(), forward, _named_failure(tuple(images.shape)):
+        names = network.main_blocks if blocks is None else network.blocks_in_order(blocks)
+        if not names:
+            raise ModelError("the network has no blocks that are found by themselves; name them in `blocks`")
+        run = _Run(network, images, names, fields, together, chosen, band, progress)
         run.size = run.batch(batch_size)
         for index in range(len(images)):
             run.image(index)
@@ -147,7 +151,7 @@ class _Run:
         self.rows, self.band = 1 if together else channels, band
         sample = self._normalised(0)
         block_outputs(module, sample, names)  # names a block that cannot be used
-        self.pushed: Pushed = pushed_network(module, names, sample)
+        self.pushed: Pushed = pushed_network(module, names, sample, way)
         sides = len(fields(images[0]))
         shape = (sides, len(images), len(names), self.rows, height, width)
         self.norm, self.signed = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -162,7 +166,7 @@ class _Run:
             amounts = amounts[:, self.band].to(self.device, torch.float32)
             for rows, columns in _tiles(amounts.shape[1:], isqrt(max(1, self.size // self.rows))):
                 corner = (self.band.start + rows.start, columns.start)
-                kept = self._tile(rest, norms, amounts[:, rows, columns], corner)
+                kept = self._tile(rest, norms, amounts[:, rows, columns], corner, self.size)
                 for b, name in enumerate(self.names):
                     place = (side, index, b, slice(None), rows, columns)
                     shape = self.norm[place].shape
@@ -174,15 +178,18 @@ class _Run:
         self.block_norm[index] = [float(norms[name]) for name in self.names]
 
     def batch(self, given: int | None) -> int:
-        """The batch that is asked for, or the fastest by pushing tiles near the middle of the first image."""
+        """The batch that is asked for, or the fastest by pushing a tile in the middle of the first image."""
         height, width = self.images.shape[2:]
         rest = cache(lambda: (self.pushed.at_rest(self._normalised(0)), {}))
-        amounts = cache(lambda: self.fields(self.images[0])[0].to(self.device, torch.float32))
+        amounts = cache(lambda: self.fields(self.images[0])[0][:, self.band].to(self.device, torch.float32))
 
-        def run(size: int) -> None:
-            side = isqrt(size // self.rows)
-            top, left = max(0, height // 2 // side * side - side), max(0, width // 2 // side * side - side)
-            self._tile(*rest(), amounts()[:, top : top + side, left : left + side], (top, left))
+        def run(size: int) -> int:
+            tiles = list(_tiles(amounts().shape[1:], isqrt(size // self.rows)))
+            across = sum(rows.start == 0 for rows, _ in tiles)
+            rows, columns = tiles[len(tiles) // across // 2 * across + across // 2]
+            part = amounts()[:, rows, columns]
+            self._tile(*rest(), part, (self.band.start + rows.start, columns.start), size)
+            return self.rows * part[0].numel()
 
         most = max(self.rows, _MOST_PIXELS // (height * width))
         sizes = [self.rows * s * s for s in _SIDES if s <= max(height, width) and self.rows * s * s <= most]
@@ -191,10 +198,10 @@ class _Run:
         return batch_for(self.total, run, given, candidates=tried, usual=usual, device=self.device)
 
     def _tile(
-        self, rest: object, norms: dict[str, torch.Tensor], amounts: torch.Tensor, corner: tuple[int, int]
+        self, rest: object, norms: dict[str, torch.Tensor], amounts: torch.Tensor, corner: tuple[int, int], size: int
     ) -> _Kept:
         parts: list[_Kept] = []
-        for values in _pushes(amounts, self.together).split(self.size):
+        for values in _pushes(amounts, self.together).split(size):
             kept = _Kept()
             push = Change(values.contiguous(memory_format=torch.channels_last), corner)
             self.pushed.respond(rest, push, self.way, lambda *a, kept=kept: self._reduce(norms, kept, *a))  # pyright: ignore
@@ -274,4 +281,9 @@ def _named_failure(shape: tuple[int, ...]) -> Iterator[None]:
     except (ShiftgaugeError, MemoryError):
         raise
     except FORWARD_ERRORS as error:
+        if any(text in str(error).lower() for text in MISSING_DERIVATIVE):
+            raise ModelError(
+                "a layer of the network has no forward derivative, so there are no derivative maps of it; take "
+                f"perturbation maps with a small `epsilon` instead ({one_line(error)})"
+            ) from error
         raise ModelError(f"the network fails on images of the shape {shape}: {one_line(error)}") from error

@@ -28,11 +28,11 @@ from shiftgauge.explain.agreement import rank_correlation
 from shiftgauge.explain.attribution import Attribution, attribute
 from shiftgauge.explain.attribution_options import AttributionOptions
 from shiftgauge.explain.captum_methods import METHODS
-from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.explain.weight_layers import weight_layers
 from shiftgauge.models.inputs import Targets, require_images, require_network, target_classes
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.random import check_seed, generator
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.types import Classifier, FloatArray
 
 
@@ -88,14 +88,18 @@ class Randomisation:
     cost: Mapping[str, Any] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
-        """A row for each method, layer and kind of map: method, layer, depth (from 1), maps, mean, low, high."""
+        """A row for each method, layer and kind of map: method, layer, depth (from 1), maps, mean, low, high, images.
+
+        An image whose map is constant is left out; `images` counts the others.
+        """
         rows = []
         for kind in ("magnitude", "signed"):
+            counted = np.isfinite(getattr(self, kind)).sum(axis=2)
             mean, low, high = mean_interval(getattr(self, kind), self.options.confidence_level, axis=2)
             rows += [
                 {
                     "method": method, "layer": layer, "depth": k + 1, "maps": kind, "mean": mean[m, k],
-                    "low": max(low[m, k], -1.0), "high": min(high[m, k], 1.0),
+                    "low": max(low[m, k], -1.0), "high": min(high[m, k], 1.0), "images": int(counted[m, k]),
                 }
                 for m, method in enumerate(self.methods)
                 for k, layer in enumerate(self.layers)

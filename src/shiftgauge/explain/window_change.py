@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from torch import fx
 from torch.autograd import forward_ad
 from torch.nn import functional
 
@@ -32,9 +33,24 @@ class Change:
 
 @dataclass(frozen=True)
 class Raw:
-    """What a part gives for pushed images that is no tensor beside one at rest, such as a shape."""
+    """What a part gives for pushed images that has no derivative: a shape, a mask, a tensor that no push changes."""
 
     value: Any
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What pushes change of the members of a tuple, list or dictionary, flattened as torch flattens the one at rest."""
+
+    leaves: tuple[Change | Raw, ...]
+
+
+Carried: TypeAlias = Change | Raw | Parts
+"""What of a node's value is handed on."""
+Rest: TypeAlias = Mapping[fx.Node, Any]
+Found: TypeAlias = Mapping[fx.Node, Carried]
+Rule: TypeAlias = Callable[[fx.GraphModule, Rest, Found, "Way"], Carried]
+"""How a change passes through a node: (network, values at rest, what is carried so far, way) → what is carried on."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +75,30 @@ class Way:
             return function(*(v + d for v, d in zip(rest, changes, strict=True))) - given
         with forward_ad.dual_level():
             duals = [dual(v, d) for v, d in zip(rest, changes, strict=True)]
-            value, tangent = forward_ad.unpack_dual(function(*duals))
-        return torch.zeros_like(value) if tangent is None else tangent
+            return tangent_of(function(*duals))
+
+    def through_members(
+        self,
+        function: Callable[..., Sequence[Any]],
+        rest: Sequence[torch.Tensor],
+        changes: Sequence[torch.Tensor],
+        given: Sequence[Any],
+    ) -> tuple[Change | Raw, ...]:
+        """What changes of each thing that `function` gives; `given` are those for the tensors at rest.
+
+        Raises:
+            ValueError: It gives another number of things than at rest.
+        """
+        if not rest:
+            return tuple(Raw(value) for _, value in zip(given, function(), strict=True))
+        if not self.is_derivative:
+            values = function(*(v + d for v, d in zip(rest, changes, strict=True)))
+            pairs = zip(values, given, strict=True)
+            return tuple(Change(v - g) if _is_real(v) else Raw(v) for v, g in pairs)
+        with forward_ad.dual_level():
+            values = function(*(dual(v, d) for v, d in zip(rest, changes, strict=True)))
+            pairs = zip(values, given, strict=True)
+            return tuple(Change(tangent_of(v)) if _is_real(v) else Raw(v) for v, _ in pairs)
 
     def through_relu(self, rest: torch.Tensor, change: torch.Tensor, *, owned: bool) -> torch.Tensor:
         r"""max(v + Δ, 0) − max(v, 0) = max(Δ + min(v, 0), −max(v, 0)), without cancellation.
@@ -84,6 +122,16 @@ def dual(value: torch.Tensor, tangent: torch.Tensor) -> torch.Tensor:
     with warnings.catch_warnings():  # the first call loads parts of torch that warn of other parts of torch
         warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
         return forward_ad.make_dual(value + torch.zeros_like(tangent), tangent.clone())
+
+
+def tangent_of(value: torch.Tensor) -> torch.Tensor:
+    """Returns the derivative that a value carries, inside forward mode; zero where it carries none."""
+    plain, tangent = forward_ad.unpack_dual(value)
+    return torch.zeros_like(plain) if tangent is None else tangent
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def whole(change: Change, rest: torch.Tensor) -> torch.Tensor:

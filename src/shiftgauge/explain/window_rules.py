@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from shiftgauge.explain.window_change import Change, Raw, Way, boxed, joined, part_of, reached, read, whole
+from shiftgauge.explain.window_change import (
+    Carried,
+    Change,
+    Found,
+    Rest,
+    Rule,
+    Way,
+    boxed,
+    joined,
+    part_of,
+    reached,
+    read,
+    whole,
+)
+from shiftgauge.explain.window_members import run_node, split_of, through_member, through_split, through_whole
 from shiftgauge.explain.window_products import Matrices, changed_channels, is_smaller_as_matrix
 from shiftgauge.models.capture import Tap
-
-Rest: TypeAlias = Mapping[fx.Node, Any]
-Found: TypeAlias = Mapping[fx.Node, "Change | Raw"]
-Rule: TypeAlias = Callable[[fx.GraphModule, Rest, Found, Way], "Change | Raw"]
 
 _POINTWISE_MODULES: Final = (
     *(nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
@@ -37,7 +47,7 @@ def find_rule(node: fx.Node, modules: Mapping[str, nn.Module]) -> Rule:
     if node.op == "call_module":
         return _module_rule(node, modules[str(node.target)], modules)
     if node.op not in ("call_function", "call_method"):
-        return _generic(node)
+        return through_whole(node)
     if _one_of(node.target, _ADDITIONS) and len(node.args) == 2 and not node.kwargs:
         return _addition(node)
     if _one_of(node.target, _RELUS):
@@ -46,26 +56,16 @@ def find_rule(node: fx.Node, modules: Mapping[str, nn.Module]) -> Rule:
         return _pointwise(node)
     if node.target is torch.cat:
         return _concatenation(node)
-    return _generic(node)
-
-
-def run_node(node: fx.Node, traced: fx.GraphModule, value_of: Callable[[fx.Node], Any]) -> Any:
-    """Runs one node on the values of its inputs."""
-    if node.op == "get_attr":
-        return operator.attrgetter(str(node.target))(traced)
-    args: Any = fx.map_arg(node.args, value_of)
-    kwargs: Any = fx.map_arg(node.kwargs, value_of)
-    if node.op == "call_module":
-        return traced.get_submodule(str(node.target))(*args, **kwargs)
-    if node.op == "call_method":
-        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-    function: Any = node.target
-    return function(*args, **kwargs)
+    if node.target is operator.getitem:
+        return through_member(node)
+    if split_of(node) is not None:
+        return through_split(node)
+    return through_whole(node)
 
 
 def _module_rule(node: fx.Node, module: nn.Module, modules: Mapping[str, nn.Module]) -> Rule:
     if len(node.args) != 1 or node.kwargs:
-        return _generic(node)
+        return through_whole(node)
     if type(module) in _IDENTITIES:
         return lambda traced, rest, found, way: found[_source(node)]
     if type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str):
@@ -82,17 +82,17 @@ def _module_rule(node: fx.Node, module: nn.Module, modules: Mapping[str, nn.Modu
         return _pooling(node, module)
     if type(module) is nn.Linear:
         return _linear(node, module)
-    return _generic(node)
+    return through_whole(node)
 
 
 def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
     kernel, stride, dilation = _pair(module.kernel_size), _pair(module.stride), _pair(module.dilation)
     padding, matrices = _pair(module.padding), Matrices(module)
 
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         change = found[_source(node)]
         if not isinstance(change, Change) or change.values.ndim != 4:
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         boxes, reads = reached(change, rest[node], kernel, stride, padding, dilation)
         edges = [(s - r[0], r[1] - e) for r, (s, e) in zip(reads, (change.span(0), change.span(1)), strict=True)]
         corner = (boxes[0][0], boxes[1][0])
@@ -114,10 +114,10 @@ def _convolution(node: fx.Node, module: nn.Conv2d) -> Rule:
 def _normalisation(node: fx.Node, module: nn.BatchNorm2d) -> Rule:
     """Batch normalisation at rest scales each channel."""
 
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         change = found[_source(node)]
         if not isinstance(change, Change) or module.running_var is None:
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         scale = (module.running_var + module.eps).rsqrt()
         scale = scale if module.weight is None else scale * module.weight
         return Change(change.values * scale[:, None, None], change.corner)
@@ -130,10 +130,10 @@ def _pooling(node: fx.Node, module: nn.MaxPool2d | nn.AvgPool2d) -> Rule:
     is_max = isinstance(module, nn.MaxPool2d)
     dilation = _pair(module.dilation) if isinstance(module, nn.MaxPool2d) else (1, 1)
 
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         change = found[_source(node)]
         if not isinstance(change, Change) or change.values.ndim != 4:
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         boxes, reads = reached(change, rest[node], kernel, stride, padding, dilation)
         delta = boxed(change, reads[0], reads[1])
         corner = (boxes[0][0], boxes[1][0])
@@ -151,10 +151,10 @@ def _pooling(node: fx.Node, module: nn.MaxPool2d | nn.AvgPool2d) -> Rule:
 
 
 def _relu(node: fx.Node, owned: bool) -> Rule:
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         change = found[_source(node)]
         if not isinstance(change, Change):
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         before = part_of(rest[_source(node)], change)
         return Change(way.through_relu(before, change.values, owned=owned), change.corner)
 
@@ -162,11 +162,11 @@ def _relu(node: fx.Node, owned: bool) -> Rule:
 
 
 def _pointwise(node: fx.Node) -> Rule:
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         source = _source(node)
         change = found[source]
         if not isinstance(change, Change) or any(n is not source for n in node.all_input_nodes):
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         before, given = part_of(rest[source], change), part_of(rest[node], change)
         out = way.through(lambda v: run_node(node, traced, lambda n: v), [before], [change.values], given)
         return Change(out, change.corner)
@@ -175,22 +175,22 @@ def _pointwise(node: fx.Node) -> Rule:
 
 
 def _linear(node: fx.Node, module: nn.Linear) -> Rule:
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         change = found[_source(node)]
         if not isinstance(change, Change):
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         return Change(functional.linear(whole(change, rest[_source(node)]), module.weight))
 
     return rule
 
 
 def _addition(node: fx.Node) -> Rule:
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         terms = [found[n] for n in node.args if isinstance(n, fx.Node) and n in found]
         changes = [term for term in terms if isinstance(term, Change)]
         sources = [n for n in node.args if isinstance(n, fx.Node) and n in found]
         if len(changes) != len(terms) or any(rest[n].shape != rest[node].shape for n in sources):
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         if len(changes) == 1:
             return changes[0]
         return joined(changes, rest[node], lambda values: values[0] + values[1])
@@ -199,35 +199,14 @@ def _addition(node: fx.Node) -> Rule:
 
 
 def _concatenation(node: fx.Node) -> Rule:
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
+    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Carried:
         parts: Any = node.args[0]
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
-        changes = [found.get(n) for n in parts]
+        changes = [found.get(n) for n in parts] if isinstance(parts, (tuple, list)) else [None]
         known = [change for change in changes if isinstance(change, Change)]
         if axis != 1 or len(known) != len(changes) or rest[node].ndim != 4:
-            return _generic(node)(traced, rest, found, way)
+            return through_whole(node)(traced, rest, found, way)
         return joined(known, rest[node], lambda values: torch.cat(values, dim=1))
-
-    return rule
-
-
-def _generic(node: fx.Node) -> Rule:
-    """Runs the part on whole values."""
-
-    def rule(traced: fx.GraphModule, rest: Rest, found: Found, way: Way) -> Change | Raw:
-        sources = [n for n in node.all_input_nodes if isinstance(found.get(n), Change)]
-        deltas = [whole(c, rest[n]) for n in sources if isinstance(c := found[n], Change)]
-
-        def value_of(values: Mapping[fx.Node, Any], n: fx.Node) -> Any:
-            known = found.get(n)
-            return values[n] if n in values else known.value if isinstance(known, Raw) else rest[n]
-
-        def run(*values: torch.Tensor) -> Any:
-            return run_node(node, traced, lambda n: value_of(dict(zip(sources, values, strict=True)), n))
-
-        if not isinstance(rest[node], torch.Tensor) or not sources:
-            return Raw(run(*(rest[n] + d for n, d in zip(sources, deltas, strict=True))))
-        return Change(way.through(run, [rest[n] for n in sources], deltas, rest[node]))
 
     return rule
 

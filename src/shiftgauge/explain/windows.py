@@ -23,23 +23,35 @@ block 1, 17 % in block 2, 69 % in block 3, all in block 4, whose maps a pixel re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import fx, nn
 from torch.autograd import forward_ad
 
-from shiftgauge.explain.window_change import Change, Raw, Way, dual, whole
-from shiftgauge.explain.window_rules import find_rule, run_node
+from shiftgauge.explain.window_change import Carried, Change, Way, dual, tangent_of, whole
+from shiftgauge.explain.window_members import run_node
+from shiftgauge.explain.window_rules import find_rule
 from shiftgauge.models.capture import Recorder, Tap, as_features, repeated_text, require_all
 from shiftgauge.models.conversion import fold_batch_norm
 from shiftgauge.models.tracing import TRACE_ERRORS, tapped_graph
 
 Sink = Callable[[str, Change, torch.Tensor], None]
-"""Takes the name of a block, what changed of it and what it gives for the image at rest (1, ...)."""
+"""Takes the name of a block, what changed of it and what it gives for the image at rest (1, ...).
 
-_TOLERANCE = 1e-4
-"""Largest difference from a full run, relative to the largest value, at which the walk is trusted."""
+What changed is to be read or copied at once: the next part may write into it.
+"""
+
+_TOLERANCE: Final = 1e-4
+"""Largest difference from what a full run changes, relative to the largest change, at which the walk is trusted."""
+_ROUNDING: Final = 64
+"""Times the rounding of the largest value: what two full runs may differ by without a reason."""
+_UNSURE: Final = 0.1
+"""Share of the largest change that rounding may hide; above it differences prove nothing."""
+_KINKS: Final = 1e-2
+"""The same tolerance for the length of a derivative: a ReLU near 0 may have either slope in either run."""
+_SIDE: Final = 4
+"""Pixels of the tiles that are tried."""
 
 
 class Pushed(Protocol):
@@ -86,7 +98,7 @@ class LocalNetwork:
 
     def respond(self, rest: Mapping[Any, Any], push: Change, way: Way, sink: Sink) -> None:
         """Walks the graph with a batch of pushes, and tells the sink at each tap."""
-        found: dict[fx.Node, Change | Raw] = {}
+        found: dict[fx.Node, Carried] = {}
         for node in self._nodes:
             if node.op == "placeholder":
                 found[node] = push
@@ -123,8 +135,7 @@ class PlainNetwork:
         if way.is_derivative:
             with forward_ad.dual_level():
                 found = self._run(dual(image, delta))
-                parts = {name: forward_ad.unpack_dual(value).tangent for name, value in found.items()}
-            changes = {n: torch.zeros_like(found[n]) if p is None else p for n, p in parts.items()}
+                changes = {name: tangent_of(value) for name, value in found.items()}
         else:
             changes = {name: value - rest[name] for name, value in self._run(image + delta).items()}
         for name in self._names:
@@ -144,16 +155,20 @@ class PlainNetwork:
         return found
 
 
-def pushed_network(module: nn.Module, names: Sequence[str], samples_nchw: torch.Tensor) -> Pushed:
+def pushed_network(
+    module: nn.Module, names: Sequence[str], samples_nchw: torch.Tensor, way: Way | None = None
+) -> Pushed:
     """Returns the network in the form that answers pushes fastest.
 
     Batch normalisation is folded into the convolution before it. The walk is used only if it gives what a full run
-    gives for two pushes of a sample, to 1e-4 of the largest value of every block; otherwise whole images are run.
+    gives for pushes of two tiles of a sample, to 1e-4 of the largest change of every block and rounding, of derivatives
+    to 1e-2 of their length besides, and if every block changed; otherwise whole images are run.
 
     Args:
         module: The network, in evaluation mode; it is not changed.
         names: Module paths of the blocks, in the order of the network.
         samples_nchw: Normalised images (N, C, H, W), N ≥ 1.
+        way: What will be asked for: differences (default) or derivatives.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)).eval()
@@ -168,28 +183,83 @@ def pushed_network(module: nn.Module, names: Sequence[str], samples_nchw: torch.
             return plain
         traced = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore
         local = LocalNetwork(traced)
-        return local if _agree(local, plain, samples[:1], names) else plain
+        return local if _agree(local, plain, samples[:1], way or Way()) else plain
     except TRACE_ERRORS:
         return plain
 
 
-def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, names: Sequence[str]) -> bool:
-    """Compares both forms on two pushes of pixels near the middle and at a corner."""
-    height, width = image.shape[-2:]
-    for top, left in {(height // 2, width // 2), (0, width - 1)}:
-        values = torch.zeros(2, image.shape[1], 1, 1, device=image.device, dtype=image.dtype)
-        values[0], values[1, -1] = 0.5, -1.0
-        push = Change(values, (top, left))
-        seen: list[dict[str, torch.Tensor]] = [{}, {}]
-        for network, kept in zip((local, plain), seen, strict=True):
-            with torch.no_grad():
-                rest = network.at_rest(image)
-                network.respond(rest, push, Way(), lambda n, c, b, kept=kept: kept.update({n: b + whole(c, b)}))
-        for name in names:
-            a, b = (kept[name] for kept in seen)
-            if a.shape != b.shape or not float((a - b).abs().max()) <= _TOLERANCE * max(float(b.abs().max()), 1e-12):
+def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, way: Way) -> bool:
+    """Compares both forms on tiles as they are pushed, until every block was seen to change alike.
+
+    A full run gives a change as the difference of two values, of which rounding leaves nothing where the values are
+    large: derivatives then decide.
+    """
+    with torch.no_grad():
+        rests = local.at_rest(image), plain.at_rest(image)
+        names, seen = rests[1].keys() - {""}, set[str]()
+        *tiles, everywhere = pushes = _tried_pushes(image)
+        for push in pushes:
+            if push is everywhere and seen == names:
+                break
+            ours, full = (_told(n, rest, push, Way()) for n, rest in zip((local, plain), rests, strict=True))
+            for name, change in full.items():
+                largest = float(change.abs().max())
+                noise = _ROUNDING * torch.finfo(change.dtype).eps * float(rests[1][name].abs().max())
+                if not _largest_gap(ours.get(name), change) <= _TOLERANCE * largest + noise:
+                    return False
+                if noise < _UNSURE * largest:
+                    seen.add(name)
+        for push in pushes if seen != names else tiles[-1:] if way.is_derivative else []:
+            moved = _moved_alike(local, plain, rests, push)
+            if moved is None:
                 return False
-    return True
+            seen |= moved
+        return seen == names
+
+
+def _moved_alike(
+    local: LocalNetwork, plain: PlainNetwork, rests: tuple[Mapping[Any, Any], Mapping[Any, Any]], push: Change
+) -> set[str] | None:
+    """Blocks that a tile moves at all, if all derivatives agree; None if one does not."""
+    way = Way(is_derivative=True)
+    ours, full = (_told(n, rest, push, way) for n, rest in zip((local, plain), rests, strict=True))
+    moved = set[str]()
+    for name, slope in full.items():
+        if name not in ours or ours[name].shape != slope.shape:
+            return None
+        gap, length = (v.flatten(1).norm(dim=1) for v in (ours[name] - slope, slope))
+        if not bool((gap <= _KINKS * length).all()):
+            return None
+        if bool(length.any()):
+            moved.add(name)
+    return moved
+
+
+def _told(network: Pushed, rest: Mapping[Any, Any], push: Change, way: Way) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = {}
+    network.respond(rest, push, way, lambda name, change, given: found.update({name: whole(change, given).clone()}))
+    return found
+
+
+def _largest_gap(ours: torch.Tensor | None, full: torch.Tensor) -> float:
+    return torch.inf if ours is None or ours.shape != full.shape else float((ours - full).abs().max())
+
+
+def _tried_pushes(image: torch.Tensor) -> list[Change]:
+    """Tiles at a corner and in the middle: a pixel of the first channel, one of the last, and all, far; the image.
+
+    Strides may pass over a tile, so that it reaches no deep block.
+    """
+    channels, height, width = image.shape[1:]
+    rows, columns = min(_SIDE, height), min(_SIDE, width)
+    values = image.new_zeros(3, channels, rows, columns)
+    values[0, 0, 0, 0], values[1, -1, -1, -1] = 0.5, -1.0
+    values[2] = 4.0
+    values[2, :, ::2, 1::2] = -4.0
+    corners = {((height - rows) // 2, (width - columns) // 2), (0, width - columns)}
+    everywhere = torch.full_like(image, 0.5)
+    everywhere[..., ::2, 1::2] = -1.0
+    return [*(Change(values, corner) for corner in sorted(corners)), Change(everywhere, (0, 0))]
 
 
 def _needed(traced: fx.GraphModule, modules: Mapping[str, nn.Module]) -> list[fx.Node]:

@@ -14,11 +14,13 @@ from shiftgauge.checks import require_in, require_positive_int, require_range, u
 from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.models.adapt import WAYS, FirstConvolution, replace_head, transfer_weights
 from shiftgauge.models.backbones import EFFICIENTNET_LITE0_PREPROCESSING, efficientnet_lite0_network
+from shiftgauge.models.cnn import SmallCnn
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.resnet import SmallResNet
 from shiftgauge.models.timm_networks import require_timm_name, timm_network, timm_paths, timm_preprocessing
 from shiftgauge.models.vgg import SmallVgg
 from shiftgauge.models.weights import one_line, read_weights
+from shiftgauge.models.wide_resnet import WideResNet, parseval_network
 from shiftgauge.random import stream_key
 
 PACKAGED: Final = "packaged"
@@ -87,6 +89,27 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
             make=SmallResNet,
             heads=("fc",),
             first="stem.0",
+            preprocessing=_SMALL,
+        ),
+        "wide_resnet_small": Architecture(
+            summary="wide residual network WRN-16-1 for 32×32, or another depth and width (eye-state study)",
+            make=WideResNet,
+            heads=("classifier",),
+            first="stem.0",
+            preprocessing=_SMALL,
+        ),
+        "parseval_resnet_small": Architecture(
+            summary="the same as a Parseval network: orthogonal, scaled, convex sums (eye-state study)",
+            make=parseval_network,
+            heads=("classifier",),
+            first="stem.0",
+            preprocessing=_SMALL,
+        ),
+        "cnn_small": Architecture(
+            summary="four convolutions and a linear layer for 32×32 (eye-state study)",
+            make=SmallCnn,
+            heads=("classifier",),
+            first="block1.0",
             preprocessing=_SMALL,
         ),
         "tf_efficientnet_lite0": Architecture(

@@ -45,7 +45,7 @@ def listed_blocks(module: nn.Module, images_nchw: torch.Tensor) -> tuple[ListedB
         >>> [(b.block.name, str(b.field), b.found) for b in listed_blocks(net, torch.rand(1, 1, 4, 4))]
         [('0', '3×3', True), ('3', 'whole image', True)]
     """
-    found = find_blocks(module)
+    found = find_blocks(module, images_nchw)
     wanted = {*found, *weighted_parts(module)}
     names = [name for name, _ in module.named_modules() if name in wanted]
     if not names:

@@ -136,6 +136,55 @@ def block_outputs(network: nn.Module, images_nchw: torch.Tensor, names: Sequence
     return {name: found[name] for name in names}
 
 
+def run_counts(network: nn.Module, images_nchw: torch.Tensor, names: Sequence[str]) -> dict[str, int]:
+    """Runs a network once and returns how often each named part gave one tensor with a row for each image.
+
+    Args:
+        network: The network.
+        images_nchw: What it takes; it gets a copy.
+        names: Module paths of the parts, in any order.
+
+    Returns:
+        Name → number of times, in the order in which the parts first gave what they give, which is that of the network
+        whatever the order of its declaration. Parts that were not run are left out; one that gave something else once
+        counts 0.
+
+    Raises:
+        ModelError: The network has no such part, or it is named twice.
+
+    Example:
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+        >>> net.unused = nn.Linear(3, 3)
+        >>> net.forward = lambda x: net[1](net[0](x))
+        >>> run_counts(net, torch.ones(2, 1, 2, 2), ["unused", "1", "0"])
+        {'0': 1, '1': 1}
+    """
+    counts: dict[str, int] = {}
+    odd: set[str] = set()
+
+    def keep(name: str, output: Any) -> None:
+        counts[name] = counts.get(name, 0) + 1
+        try:
+            as_features(name, output, len(images_nchw))
+        except ModelError:
+            odd.add(name)
+
+    with Recorder(network, names).into(keep):
+        network(images_nchw.clone())
+    return {name: 0 if name in odd else count for name, count in counts.items()}
+
+
+def reducer(found: dict[str, torch.Tensor], reduce: Callable[[str, torch.Tensor], torch.Tensor], n_images: int) -> Sink:
+    """Returns a sink that fills `found` with what is kept of each part, which must be run once."""
+
+    def take(name: str, output: Any) -> None:
+        if name in found:
+            raise ModelError(repeated_text(name))
+        found[name] = reduce(name, as_features(name, output, n_images))
+
+    return take
+
+
 def as_features(name: str, output: Any, n_images: int) -> torch.Tensor:
     """Returns the output of a part when it is a tensor of numbers with one row for each image.
 
@@ -190,16 +239,3 @@ def _names_of(parts: dict[str, nn.Module]) -> list[tuple[nn.Module, tuple[str, .
     for name, part in parts.items():
         named.setdefault(id(part), []).append(name)
     return [(parts[names[0]], tuple(names)) for names in named.values()]
-
-
-def reducing(
-    found: dict[str, torch.Tensor], reduce: Callable[[str, torch.Tensor], torch.Tensor], n_images: int
-) -> Callable[[str, Any], None]:
-    """Fills `found` with what is kept of each block."""
-
-    def take(name: str, output: Any) -> None:
-        if name in found:
-            raise ModelError(repeated_text(name))
-        found[name] = reduce(name, as_features(name, output, n_images))
-
-    return take

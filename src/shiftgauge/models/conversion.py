@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.fusion import fuse_activations
 from shiftgauge.models.tracing import TRACE_ERRORS, tapped_graph
 from shiftgauge.types import Execution
@@ -100,7 +101,7 @@ def fold_batch_norm(module: nn.Module, samples_nchw: torch.Tensor, taps: Sequenc
         traced = tapped_graph(module, taps)
         if traced is None or not _fold_pairs(traced):
             return None
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             before, after = module(samples_nchw.clone()), traced(samples_nchw.clone())  # either may write into it
             close = float((after - before).abs().max()) <= FOLD_TOLERANCE * max(float(before.abs().max()), 1e-12)
     except TRACE_ERRORS:

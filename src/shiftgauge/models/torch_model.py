@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from shiftgauge.errors import ModelError
-from shiftgauge.models.blocks import Block, find_blocks, list_blocks, weighted_parts
-from shiftgauge.models.capture import Recorder, reducing, require_all
+from shiftgauge.models.blocks import Block, find_blocks, in_run_order, list_blocks, weighted_parts
+from shiftgauge.models.capture import Recorder, reducer, require_all
 from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
 from shiftgauge.models.fingerprint import hash_module
 from shiftgauge.models.output_kind import sample_images
@@ -75,6 +75,7 @@ class TorchClassifier(ImageClassifier):
         self._offer_compiled = offer_compiled and self._owned and has_compiler(self._device)
         self._copies: dict[tuple[bool, str, bool], Callable[[torch.Tensor], Any]] = {}
         self._recorders: dict[tuple[Any, ...], Recorder] = {}
+        self._main_blocks: tuple[str, ...] | None = None
         self._lock = threading.Lock()
         self._usable: dict[tuple[bool, str, bool], bool] = {}
         self._settle(classes, output_kind)
@@ -90,8 +91,18 @@ class TorchClassifier(ImageClassifier):
 
     @property
     def main_blocks(self) -> tuple[str, ...]:
-        """The blocks that cut the network's depth, as `find_blocks` finds them."""
-        return find_blocks(self._module)
+        """The blocks that cut the network's depth, as `find_blocks` finds them, in the order in which they are run."""
+        if self._main_blocks is None:
+            self._main_blocks = find_blocks(self._module, self._samples())
+        return self._main_blocks
+
+    def blocks_in_order(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Returns names of parts in the order in which the network runs them; parts that it does not run come last.
+
+        Raises:
+            ModelError: The network has no such part, or it is named twice.
+        """
+        return in_run_order(self._module, self._samples(), names)
 
     @property
     def module(self) -> nn.Module:
@@ -167,7 +178,7 @@ class TorchClassifier(ImageClassifier):
         rows, kept = [], []
         for part in images_nchw.split(chosen.batch_size):
             found: dict[str, torch.Tensor] = {}
-            with recorder.into(reducing(found, reduce, len(part))):
+            with recorder.into(reducer(found, reduce, len(part))):
                 rows.append(self._run(part, chosen, lambda i, e: self._through(recorder.network, i, e)))
             require_all(found, names)
             kept.append(found)
@@ -203,8 +214,10 @@ class TorchClassifier(ImageClassifier):
         return outputs_nk.clamp_min(tiny).log() if self.output_kind == "probabilities" else outputs_nk
 
     def _blocks(self, names: Sequence[str]) -> tuple[Block, ...]:
-        images = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
-        return list_blocks(self._module, images, names)
+        return list_blocks(self._module, self._samples(), names)
+
+    def _samples(self) -> torch.Tensor:
+        return self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
 
     def _forward(self, images_nchw: torch.Tensor, execution: Execution) -> Any:
         return self._through(self._network(execution), images_nchw, execution)
@@ -255,9 +268,8 @@ class TorchClassifier(ImageClassifier):
         return self._copies[key]
 
     def _converted_copy(self, execution: Execution, taps: Sequence[str] = ()) -> Any:
-        samples = self._preprocessing.normalise(sample_images(self.input_shape, 2).to(self._device))
         with torch.inference_mode(mode=False):
-            return convert(self._module, execution, samples.clone(), taps)
+            return convert(self._module, execution, self._samples().clone(), taps)
 
     def _variants(self) -> list[Execution]:
         if not self._owned:

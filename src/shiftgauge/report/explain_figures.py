@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shiftgauge.errors import StoreError
@@ -58,7 +60,10 @@ def _remove_others(folder: Path, written: set[Path]) -> None:
 
 
 def plot_depth_profile(result: ExplainResult) -> Figure:
-    """Returns sensitivity relative to each block, each pushed channel by itself, and the share of colour."""
+    """Returns sensitivity relative to each block, each pushed channel by itself, and the share of colour.
+
+    Bands are one standard deviation between images; that of the share is the interval of its mean over images.
+    """
     data, table = result.arrays, profile_table(result.arrays)
     blocks, several = strings(data, "block"), data.sizes["pushed"] > 1
     x = np.arange(len(blocks))
@@ -75,31 +80,40 @@ def plot_depth_profile(result: ExplainResult) -> Figure:
             axes.set_title(title, loc="left", fontsize=9)
         if several:
             panels[0].legend(frameon=False, fontsize=7)
-            panels[2].plot(x, data["channel_share"].values, color=TOTAL, lw=1.4, marker="o", ms=2.8)
+            _draw_share(panels[2], x, table.loc[table["pushed"] == "all"], TOTAL)
             panels[2].set_ylim(0, 1)
-            panels[2].set_title("Share of the colour channel, η²", loc="left", fontsize=9)
+            panels[2].set_title("Share of the colour channel, η², in one image", loc="left", fontsize=9)
         for axes in panels:
             axes.set_xticks(x, [long_text(b, 18) for b in blocks], rotation=35, ha="right", fontsize=7)
             axes.grid(visible=True, color="#d9dee6", lw=0.6)
     return figure
 
 
+def _draw_share(axes: Axes, x: np.ndarray, rows: pd.DataFrame, colour: str) -> None:
+    """The share of colour of single images, mean over images, in the band of its interval."""
+    mean, low, high = (rows[f"channel_share_{name}"].to_numpy(float) for name in ("mean", "low", "high"))
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+    axes.plot(x, mean, color=colour, lw=1.4, marker="o", ms=2.8)
+
+
 def plot_networks(result: ExplainResult) -> Figure:
     """Returns the profiles of several networks against the share of the depth, and their share of colour."""
     table = compared_table(result.arrays)
     kinds = [("relative_mean", "Relative to the block"), ("mean", "As it is")]
-    if np.isfinite(table["channel_share"].to_numpy(float)).any():
-        kinds.append(("channel_share", "Share of the colour channel, η²"))
+    if np.isfinite(table["channel_share_mean"].to_numpy(float)).any():
+        kinds.append(("channel_share_mean", "Share of the colour channel, η², in one image"))
     with figure_style():
         figure, panels = grid_figure(len(kinds), 3, (3.2, 2.6))
         for axes, (column, title) in zip(panels, kinds, strict=True):
             for k, name in enumerate(dict.fromkeys(table["network"])):
                 rows, colour = table.loc[table["network"] == name], _HUES[k % len(_HUES)]
                 x, mean = rows["depth"].to_numpy(float), rows[column].to_numpy(float)
-                if column.endswith("mean"):
+                if column.startswith("channel_share"):
+                    _draw_share(axes, x, rows, colour)
+                else:
                     spread = np.nan_to_num(rows[column.replace("mean", "standard_deviation")].to_numpy(float))
                     axes.fill_between(x, np.maximum(mean - spread, 0), mean + spread, color=colour, alpha=0.15, lw=0)
-                axes.plot(x, mean, color=colour, lw=1.4, marker="o", ms=2.8, label=long_text(name, 24))
+                    axes.plot(x, mean, color=colour, lw=1.4, marker="o", ms=2.8, label=long_text(name, 24))
             axes.set_title(title, loc="left", fontsize=9)
             axes.set_xlabel("share of the depth", fontsize=8)
             axes.grid(visible=True, color="#d9dee6", lw=0.6)

@@ -21,6 +21,7 @@ from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, number, percent
 from shiftgauge.report.read import strings
+from shiftgauge.results.depth import growth
 from shiftgauge.results.explain import ExplainResult
 from shiftgauge.results.explain_tables import agreement_table, profile_table, walk_table
 
@@ -110,15 +111,7 @@ def key_figures(result: ExplainResult) -> list[dict[str, str]]:
     """Returns the numbers that the page opens with; of parts that were left out there are none."""
     data, found = result.arrays, []
     if "relative_sensitivity" in data:
-        table, names = profile_table(data), strings(data, "block")
-        depth = table.loc[table["pushed"] == "all", "relative_mean"].to_numpy(float)
-        ratio = float(depth[-1] / depth[0]) if depth[0] > 0 else float("nan")
-        text = f"relative sensitivity of {names[-1]} over that of {names[0]}"
-        found.append(("Through the depth", f"× {number(ratio)}", text))
-        if data.sizes["pushed"] > 1:
-            shares = data["channel_share"].values
-            text = f"share of variance between colours in {names[0]}; {percent(float(shares[-1]))} in {names[-1]}"
-            found.append(("Colour", percent(float(shares[0])), text))
+        found += [_growth_figure(result), *_colour_figure(result)]
     means = agreement_table(data)["mean"].dropna().to_numpy(float)
     if len(means):
         low, high = float(means.min()), float(means.max())
@@ -132,3 +125,30 @@ def key_figures(result: ExplainResult) -> list[dict[str, str]]:
         text = f"grey levels of 255 to another class in the median; {len(reached)} of {len(away)} got there"
         found.append(("To another class", number(grey), text))
     return [{"title": title, "value": value, "text": text, "tone": ""} for title, value, text in found]
+
+
+def _growth_figure(result: ExplainResult) -> tuple[str, str, str]:
+    """How the relative sensitivity of the last block compares with that of the first, with its interval."""
+    data, names = result.arrays, strings(result.arrays, "block")
+    grown = growth(data["relative_sensitivity"].transpose("counted", "block", "pushed").values)
+    ends = f"interval {number(grown.low)} to {number(grown.high)}, {grown.images} images"
+    if grown.images < 2:
+        ends = "one image gives no interval" if grown.images else "no image has both"
+    elif grown.word == "cannot be told":
+        ends += ": whether it grows or falls cannot be told"
+    text = f"relative sensitivity of {names[-1]} over that of {names[0]}; {ends}"
+    return "Through the depth", f"× {number(grown.ratio)}", text
+
+
+def _colour_figure(result: ExplainResult) -> list[tuple[str, str, str]]:
+    """Share of the variance between colours of single images in the first and the last block."""
+    table = profile_table(result.arrays)
+    if result.arrays.sizes["pushed"] < 2:
+        return []
+    first, last = (row for row in table.loc[table["pushed"] == "all"].iloc[[0, -1]].to_dict("records"))
+    one, other = (f"{row['block']} {explain_depth.share_interval(row)}".strip() for row in (first, last))
+    text = (
+        f"share of variance between colours in one image, mean over images, in {one}; "
+        f"{percent(float(last['channel_share_mean']))} in {other}"
+    )
+    return [("Colour", percent(float(first["channel_share_mean"])), text)]

@@ -41,7 +41,7 @@ def _profile(result: ExplainResult) -> list[RenderableType]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows.head(_MOST_ROWS).to_dict("records"):
         cells = [number(row["mean"]), number(row["relative_mean"]), number(row["relative_standard_deviation"])]
-        cells.append(percent(row["channel_share"]))
+        cells.append(percent(row["channel_share_mean"]))
         table.add_row(Text(shorten(row["block"], _NAME)), *(Text(cell) for cell in cells))
     more = len(rows) - _MOST_ROWS
     rest = [line((f"and {more} more blocks, see the page", "dim"))] if more > 0 else []

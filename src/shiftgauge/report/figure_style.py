@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -43,9 +44,19 @@ _SETTINGS: Final[dict[Any, Any]] = {
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Applies the look for the duration of a block; the caller's settings come back afterwards."""
-    with mpl.rc_context(_SETTINGS):
-        yield
+    """Applies the look for the duration of a block; the caller's settings come back afterwards.
+
+    Matplotlib names every font that it looked for in vain, many lines where its list of fonts is of another
+    environment; the figure is drawn all the same with the font that it brings, and nothing is said.
+    """
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    fonts.setLevel(logging.ERROR)
+    try:
+        with mpl.rc_context(_SETTINGS):
+            yield
+    finally:
+        fonts.setLevel(level)
 
 
 def plain_text(text: object) -> str:

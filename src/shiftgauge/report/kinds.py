@@ -42,7 +42,14 @@ def open_run(folder: Path) -> OpenedRun:
         StoreError: No finished run there, a damaged one, or one of a kind that this version does not know.
     """
     kind = kind_of_run(folder)
-    openers = {"audit": _audit, "table_audit": _table_audit, "study": _study, "train": _train, "explain": _explain}
+    openers = {
+        "audit": _audit,
+        "table_audit": _table_audit,
+        "study": _study,
+        "train": _train,
+        "explain": _explain,
+        "attack": _attack,
+    }
     if kind not in openers:
         raise StoreError(f"{folder} holds a run of the kind `{kind}`; this version shows {', '.join(openers)}")
     return openers[kind](folder)
@@ -98,6 +105,16 @@ def _explain(folder: Path) -> OpenedRun:
 
     found = ExplainResult.from_disk(folder)
     return _opened(found, write_explain_page, write_explain_figures, explain_summary)
+
+
+def _attack(folder: Path) -> OpenedRun:
+    from shiftgauge.report.attack_figures import write_attack_figures
+    from shiftgauge.report.attack_page import write_attack_page
+    from shiftgauge.report.attack_terminal import attack_summary
+    from shiftgauge.results.attack import AttackResult
+
+    found = AttackResult.from_disk(folder)
+    return _opened(found, write_attack_page, write_attack_figures, attack_summary)
 
 
 def _opened(result: Any, page: Any, figures: Any, summary: Any) -> OpenedRun:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from shiftgauge.report.blocks.lung import NOTES, look, pictures_of, score
+from shiftgauge.report.blocks.lung import look, note_of, pictures_of, score
 from shiftgauge.report.figure_file import save_figures
 from shiftgauge.report.figure_style import FIRST, SOFT, TOTAL, figure_style, grid_figure, long_text, tidy, whiskers
 from shiftgauge.report.read import pick, strings
@@ -31,7 +31,7 @@ def plot_scores(result: StudyResult) -> Figure:
         axes.barh(range(len(ways)), [np.nan_to_num(e.value) for e in found], height=0.55, color=FIRST)
         whiskers(axes, found, np.arange(len(ways)))
         axes.axvline(1 / len(strings(data, "class")), color=SOFT, lw=1, ls="--")
-        axes.set_yticks(range(len(ways)), [long_text(w + ("*" if w in NOTES else ""), 46) for w in ways])
+        axes.set_yticks(range(len(ways)), [long_text(w + "*" * bool(note_of(result, w)), 46) for w in ways])
         axes.set_xlim(0, 1)
         axes.set_xlabel("balanced accuracy on frames that were not trained on")
         tidy(axes, "")

@@ -38,7 +38,7 @@ def _figures(result: StudyResult) -> list[dict[str, str]]:
     data = result.arrays
     ways, figure = strings(data, "way"), strings(data, "figure")[0]
     frames, recordings = (lung.score(result, table, ways[0], figure) for table in ("way", "recording"))
-    frozen = lung.score(result, "way", "features before training, logistic regression", figure)
+    frozen = lung.score(result, "way", str(data.attrs["frozen_way"]), figure)
     known = float(pick(data, "training_accuracy", training_way=ways[0]).mean())
     return [
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from shiftgauge.report.blocks.lung import NOTES, build_study_cost, look, score
+from shiftgauge.report.blocks.lung import build_study_cost, look, note_of, score
 from shiftgauge.report.format import clean, fixed, interval
 from shiftgauge.report.lung_page import study_sentence
 from shiftgauge.report.read import strings
@@ -27,7 +27,7 @@ def _scores(result: StudyResult) -> RenderableType:
     for way in strings(result.arrays, "way"):
         found = score(result, "way", way, figure)
         table.add_row(
-            Text(clean(way) + ("*" if way in NOTES else "")),
+            Text(clean(way) + "*" * bool(note_of(result, way))),
             Text(fixed(found.value)),
             Text(interval(found.low, found.high), style="dim"),
         )

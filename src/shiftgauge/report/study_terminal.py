@@ -16,9 +16,10 @@ _WORDS: Final = {
     "agrees": ("agrees", "green"),
     "partly": ("in part", "yellow"),
     "differs": ("DIFFERS", "bold red"),
-    "unclear": ("unclear", "yellow"),
+    "unclear": ("cannot be told", "yellow"),
     "fact": ("fact", "dim"),
 }
+_WIDTH: Final = max(len(word) for word, _ in _WORDS.values())
 
 
 def framed(
@@ -37,7 +38,7 @@ def framed(
     parts += [line((sentence, "dim")), Text(""), line(("Claims", "bold"))]
     for finding in result.findings:
         word, style = _WORDS[finding.agreement]
-        parts.append(hanging(word, style, f"{finding.topic}: {finding.published} | {finding.measured}"))
+        parts.append(hanging(word, style, f"{finding.topic}: {finding.published} | {finding.measured}", width=_WIDTH))
     for title, table in tables:
         parts += [Text(""), line((title, "bold")), table]
     facts = ", ".join(f"{name.lower()} {value}" for name, value in cost["facts"])

@@ -156,10 +156,10 @@ def line(*parts: tuple[str, str]) -> Text:
     return Text.assemble(*(Text(clean(text), style=style) for text, style in parts))
 
 
-def hanging(tag: str, style: str, text: str) -> RenderableType:
-    """Returns a tag with a text that hangs beside it."""
+def hanging(tag: str, style: str, text: str, *, width: int = 7) -> RenderableType:
+    """Returns a tag, in a column so many characters wide, with a text that hangs beside it."""
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=7, no_wrap=True)
+    grid.add_column(width=width, no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text(tag, style=style), Text(clean(text)))
     return Padding(grid, (0, 0, 0, 1))

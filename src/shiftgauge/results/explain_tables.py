@@ -12,16 +12,20 @@ import xarray as xr
 from shiftgauge.results.depth import depth_rows
 
 _SUMMARY: Final = [f"{kind}{name}" for kind in ("", "relative_") for name in ("images", "mean", "standard_deviation")]
-_PROFILE: Final = ["block", "pushed", *_SUMMARY, "channel_share"]
-_COMPARED: Final = ["network", "block", "depth", *_SUMMARY, "channel_share"]
+_SHARE: Final = [f"channel_share{end}" for end in ("", "_images", "_mean", "_low", "_high")]
+_PROFILE: Final = ["block", "pushed", *_SUMMARY, *_SHARE]
+_COMPARED: Final = ["network", "block", "depth", *_SUMMARY, *_SHARE]
 
 
 def profile_table(arrays: xr.Dataset) -> pd.DataFrame:
     """The profile over depth: a row for each block and pushed channel, `all` being the mean of the channels.
 
     Columns: block, pushed, images, mean, standard_deviation (over images), relative_images, relative_mean,
-    relative_standard_deviation, channel_share (η² over all images). An image at which a block gives nothing but zeros
-    has no relative sensitivity there: it is left out, and relative_images counts the others.
+    relative_standard_deviation, channel_share_mean (share of the variance between colours, η², of single images, mean
+    over images) with its interval channel_share_low and channel_share_high, channel_share_images, and channel_share (η²
+    over all images together, which falls as well where images differ more). An image at which a block gives nothing
+    but zeros has no relative sensitivity there: it is left out, and relative_images counts the others; so does
+    channel_share_images, of constant maps.
 
     Args:
         arrays: Of a result.
@@ -39,7 +43,7 @@ def compared_table(arrays: xr.Dataset) -> pd.DataFrame:
     """The profiles of several networks: a row for each network and block, the mean of the channels.
 
     Columns: network, block, depth (0 at the first, 1 at the last), images, mean, standard_deviation, relative_images,
-    relative_mean, relative_standard_deviation, channel_share.
+    relative_mean, relative_standard_deviation, and of the share of colour the columns of `profile_table`.
 
     Args:
         arrays: Of a result.
@@ -49,8 +53,10 @@ def compared_table(arrays: xr.Dataset) -> pd.DataFrame:
     for network in dict.fromkeys(names):
         own = arrays.isel(row=[k for k, name in enumerate(names) if name == network])
         raw, relative = (own[f"compared_{kind}sensitivity"].values.T[..., None] for kind in ("", "relative_"))
-        blocks, nothing = list(map(str, own["compared_block"].values)), np.full(raw.shape[:2], np.nan)
-        table = depth_rows(blocks, [], raw, relative, own["compared_share"].values, nothing)
+        nothing = xr.DataArray(np.full(raw.shape[:2], np.nan).T)  # of runs that did not keep it
+        shares = own.get("compared_share_of_images", nothing).values.T
+        blocks = list(map(str, own["compared_block"].values))
+        table = depth_rows(blocks, [], raw, relative, own["compared_share"].values, shares)
         parts.append(table.assign(network=network).loc[:, _COMPARED])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COMPARED)
 
@@ -72,25 +78,28 @@ def agreement_table(arrays: xr.Dataset) -> pd.DataFrame:
 
 
 def curve_table(arrays: xr.Dataset) -> pd.DataFrame:
-    """Areas under deletion and insertion curves: method, curve, area, random_area, gain, gain_low, gain_high.
+    """Areas under deletion and insertion curves: method, curve, area, random_area, gain, gain_low, gain_high, images.
 
     The gain is by how much the area is better than that of random orders; an interval that holds 0 means that the
-    method's order is not shown to be better than none.
+    method's order is not shown to be better than none. `images` counts those whose curves are finite.
 
     Args:
         arrays: Of a result.
     """
     names = ("area", "random_area", "gain", "gain_low", "gain_high")
     rows = [
-        (method, curve, *(float(arrays[f"curve_{name}"].values[m, c]) for name in names))
+        (method, curve, *(float(arrays[f"curve_{name}"].values[m, c]) for name in names),
+         int(np.isfinite(arrays[curve].transpose("method", "image", "fraction").values[m]).all(axis=1).sum()))
         for m, method in enumerate(arrays["method"].values.tolist() if "curve_area" in arrays else [])
         for c, curve in enumerate(arrays["curve"].values.tolist())
-    ]
-    return pd.DataFrame(rows, columns=["method", "curve", *names])
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["method", "curve", *names, "images"])
 
 
 def randomisation_table(arrays: xr.Dataset) -> pd.DataFrame:
-    """What is left of each method's maps: method, layer, depth (layers drawn anew), maps, mean, low, high.
+    """What is left of each method's maps: method, layer, depth (layers drawn anew), maps, mean, low, high, images.
+
+    A map that is constant has no rank correlation: its image is left out there, and `images` counts the others.
 
     Args:
         arrays: Of a result.
@@ -102,8 +111,9 @@ def randomisation_table(arrays: xr.Dataset) -> pd.DataFrame:
             for m, method in enumerate(arrays["checked_method"].values.tolist()):
                 for k, layer in enumerate(layers):
                     ends = (float(arrays[f"randomised_{kind}_{end}"].values[m, k]) for end in ("mean", "low", "high"))
-                    rows.append((method, layer, k + 1, kind, *ends))
-    return pd.DataFrame(rows, columns=["method", "layer", "depth", "maps", "mean", "low", "high"])
+                    counted = int(np.isfinite(arrays[f"randomised_{kind}"].values[m, k]).sum())
+                    rows.append((method, layer, k + 1, kind, *ends, counted))
+    return pd.DataFrame(rows, columns=["method", "layer", "depth", "maps", "mean", "low", "high", "images"])
 
 
 def mask_table(arrays: xr.Dataset) -> pd.DataFrame:

@@ -20,8 +20,10 @@ _MARKS: Final = ("run.json", "results.nc", "report.html", STORE_FILE)
 """Files by which a run is known, finished or not."""
 EXPLAIN_FILE: Final = "explain.json"
 """What a look inside a network keeps to go on with."""
-_CHECKPOINTS: Final = ("training.json", "checkpoint.pt", EXPLAIN_FILE)
-"""Files by which the folder of a training's checkpoint, or of an unfinished look inside, is known."""
+ATTACK_FILE: Final = "attack.json"
+"""What a run of attacks keeps to go on with."""
+_CHECKPOINTS: Final = ("training.json", "checkpoint.pt", EXPLAIN_FILE, ATTACK_FILE)
+"""Files by which the folder of a training's checkpoint, or of an unfinished look inside or attack, is known."""
 SCHEMA_VERSION: Final = 1
 """Version of the run folder's layout; a newer one is refused with a sentence."""
 

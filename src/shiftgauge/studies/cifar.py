@@ -31,13 +31,13 @@ from shiftgauge.studies.cifar_recipe import NETWORKS, CifarRecipe, Network, cifa
 from shiftgauge.studies.cifar_trainings import (
     Plan,
     classifiers,
-    finished,
     held_out,
     require_test,
     train_both,
     training_arrays,
 )
 from shiftgauge.studies.record import provenance, write_with_page
+from shiftgauge.studies.train_finished import hashes_of
 
 _LEVEL: Final = 0.95
 
@@ -118,8 +118,7 @@ def cifar(
 
 def _result(plan: Plan, looks: Looks, started: datetime) -> StudyResult:
     clock, seed = time.perf_counter(), plan.recipe.seed
-    waiting = [name for name in NETWORKS if name not in plan.trained and finished(plan, name) is None]
-    trained = train_both(plan)
+    trained, worked_on = train_both(plan)
     trainings = round(time.perf_counter() - clock, 1)
     test = held_out(plan, trained)
     require_test(trained, test)
@@ -127,15 +126,17 @@ def _result(plan: Plan, looks: Looks, started: datetime) -> StudyResult:
     arrays = xr.merge([training_arrays(trained), look(plan, looks, networks, test)], combine_attrs="drop")
     arrays.attrs = _attributes(plan, looks, trained, arrays)
     findings = find(arrays)
-    weights = {f"weights of {name}": str(r.provenance["hashes"]["weights"]) for name, r in trained.items()}
     return StudyResult(
         study="cifar",
         config={"recipe": asdict(plan.recipe), "looks": asdict(looks), "given": sorted(plan.trained)},
         provenance=provenance(
-            {"data": plan.dataset.fingerprint, **weights}, seed, started, device=str(choose_device(plan.device))
+            {"data": plan.dataset.fingerprint, **hashes_of(trained)},
+            seed,
+            started,
+            device=str(choose_device(plan.device)),
         ),
         cost={
-            "trainings": len(waiting),
+            "trainings": worked_on,
             "training_seconds": trainings,
             "seconds": round(time.perf_counter() - clock, 1),
         },

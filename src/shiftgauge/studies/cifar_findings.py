@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
 import xarray as xr
 
 from shiftgauge.results.status import Message
-from shiftgauge.results.study import Agreement, Finding
+from shiftgauge.results.study import Agreement, Finding, without_verdicts
 from shiftgauge.studies.cifar_numbers import KINDS, Interval, above, dead_images, depth_ratio, mean_of
 from shiftgauge.studies.cifar_recipe import PUBLISHED_ACCURACY, Network
+from shiftgauge.studies.claims import quick_headline, shown
 
 NAMES: Final[dict[Network, str]] = {"vgg16": "VGG-16", "resnet18": "ResNet-18"}
 _ENOUGH: Final = 100
@@ -37,20 +37,8 @@ def find(a: xr.Dataset) -> tuple[Finding, ...]:
     judged += [_of(looked, finding) for finding in (_colour(a), _decay(a), _preserved(a), _edges(a))]
     judged.append(_of(pairs, _blurred(a)))
     if a.attrs["quick"]:
-        judged = [replace(finding, agreement="unclear", why="a quick run") for finding in judged]
+        judged = list(without_verdicts(judged))
     return (*judged, _amplitude(a), _clamp(a))
-
-
-def shown(found: Interval, digits: int = 3) -> str:
-    """A value and its interval in words; the value alone where there is no interval.
-
-    Example:
-        >>> shown((0.5, 0.4, 0.6), 1)
-        '0.5 [0.4, 0.6]'
-    """
-    if np.isnan(found[1]):
-        return f"{found[0]:.{digits}f}"
-    return f"{found[0]:.{digits}f} [{found[1]:.{digits}f}, {found[2]:.{digits}f}]"
 
 
 def together(*sides: bool | None) -> Agreement:
@@ -212,7 +200,7 @@ def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
     )
     text = f"On {int(a.attrs['n_test']):,} test images of {a.attrs['data_name']} {reached} are right."
     if a.attrs["quick"]:
-        return f"Quick run, no result: {text[0].lower()}{text[1:]}"
+        return quick_headline(text)
     counts = Counter(f.agreement for f in findings)
     return (
         f"{text} Over {int(a.attrs['n_looked'])} images {counts['agrees']} claims of the publication hold, "

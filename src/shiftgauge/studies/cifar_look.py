@@ -16,15 +16,16 @@ from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.explain.ascent import ActivationMaximization
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps, pixelised
 from shiftgauge.studies.cifar_ascent import PICTURE, as_bytes, clamped_share, pair_arrays, walk_arrays
-from shiftgauge.studies.cifar_kept import kept
 from shiftgauge.studies.cifar_maps import PUBLISHED_LAW, measure_maps, repeatability
 from shiftgauge.studies.cifar_numbers import profile_arrays
 from shiftgauge.studies.cifar_recipe import Network
 from shiftgauge.studies.cifar_trainings import Plan
+from shiftgauge.studies.kept import MAPS, kept
 from shiftgauge.types import Classifier
 
-MAPS: Final = "maps"
-"""Folder within the study's that keeps what was measured of each network."""
+PUSHES: Final = (PerturbationOptions(), *(PerturbationOptions(**PUBLISHED_LAW, seed=seed) for seed in (0, 1)))
+"""How pixels are pushed for the maps that are drawn; another push is another version of what is kept of them."""
+_SHOWN_VERSION: Final = 1
 _WALKED: Final = "deer"
 
 
@@ -158,15 +159,20 @@ def _pictured(
     }
     folder, options = plan.folder / MAPS / network, climb.to_dict()
     return [
-        kept(folder, name, [name, classifier.fingerprint, of.fingerprint, options], measure)
+        kept(
+            folder,
+            name,
+            [name, classifier.fingerprint, of.fingerprint, options],
+            measure,
+            version=_SHOWN_VERSION if name == "shown" else 1,
+        )
         for name, (of, measure) in wanted.items()
     ]
 
 
 def _shown(classifier: Classifier, images: torch.Tensor) -> xr.Dataset:
     """Maps of the images that are drawn: by a fixed push, and by the published random one, twice; means of cells."""
-    ways = (PerturbationOptions(), *(PerturbationOptions(**PUBLISHED_LAW, seed=seed) for seed in (0, 1)))
-    plain, law, other = (perturbation_maps(classifier, images, options=way).norm_of_difference for way in ways)
+    plain, law, other = (perturbation_maps(classifier, images, options=way).norm_of_difference for way in PUSHES)
     axes, pair = ("shown", "depth", "colour"), ("shown", "depth")
     return xr.Dataset(
         {

@@ -6,7 +6,6 @@ what is said of depth and colour has an interval.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from shiftgauge.errors import StoreError
 from shiftgauge.explain.depth_profile import depth_profile
 from shiftgauge.explain.perturbation import PerturbationMaps, PerturbationOptions, perturbation_maps, pixelised
-from shiftgauge.files import hash_json, write_atomic
+from shiftgauge.studies.kept import kept_arrays
 from shiftgauge.types import Classifier, FloatArray
 
 PUBLISHED_LAW: Final = {"law": "normal", "epsilon": 0.1, "offset": -0.05}
 """The published code's random push of each pixel."""
 _AT_ONCE: Final = 4
-_KEPT: Final = ("sensitivity", "relative", "share", "correlation", "edges")
+_MEASURED: Final = ("sensitivity", "relative", "share", "correlation", "edges")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +72,16 @@ def measure_maps(
     found, blocks, n = [], (), len(images_nchw)
     for start in range(0, n, _AT_ONCE):
         part = images_nchw[start : start + _AT_ONCE]
-        key = hash_json({"of": list(identity), "options": options.to_dict(), "rows": [start, start + len(part)]})
-        path = folder / f"{start:05d}-{key[:16]}.npz"
-        if not path.is_file():
-            _keep(path, _reduced(perturbation_maps(classifier, part, options=options), part))
-        found.append(_kept(path))
+
+        def measure(part: torch.Tensor = part) -> dict[str, npt.NDArray[Any]]:
+            return _reduced(perturbation_maps(classifier, part, options=options), part)
+
+        key = {"of": list(identity), "options": options.to_dict(), "rows": [start, start + len(part)]}
+        found.append(kept_arrays(folder, f"{start:05d}", key, measure))
         blocks = tuple(str(name) for name in found[-1]["blocks"])
         if progress is not None:
             progress(start + len(part), n)
-    return Sensitivities(blocks=blocks, **{name: np.concatenate([f[name] for f in found]) for name in _KEPT})
+    return Sensitivities(blocks=blocks, **{name: np.concatenate([f[name] for f in found]) for name in _MEASURED})
 
 
 def _reduced(maps: PerturbationMaps, images_nchw: torch.Tensor) -> dict[str, Any]:
@@ -140,17 +139,3 @@ def _standardised(values: npt.NDArray[Any]) -> FloatArray:
     centred = values - values.mean(axis=-1, keepdims=True)
     length = np.linalg.norm(centred, axis=-1, keepdims=True)
     return np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0)
-
-
-def _keep(path: Path, values: dict[str, Any]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **values)
-    write_atomic(path, buffer.getvalue())
-
-
-def _kept(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("blocks", *_KEPT)}
-    except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"{path} cannot be read; remove it, and it is measured again") from error

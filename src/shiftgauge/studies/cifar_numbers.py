@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.explain.mean_interval import mean_interval
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.studies.cifar_recipe import Network
 from shiftgauge.types import FloatArray
 

@@ -19,6 +19,7 @@ from shiftgauge.random import check_seed
 from shiftgauge.space import Space
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions
 from shiftgauge.train.augment import AugmentOptions, PipelineOptions
+from shiftgauge.train.checkpoints import differences
 from shiftgauge.train.losses import LossOptions
 from shiftgauge.train.options import OptimizerOptions, TrainOptions
 from shiftgauge.train.sampling import SamplingOptions
@@ -157,7 +158,7 @@ def is_published(name: Network, resolved: Mapping[str, Any]) -> bool:
         resolved: Its options as plain values.
     """
     wanted = plain(CifarRecipe(name="published").options(name).resolved("single").to_dict())
-    return {**wanted, "seed": 0} == {**plain(dict(resolved)), "seed": 0}
+    return not differences({"options": {**resolved, "seed": 0}}, {"options": {**wanted, "seed": 0}})
 
 
 def split_options(dataset: ImageDataset) -> SplitOptions:

@@ -15,12 +15,13 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.load import load_model
-from shiftgauge.models.model_record import ModelRecord, plain
+from shiftgauge.models.model_folder import read_model_record
 from shiftgauge.results.run_folder import kind_of_run
 from shiftgauge.results.train import KIND, TrainResult
 from shiftgauge.studies.cifar_recipe import NETWORKS, CifarRecipe, Network, split_options
 from shiftgauge.studies.train import train
-from shiftgauge.studies.train_data import divide
+from shiftgauge.studies.train_data import Divided, divide
+from shiftgauge.studies.train_finished import Wanted, finished
 from shiftgauge.studies.train_split import SPLIT_FILE, image_paths
 from shiftgauge.types import Classifier
 
@@ -64,37 +65,17 @@ def require_test(trained: Mapping[Network, TrainResult], test: ImageDataset) -> 
             )
 
 
-def differences(result: TrainResult, recipe: CifarRecipe, name: Network, dataset: ImageDataset) -> list[str]:
-    """In what a finished training differs from the one that is wanted: `network`, `options`, `split`, `images`.
+def wanted(recipe: CifarRecipe, name: Network, dataset: ImageDataset) -> Wanted:
+    """The training of one network.
 
     Args:
-        result: The finished training.
-        recipe: The recipe that is wanted.
+        recipe: The recipe.
         name: The network.
         dataset: The images.
     """
-    wanted = {
-        "network": recipe.network(name).to_dict(),
-        "options": plain(recipe.options(name).resolved("single").to_dict()),
-        "split": plain(split_options(dataset).to_dict()),
-        "images": dataset.fingerprint,
-    }
-    found = {
-        "network": result.config.get("model"),
-        "options": result.config.get("resolved"),
-        "split": result.config.get("split"),
-        "images": result.provenance["hashes"].get("data"),
-    }
-    return [key for key in wanted if wanted[key] != found[key]]
-
-
-def finished(plan: Plan, name: Network) -> TrainResult | None:
-    """The training that an earlier call finished, if there is one and it is the one that is wanted."""
-    folder = plan.folder / FOLDERS[name]
-    if not (folder / "run.json").is_file():
-        return None
-    result = TrainResult.from_disk(folder)
-    return None if differences(result, plan.recipe, name, plan.dataset) else result
+    return Wanted(
+        network=recipe.network(name), options=recipe.options(name), splitting=split_options(dataset), dataset=dataset
+    )
 
 
 def held_out(plan: Plan, trained: Mapping[Network, TrainResult]) -> ImageDataset:
@@ -116,24 +97,41 @@ def held_out(plan: Plan, trained: Mapping[Network, TrainResult]) -> ImageDataset
     return divide(dataset, split_options(dataset), plan.recipe.seed).part("test")
 
 
-def train_both(plan: Plan) -> dict[Network, TrainResult]:
+def train_both(plan: Plan) -> tuple[dict[Network, TrainResult], int]:
     """Trains both networks, or goes on where an earlier call ended; a finished training is read.
 
+    All that is there is read and checked before anything is trained, and the images are divided once.
+
+    Args:
+        plan: The study.
+
+    Returns:
+        The training of each network, and how many of them this call worked on.
+
     Raises:
-        ConfigError: A given folder is no training, or one of other images.
+        ConfigError: A given folder is no training, or one of other images, of another architecture, or with another
+            test part.
         InterruptedRunError: It was stopped; the same call goes on.
     """
-    return {name: _given(plan, name) if name in plan.trained else _trained(plan, name) for name in NETWORKS}
+    given: dict[Network, TrainResult] = {name: _given(plan, name) for name in plan.trained}
+    found, waiting = dict(given), list[Network]()
+    for name in NETWORKS:
+        result = given.get(name) or finished(plan.folder / FOLDERS[name], wanted(plan.recipe, name, plan.dataset))
+        if result is None:
+            waiting.append(name)
+        else:
+            found[name] = result
+    if waiting:
+        divided = divide(plan.dataset, split_options(plan.dataset), plan.recipe.seed)
+        require_test(found, divided.part("test"))
+        found |= {name: _trained(plan, name, divided) for name in waiting}
+    return {name: found[name] for name in NETWORKS}, len(waiting)
 
 
 def classifiers(plan: Plan, trained: Mapping[Network, TrainResult]) -> dict[Network, Classifier]:
-    """The networks of the model folders, ready to be looked into.
-
-    Raises:
-        ConfigError: One is of another architecture.
-    """
+    """The networks of the model folders, ready to be looked into."""
     place = str(choose_device(plan.device))
-    return {name: _loaded(name, result, place) for name, result in trained.items()}
+    return {name: load_model(result.model_folder, device=place) for name, result in trained.items()}
 
 
 def training_arrays(trained: Mapping[Network, TrainResult]) -> xr.Dataset:
@@ -153,22 +151,12 @@ def training_arrays(trained: Mapping[Network, TrainResult]) -> xr.Dataset:
     )
 
 
-def _loaded(name: Network, result: TrainResult, device: str) -> Classifier:
-    found, wanted = load_model(result.model_folder, device=device), CifarRecipe().network(name).architecture
-    record = getattr(found, "record", None)
-    if isinstance(record, ModelRecord) and record.architecture.name != wanted:
-        raise ConfigError(
-            f"{result.folder} is a training of `{record.architecture.name}`; give one of `{wanted}` as {name}"
-        )
-    return found
-
-
-def _trained(plan: Plan, name: Network) -> TrainResult:
-    return finished(plan, name) or train(
+def _trained(plan: Plan, name: Network, divided: Divided) -> TrainResult:
+    return train(
         plan.recipe.network(name),
         plan.dataset,
         out=plan.folder / FOLDERS[name],
-        split=split_options(plan.dataset),
+        split=divided,
         options=plan.recipe.options(name),
         device=plan.device,
         progress=plan.progress,
@@ -179,7 +167,7 @@ def _trained(plan: Plan, name: Network) -> TrainResult:
 
 def _given(plan: Plan, name: Network) -> TrainResult:
     folder = plan.trained[name]
-    if kind_of_run(folder) != KIND:
+    if not (folder / "run.json").is_file() or kind_of_run(folder) != KIND:
         raise ConfigError(f"{folder} holds no training; give the run folder that a training wrote")
     result = TrainResult.from_disk(folder)
     made_from, wanted = result.provenance["hashes"].get("data"), plan.dataset.fingerprint
@@ -187,4 +175,8 @@ def _given(plan: Plan, name: Network) -> TrainResult:
         raise ConfigError(
             f"{folder} is a training on other images than these; its test images would not be test images"
         )
+    architecture = read_model_record(result.model_folder).architecture.name
+    asked = CifarRecipe().network(name).architecture
+    if architecture != asked:
+        raise ConfigError(f"{folder} is a training of `{architecture}`; give one of `{asked}` as {name}")
     return result

@@ -31,11 +31,13 @@ from shiftgauge.studies.explain_check import check_parts
 from shiftgauge.studies.explain_climbs import maximize_arrays, walk_arrays
 from shiftgauge.studies.explain_compare import check_compared, compared_arrays
 from shiftgauge.studies.explain_global import bound_arrays, mask_arrays
+from shiftgauge.studies.explain_headline import explain_headline
 from shiftgauge.studies.explain_images import ChosenImages, choose_images, image_arrays
 from shiftgauge.studies.explain_maps import Part, derivative_arrays, map_arrays
-from shiftgauge.studies.explain_messages import explain_headline, find_explain_messages
+from shiftgauge.studies.explain_messages import find_explain_messages
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.explain_store import explain_store
+from shiftgauge.studies.part_store import Advance, PartStore
 from shiftgauge.studies.record import provenance, write_with_page
 
 _LABELS: Final = {
@@ -73,7 +75,8 @@ def explain(
     destroying the network's weights. Bounds say how much every single pixel can matter, and masks how much each part of
     an image does. Images are climbed to that raise each class or unit, and images are pushed towards every other class.
     What is finished is kept in the run folder, image by image: the same call goes on where an interrupted one ended,
-    and after changed options only what they change is done again.
+    and after changed options only what they change is done again; what another version of the package has made is made
+    anew.
 
     Args:
         model: A torch network as a `Classifier`, or what `shiftgauge.load_model` takes.
@@ -110,7 +113,7 @@ def explain(
     chosen = choose_images(network, source, chosen_options)
     check_compared(others, _name(network), chosen_options)
     check_parts(chosen, chosen_options)
-    store = PartStore(folder=folder, origin={"model": network.fingerprint, "data": source.fingerprint})
+    store = explain_store(folder, {"model": network.fingerprint, "data": source.fingerprint})
     store.open()
     try:
         arrays, cost = _all_parts(chosen, chosen_options, others, store, progress)

@@ -11,12 +11,12 @@ import xarray as xr
 from shiftgauge.explain.agreement import agreement, rank_correlation
 from shiftgauge.explain.attribution import Attribution, attribute
 from shiftgauge.explain.curves import Curves, deletion_insertion
-from shiftgauge.explain.mean_interval import mean_interval
 from shiftgauge.explain.randomisation import cascading_randomisation
+from shiftgauge.results.mean_interval import mean_interval
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 LEVEL = 0.95
 """Of all intervals of means over images."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
+from shiftgauge.explain.climb_state import ClimbState
 from shiftgauge.explain.image_walk import image_walk
 from shiftgauge.explain.maximize import maximize
 from shiftgauge.explain.objectives import Objectives
@@ -18,10 +20,12 @@ from shiftgauge.random import generator
 from shiftgauge.studies.explain_images import ChosenImages, class_rows
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
 from shiftgauge.studies.explain_units import told_apart
+from shiftgauge.studies.part_store import Advance, PartStore
 
 _AT_ONCE = 16
+_BEGUN = ("maximize-begun", "walk-begun")
+"""Names of what is kept of climbs on the way."""
 _TRACES = ("activation", "penalty", "predicted", "slope", "distance_rms", "distance_max")
 
 _NAMES: dict[str, str] = {
@@ -32,8 +36,30 @@ _NAMES: dict[str, str] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """Where climbs are kept on the way.
+
+    Args:
+        store: Of the run.
+        name: Of the part.
+        asked: What decides the climbs that are made together.
+    """
+
+    store: PartStore
+    name: str
+    asked: object
+
+    def load(self) -> ClimbState | None:
+        found = self.store.load(self.name, self.asked)
+        return None if found is None else ClimbState.from_dataset(found)
+
+    def save(self, state: ClimbState) -> None:
+        self.store.save(self.name, self.asked, state.dataset())
+
+
 def maximize_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartStore, progress: Advance) -> Part:
-    """Climbs to an image of each class and unit, a batch of them at a time.
+    """Climbs to an image of each class and unit, a batch of them at a time, which is kept every few steps as well.
 
     Args:
         chosen: Whose classes are climbed to.
@@ -57,6 +83,7 @@ def maximize_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartSt
         made = maximize(
             chosen.network, [targets[k] for k in group], start=None if starts is None else starts[list(group)],
             options=climb, batch_size=options.batch_size or _AT_ONCE, progress=tell,
+            keep=_Kept(store=store, name=_BEGUN[0], asked=[entries[k] for k in group]),
         )  # fmt: skip
         known = made.dataset()[["image", "start", *_TRACES]]
         attrs = {name: float(getattr(made, name)) / len(group) for name in ("evaluations", "seconds")}
@@ -67,6 +94,7 @@ def maximize_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartSt
     parts = store.each(
         "maximize", entries, make, unit=climb.steps, at_once=options.batch_size or _AT_ONCE, progress=progress
     )
+    store.remove(_BEGUN[0])
     names = told_apart(asked.names)
     joined = xr.concat([part.drop_attrs() for part in parts], "target", join="override")
     joined = joined.rename(_NAMES | {name: f"maximized_{name}" for name in _TRACES[:4]})
@@ -116,10 +144,12 @@ def walk_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartStore,
         walked = image_walk(
             chosen.network, chosen.one(walkers[group[0]]), classes=chosen.classes, options=climb,
             batch_size=options.batch_size or _AT_ONCE, progress=tell,
+            keep=_Kept(store=store, name=_BEGUN[1], asked=[entries[k] for k in group]),
         )  # fmt: skip
         return [_walked(walked.dataset())]
 
     parts = store.each("walk", entries, make, unit=climb.steps * len(chosen.classes), progress=progress)
+    store.remove(_BEGUN[1])
     cost = {name: float(sum(part.attrs[name] for part in parts)) for name in ("evaluations", "seconds")}
     joined = xr.concat([part.drop_attrs() for part in parts], "walker", join="override")
     joined = joined.assign(walk_source=(("walker",), np.array(walkers)))

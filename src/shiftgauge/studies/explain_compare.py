@@ -15,7 +15,7 @@ from shiftgauge.studies.explain_image_maps import MapWork, map_profile
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part, make_all
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 
 def check_compared(names: Mapping[str, Any], own: str, options: ExplainOptions) -> None:
@@ -57,7 +57,7 @@ def compared_arrays(
     """
     works = {own: _work(chosen.network, options, store, "map", options.blocks, "")}
     for k, (name, network) in enumerate(others.items()):
-        works[name] = _work(network, options, store, f"other{k}", None, network.fingerprint)
+        works[name] = _work(network, options, store, f"map-other{k}", None, network.fingerprint)
     totals = [work.pushes * len(chosen.rows) for name, work in works.items() if name != own]
     parts, done = [], 0
     cost: dict[str, float] = dict.fromkeys(("evaluations", "seconds"), 0.0)
@@ -103,6 +103,7 @@ def _rows(name: str, work: MapWork, chosen: ChosenImages, pushed: int) -> tuple[
         "compared_block": (("row",), np.array(blocks, dtype=object)),
         "compared_depth": (("row",), np.linspace(0, 1, len(blocks)) if len(blocks) > 1 else np.zeros(1)),
         "compared_share": (("row",), share),
+        "compared_share_of_images": (("row", "counted"), stacked["share"].T),
     }
     for key in ("sensitivity", "relative_sensitivity"):
         values = np.moveaxis(stacked[key], 0, 1)

@@ -14,7 +14,7 @@ from shiftgauge.explain.pixel_bounds import pixel_bounds
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_maps import Part
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 _BATCH = 32
 _UNIT = 1000
@@ -82,6 +82,7 @@ def mask_arrays(chosen: ChosenImages, options: ExplainOptions, store: PartStore,
     parts = store.each("masks", entries, make, unit=_UNIT, progress=progress)
     joined = xr.concat([part.drop_attrs() for part in parts], "masked", join="override")
     joined = joined.assign(mask_source=(_GRID[:1], np.array(taken)))
+    joined = joined.assign_attrs(mask_threshold=asked.threshold, mask_confidence_level=asked.confidence_level)
     return _with_facts(joined.assign_coords(masked=[chosen.names[i] for i in taken]), parts, "masks")
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 import xarray as xr
 
+from shiftgauge.explain.depth_profile import channel_share
 from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.studies.explain_options import DerivativeOptions
-from shiftgauge.studies.explain_store import PartStore
+from shiftgauge.studies.part_store import PartStore
 
 BAND: Final = 12288
 """Pushes after which what is finished of an image is kept."""
@@ -142,13 +143,15 @@ def map_profile(part: xr.Dataset) -> dict[str, np.ndarray]:
         part: As of `MapWork.image`.
 
     Returns:
-        sensitivity, relative_sensitivity and square (mean of the squares), axes (block, pushed).
+        sensitivity, relative_sensitivity and square (mean of the squares), axes (block, pushed); share of the
+        variance between the pushed channels, axes (block,).
     """
     norm, rest = part["norm"].values.astype(np.float64), part["block_norm"].values[:, None]
     mean = norm.mean(axis=(-2, -1))
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(rest > 0, mean / rest, np.nan)
-    return {"sensitivity": mean, "relative_sensitivity": relative, "square": (norm**2).mean(axis=(-2, -1))}
+    found = {"sensitivity": mean, "relative_sensitivity": relative, "square": (norm**2).mean(axis=(-2, -1))}
+    return found | {"share": channel_share(norm.reshape(*norm.shape[:2], -1))}
 
 
 def _untold(done: int) -> None:

@@ -7,16 +7,16 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.explain.depth_profile import channel_share, share_of_moments
+from shiftgauge.explain.depth_profile import share_of_moments
 from shiftgauge.explain.map_statistics import MapStatistics
+from shiftgauge.results.explain import STATISTICS
 from shiftgauge.studies.explain_image_maps import MAP, MapWork, map_profile
 from shiftgauge.studies.explain_images import ChosenImages
 from shiftgauge.studies.explain_options import ExplainOptions
-from shiftgauge.studies.explain_store import Advance, PartStore
+from shiftgauge.studies.part_store import Advance, PartStore
 
 Part = tuple[xr.Dataset, dict[str, float]]
 """Arrays of a part, and what it cost: evaluations and seconds."""
-STATISTICS: Final = ("mean", "standard_deviation", "mean_square", "minimum", "maximum")
 _MAPS: Final = {
     "norm": "norm_of_difference",
     "signed": "difference_of_norms",
@@ -114,7 +114,7 @@ def _reduced(work: MapWork, chosen: ChosenImages) -> Part:
             if state is None:
                 state = MapStatistics.start([name], part["block"].values.tolist(), norm.shape[1:])
             state.add(norm[None], [0])
-            profiles[index] = map_profile(part) | {"share": channel_share(norm.reshape(*norm.shape[:2], -1))}
+            profiles[index] = map_profile(part)
             cost = {key: cost[key] + float(part.attrs[key]) for key in cost}
             if index < chosen.shown:
                 shown[index] = part

@@ -1,4 +1,4 @@
-"""What a look inside found, in plain sentences, and what to know before relying on it."""
+"""What to know before relying on a look inside, in plain sentences."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from shiftgauge.results.explain_tables import agreement_table, curve_table, profile_table, randomisation_table
+from shiftgauge.results.explain_tables import agreement_table, curve_table, randomisation_table
 from shiftgauge.results.status import LEVELS, Message
 from shiftgauge.studies.data_messages import data_messages
+from shiftgauge.studies.explain_headline import listed
 from shiftgauge.studies.explain_options import ExplainOptions
 
 _FEW: Final = 10
@@ -24,20 +25,6 @@ _KEPT: Final = 0.5
 """Rank correlation above which a map counts as unchanged."""
 
 
-def explain_headline(arrays: xr.Dataset) -> str:
-    """Returns what was found in a few sentences; what was left out is passed over.
-
-    Args:
-        arrays: Of the result.
-    """
-    found = [*_depth_sentence(arrays), *_colour_sentence(arrays), *_agreement_sentence(arrays)]
-    found += _walk_sentence(arrays)
-    found = found or _mask_sentence(arrays)
-    if not found and "maximized" in arrays:
-        found = [f"Images that raise {arrays.sizes['target']} classes and units were climbed to."]
-    return " ".join(found)
-
-
 def find_explain_messages(arrays: xr.Dataset, options: ExplainOptions, notes: Sequence[str]) -> tuple[Message, ...]:
     """Findings about trust, most serious first.
 
@@ -49,70 +36,6 @@ def find_explain_messages(arrays: xr.Dataset, options: ExplainOptions, notes: Se
     found = [*data_messages(notes), *_about_images(arrays, options), *_about_maps(arrays, options)]
     found += [*_about_attributions(arrays), *_about_checks(arrays), *_about_global(arrays), *_about_climbs(arrays)]
     return tuple(sorted(found, key=lambda m: -LEVELS.index(m.level)))
-
-
-def _depth_sentence(arrays: xr.Dataset) -> list[str]:
-    table = profile_table(arrays)
-    table = table[table["pushed"].isin(["all"])]
-    if len(table) < 2:
-        return []
-    first, last = table.iloc[0], table.iloc[-1]
-    if not (first["relative_mean"] > 0 and np.isfinite(last["relative_mean"])):
-        return []
-    ratio = last["relative_mean"] / first["relative_mean"]
-    word = "stays at" if 0.8 <= ratio <= 1.25 else "grows to" if ratio > 1 else "falls to"
-    return [
-        f"From “{first['block']}” to “{last['block']}” the answer to a pushed pixel, relative to its output, "
-        f"{word} {ratio:.2g} times its first value."
-    ]
-
-
-def _colour_sentence(arrays: xr.Dataset) -> list[str]:
-    if "channel_share" not in arrays or arrays.sizes["pushed"] < 2:
-        return []
-    shares = arrays["channel_share"].values
-    if not np.isfinite(shares).all() or len(shares) < 2:
-        return []
-    names = arrays["block"].values
-    return [
-        f"Which colour is pushed explains {shares[0]:.0%} of the variance of the maps in “{names[0]}” and "
-        f"{shares[-1]:.0%} in “{names[-1]}”."
-    ]
-
-
-def _agreement_sentence(arrays: xr.Dataset) -> list[str]:
-    table = agreement_table(arrays).dropna(subset=["mean"])
-    if not len(table):
-        return []
-    weakest = table.loc[table["mean"].idxmin()]
-    return [
-        f"Methods of attribution agree by a rank correlation of {table['mean'].mean():.2f} on average, least "
-        f"{listed([weakest['method'], weakest['other']])} ({weakest['mean']:.2f})."
-    ]
-
-
-def _mask_sentence(arrays: xr.Dataset) -> list[str]:
-    if "mask_total_order" not in arrays:
-        return []
-    is_open = arrays["mask_is_open"].values.reshape(arrays.sizes["masked"], -1)
-    return [
-        f"Of {is_open.shape[1]} cells of an image {np.median(is_open.sum(axis=1)):.0f} in the median can matter; "
-        "bounds from gradients close the others."
-    ]
-
-
-def _walk_sentence(arrays: xr.Dataset) -> list[str]:
-    if "walk_reached_at" not in arrays:
-        return []
-    steps, rms = arrays["walk_reached_at"].values, arrays["walk_reached_rms"].values
-    away = steps != 0
-    reached = away & (steps > 0)
-    if not reached.any():
-        return [f"None of {int(away.sum())} pushes to another class got there."] if away.any() else []
-    return [
-        f"{int(reached.sum())} of {int(away.sum())} pushes to another class got there, after a change of "
-        f"{255 * np.median(rms[reached]):.2g} of 255 grey levels in the median (root mean square)."
-    ]
 
 
 def _about_images(arrays: xr.Dataset, options: ExplainOptions) -> list[Message]:
@@ -200,27 +123,42 @@ def _about_checks(arrays: xr.Dataset) -> list[Message]:
             f"(over {arrays.sizes['image']} images)."
         )
         found.append(Message(level="caution", code="order_unproven", text=text))
-    left = randomisation_table(arrays)
-    left = left[(left["maps"] == "magnitude") & (left["depth"] == left["depth"].max())]
-    kept = left.loc[left["mean"] > _KEPT, "method"].tolist()
+    return [*found, *_about_randomisation(arrays)]
+
+
+def _about_randomisation(arrays: xr.Dataset) -> list[Message]:
+    """Methods whose maps survive, judged by the interval; whether it leaves that open, and images left out."""
+    rows = [row for row in randomisation_table(arrays).to_dict("records") if row["maps"] == "magnitude"]
+    deepest = max((row["depth"] for row in rows), default=0)
+    last = [row for row in rows if row["depth"] == deepest]
+    drawn = "when the weights of all convolutions and linear layers are drawn anew"
+    kept = [str(row["method"]) for row in last if row["low"] > _KEPT]
+    unclear = [str(row["method"]) for row in last if row["mean"] > _KEPT and not row["low"] > _KEPT]
+    found = []
     if kept:
         text = (
-            f"The maps of {listed(kept)} stay much the same (rank correlation above {_KEPT:g}) when all weights are "
-            "drawn anew: they show the image more than what the network has learnt."
+            f"The maps of {listed(kept)} stay much the same (the interval of the rank "
+            f"correlation lies above {_KEPT:g}) {drawn}: they show the image more than what the network has learnt."
         )
         found.append(Message(level="caution", code="maps_survive", text=text))
+    if unclear:
+        text = (
+            f"Whether the maps of {listed(unclear)} stay much the same {drawn} cannot be told: their rank correlation "
+            f"is above {_KEPT:g} in the mean, but its interval does not lie above it; take more images."
+        )
+        found.append(Message(level="caution", code="survival_unclear", text=text))
+    images = int(arrays.sizes.get("checked_image", 0))
+    fewest = {
+        name: min(row["images"] for row in rows if row["method"] == name) for name in (row["method"] for row in last)
+    }
+    if any(count < images for count in fewest.values()):
+        counts = listed([f"{name} {count} of {images}" for name, count in fewest.items() if count < images])
+        text = (
+            f"Not every image counts in the check by weights drawn anew (at the fewest, {counts}): a map that has "
+            "become constant has no rank correlation, and its image is left out."
+        )
+        found.append(Message(level="caution", code="images_left_out", text=text))
     return found
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names of methods in a sentence.
-
-    Example:
-        >>> listed(["grad_cam", "smooth_grad"])
-        'grad cam and smooth grad'
-    """
-    plain = [str(name).replace("_", " ") for name in names]
-    return " and ".join([", ".join(plain[:-1]), plain[-1]] if len(plain) > 2 else plain)
 
 
 def _about_global(arrays: xr.Dataset) -> list[Message]:

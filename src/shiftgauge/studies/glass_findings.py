@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from shiftgauge.results.study import Agreement, Finding, without_verdicts
+from shiftgauge.studies.claims import shown, signed
 from shiftgauge.studies.glass_recipe import NO_DEFECT
 
 RECIPE: Final = "the recipe"
@@ -254,13 +255,8 @@ def _doubt(gain: tuple[float, float, float]) -> str:
     return _UNTOLD if _judge(gain) == "unclear" else ""
 
 
-def shown(value: tuple[float, float, float]) -> str:
-    """A score as text: 0.950 [0.940, 0.960]."""
-    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
-
-
 def _gap(value: tuple[float, float, float] | None) -> str:
-    return "unknown" if value is None else f"{value[0]:+.4f} [{value[1]:+.4f}, {value[2]:+.4f}]"
+    return "unknown" if value is None else signed(value, 4)
 
 
 def _share(a: xr.Dataset, label: str) -> str:

@@ -9,8 +9,9 @@ import xarray as xr
 
 from shiftgauge.results.status import Message
 from shiftgauge.results.study import Finding
+from shiftgauge.studies.claims import quick_headline, shown
 from shiftgauge.studies.data_messages import data_messages, noted_once, split_messages
-from shiftgauge.studies.glass_findings import RECIPE, difference_of, optimism, score_of, shown
+from shiftgauge.studies.glass_findings import RECIPE, difference_of, optimism, score_of
 from shiftgauge.studies.train_split import by_level
 
 
@@ -22,7 +23,7 @@ def headline(a: xr.Dataset, findings: tuple[Finding, ...]) -> str:
         f"{shown(small)} on {int(a.attrs['n_test']):,} test images."
     )
     if a.attrs["quick"]:
-        return f"Quick run, no result: {text[0].lower()}{text[1:]}"
+        return quick_headline(text)
     if "watch_score" in a:
         way = str(a["watch"].values[-1])
         gap, luck = difference_of(a, "watch", way, "micro F1"), optimism(a, way)

@@ -16,9 +16,9 @@ from shiftgauge.data.load import load_data
 from shiftgauge.data.multilabel import with_no_defect
 from shiftgauge.data.npz import load_npz
 from shiftgauge.data.splits import PART_NAMES
-from shiftgauge.errors import ConfigError, DataError
-from shiftgauge.models.architectures import PACKAGED
+from shiftgauge.errors import DataError
 from shiftgauge.random import check_seed
+from shiftgauge.studies.starting_weights import pretrained_of, require_weights
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions
 from shiftgauge.train.augment import AugmentOptions
 from shiftgauge.train.averaging import AveragingOptions
@@ -77,8 +77,7 @@ class GlassRecipe:
         check_seed(self.seed)
         if self.epochs is not None:
             require_positive_int("epochs", self.epochs)
-        if self.weights not in ("imagenet", "none") and not Path(self.weights).exists():
-            raise ConfigError(f"weights {self.weights} do not exist; give a file, a model folder, `imagenet` or `none`")
+        require_weights(self.weights)
 
     @property
     def published(self) -> bool:
@@ -100,11 +99,7 @@ class GlassRecipe:
             size: Input size; default that of the recipe.
         """
         side, small = size or self.sizes[0], self.quick or self.name == "small"
-        begin: bool | str = self.weights
-        if self.weights == "none" or (self.quick and self.weights == "imagenet"):
-            begin = False
-        elif self.weights == "imagenet":
-            begin = PACKAGED if small else True
+        begin = pretrained_of(self.weights, small=small, quick=self.quick)
         if small:
             return NetworkChoice(architecture="tf_efficientnet_lite0", pretrained=begin, size=side)
         return NetworkChoice(architecture="efficientnet_b3", pretrained=begin, size=side, channels=3)

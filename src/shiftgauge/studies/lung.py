@@ -23,11 +23,13 @@ from shiftgauge.data.border import border_mask
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import InterruptedRunError
 from shiftgauge.evaluate.progress import progress_bar
+from shiftgauge.explain.captum_methods import captum_attributions
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.lung_figures import write_study_figures
 from shiftgauge.report.lung_page import write_study_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
+from shiftgauge.studies.lung_baselines import FROZEN
 from shiftgauge.studies.lung_findings import find, headline, messages
 from shiftgauge.studies.lung_folds import (
     CUT,
@@ -118,6 +120,7 @@ def lung(
     further = BORDERS[require_in("border", border, BORDERS)]
     folds = require_positive_int("folds", (2 if quick else 5) if folds is None else folds, low=2)
     frames = require_positive_int("frames", (2 if quick else 4) if frames is None else frames)
+    captum_attributions()  # its maps come last, and what it needs must not be missed then
     require_own_folder(folder, KIND, study="lung")
     try:
         dataset = lung_data(data, quick=quick, seed=seed)
@@ -149,7 +152,7 @@ def _divided(dataset: ImageDataset, k: int, seed: int, *, at_random: bool) -> di
 def _result(plan: Plan, started: datetime, *, frames: int) -> StudyResult:
     """Trains, measures, looks and judges."""
     clock = time.perf_counter()
-    hashes = train_folds(plan)
+    hashes, worked_on = train_folds(plan)
     trainings = round(time.perf_counter() - clock, 1)
     said = say_folds(plan)
     clock = time.perf_counter()
@@ -169,7 +172,7 @@ def _result(plan: Plan, started: datetime, *, frames: int) -> StudyResult:
             device=str(choose_device(plan.device)),
         ),
         cost={
-            "trainings": len(hashes),
+            "trainings": worked_on,
             "training_seconds": trainings,
             "looking_seconds": looking,
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
@@ -256,6 +259,8 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "data_name": plan.name,
         "quick": int(plan.recipe.quick),
         "published_recipe": int(plan.recipe.published),
+        "frozen_way": FROZEN,
+        "pooled_way": POOLED,
         "recipe_text": f"{network.architecture} from {start} at {size} × {size}, {options.epochs} epochs",
         "border_area": float(border_mask(size, size).mean()),
         "n_frames": len(plan.dataset),

@@ -8,26 +8,19 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
-from shiftgauge.models.device import choose_device
 from shiftgauge.studies.train_options import NetworkChoice
 from shiftgauge.train.images import read_part
+from shiftgauge.train.linear_probe import head_features, linear_probe
+from shiftgauge.train.predict import probabilities
 from shiftgauge.types import FloatArray
 
 FROZEN: Final = "features before training, logistic regression"
 INTENSITY: Final = "mean intensity"
 MAJORITY: Final = "majority class"
 BASELINES: Final = (FROZEN, INTENSITY, MAJORITY)
-STRENGTHS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""Inverse strengths C of the regularisation that are tried."""
-_BATCH: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +41,8 @@ class FrozenNetwork:
         """What reaches the layer that gives the classes (n, features)."""
         preprocessing = self.choice.preprocessing_for(1)
         built = self.choice.network_options(len(dataset.class_names), preprocessing.channels, self.seed).build()
-        place, kept = choose_device(self.device), []
-        network = built.network.to(place).eval()
-        head = network.get_submodule(built.heads[0])
-        handle = head.register_forward_pre_hook(lambda module, given: kept.append(given[0].flatten(1).cpu()))
-        try:
-            with torch.no_grad():
-                for images, _ in read_part(dataset, preprocessing).batches(_BATCH):
-                    network(preprocessing.normalise(images.to(place)))
-        finally:
-            handle.remove()
-        return torch.cat(kept).double().numpy()
+        part = read_part(dataset, preprocessing)
+        return head_features(built.network, built.heads, part, preprocessing, device=self.device)
 
 
 def baselines(dataset: ImageDataset, folds: Sequence[Split], network: FrozenNetwork) -> dict[str, FloatArray]:
@@ -85,30 +69,17 @@ def baselines(dataset: ImageDataset, folds: Sequence[Split], network: FrozenNetw
         known = np.setdiff1d(np.arange(len(dataset)), rows)
         found[MAJORITY][rows, int(np.bincount(labels[known], minlength=k).argmax())] = 1
         found[INTENSITY][rows] = _normal(level[known], labels[known], level[rows], k)
-        regression = fitted_regression(features, labels, split)
-        found[FROZEN][np.ix_(rows, regression.classes_)] = regression.predict_proba(features[rows])
+        learn, choose = split.parts["train"], split.parts["validation"]
+        probe = linear_probe(
+            features[learn],
+            labels[learn],
+            features[choose],
+            labels[choose],
+            class_names=dataset.class_names,
+            balanced=True,
+        )
+        found[FROZEN][rows] = probabilities(probe.logits(features[rows]), "single")
     return found
-
-
-def fitted_regression(features_nf: FloatArray, labels_n: npt.NDArray[np.int64], split: Split) -> Pipeline:
-    """A logistic regression on standardised features, classes weighted alike.
-
-    Args:
-        features_nf: Of all frames (n, features).
-        labels_n: Classes (n,).
-        split: It learns from `train`; the strength with the smallest log loss on `validation` is kept.
-    """
-    train, validation = split.parts["train"], split.parts["validation"]
-
-    def fitted(strength: float) -> Pipeline:
-        regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
-        return make_pipeline(StandardScaler(), regression).fit(features_nf[train], labels_n[train])
-
-    def loss(model: Pipeline) -> float:
-        said = model.predict_proba(features_nf[validation])
-        return float(log_loss(labels_n[validation], said, labels=model.classes_))
-
-    return min((fitted(strength) for strength in STRENGTHS), key=loss)
 
 
 def _normal(known_n: FloatArray, labels_n: npt.NDArray[np.int64], asked_m: FloatArray, n_classes: int) -> FloatArray:

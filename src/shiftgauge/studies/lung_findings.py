@@ -8,36 +8,30 @@ their bounds alone make a change lie somewhere. There are two kinds of them, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 import xarray as xr
 
-from shiftgauge.data.border import BORDER
 from shiftgauge.results.status import Message
-from shiftgauge.results.study import Agreement, Finding
+from shiftgauge.results.study import Agreement, Finding, without_verdicts
+from shiftgauge.studies.claims import quick_headline, shown, signed
 from shiftgauge.studies.lung_baselines import BASELINES, FROZEN, INTENSITY
 from shiftgauge.studies.lung_folds import ALONE, CUT, HIDDEN, PAINTED, POOLED, WHOLE
-from shiftgauge.studies.lung_looks import ASCENT, CAM, FRO, STRAIGHT
+from shiftgauge.studies.lung_map_findings import bright, broader, of_the_class, on_border, stable
 from shiftgauge.studies.lung_numbers import (
-    Bounds,
     against,
     change_of,
     compared,
     difference_of,
-    gap_of,
+    judged,
     look_of,
-    repeat_of,
     score_of,
-    shown,
-    signed,
 )
+from shiftgauge.studies.lung_seen import ASCENT, FRO, STRAIGHT
 
 PUBLISHED: Final = 0.94
 """Published accuracy, on the frames of training."""
-LEAST_CELLS: Final = 10
-"""Rows and columns that Grad-CAM must have before it can be called broad; VGG-16 has 14 at 224."""
 
 
 def find(a: xr.Dataset) -> tuple[Finding, ...]:
@@ -51,20 +45,31 @@ def find(a: xr.Dataset) -> tuple[Finding, ...]:
         bright(a),
         on_border(a),
         stable(a),
+        of_the_class(a),
         use_of_border(a),
         treated(a),
     ]
-    told = tuple(f for f in found if f is not None)
-    if not a.attrs["quick"]:
-        return told
-    untold = "A quick run tells nothing of it."
-    return tuple(f if f.agreement == "fact" else replace(f, agreement="unclear", why=untold) for f in told)
+    told = tuple(f if a.attrs["published_recipe"] else _of_this_network(a, f) for f in found if f is not None)
+    return without_verdicts(told) if a.attrs["quick"] else told
+
+
+def _of_this_network(a: xr.Dataset, finding: Finding) -> Finding:
+    """A verdict of another network than the published one, which says so."""
+    if finding.agreement not in ("agrees", "partly", "differs"):
+        return finding
+    whose = f"The verdict is about this network, {a.attrs['recipe_text']}, and not about the published one. "
+    return replace(finding, why=whose + finding.why)
 
 
 def known_frames(a: xr.Dataset) -> Finding:
-    """Agrees if the networks of all folds reach the published accuracy on training frames, differs if none does."""
+    """Agrees if the networks of all folds reach the published accuracy on training frames, differs if none does.
+
+    A fact where another network was trained, or the published one otherwise.
+    """
     folds = a["training_accuracy"].sel(training_way=WHOLE).values
     agreement: Agreement = "agrees" if folds.min() >= PUBLISHED else "differs" if folds.max() < PUBLISHED else "unclear"
+    if not a.attrs["published_recipe"]:
+        agreement = "fact"
     return Finding(
         topic="Accuracy on the frames of training",
         published=f"{PUBLISHED:.0%}",
@@ -120,73 +125,6 @@ def better_than_nothing(a: xr.Dataset) -> Finding:
     )
 
 
-def broader(a: xr.Dataset) -> Finding:
-    """Agrees if Grad-CAM is surely broader than activation maximisation, differs if surely narrower.
-
-    Unclear where the map of its layer is too coarse to be narrow.
-    """
-    gap, cells = gap_of(a, CAM, "breadth"), (int(a.attrs["cam_rows"]), int(a.attrs["cam_columns"]))
-    ascent, cam = (shown(look_of(a, method, "breadth")) for method in (ASCENT, CAM))
-    half = [f"{look_of(a, method, 'area of half')[0]:.2f}" for method in (ASCENT, CAM)]
-    coarse = min(cells) < LEAST_CELLS
-    return Finding(
-        topic="Grad-CAM is broader",
-        published="Grad-CAM marks broader regions than activation maximisation (seen in three pictures)",
-        measured=f"averaged over the same {cells[0]} × {cells[1]} cells, breadth {ascent} by activation maximisation, "
-        f"{cam} by Grad-CAM, {shown(look_of(a, FRO, 'breadth'))} by random steps; activation maximisation less "
-        f"Grad-CAM {signed(gap)}; half of the map lies in {half[0]} and {half[1]} of the area",
-        agreement="unclear" if coarse else _verdict([(-gap[0], -gap[2], -gap[1])]),
-        why=("The map of the layer has too few cells to be narrow. " if coarse else "")
-        + "Breadth is the share of cells that an even map with the same spread would fill. The cells are those of the "
-        f"layer that Grad-CAM looks at, {a.attrs['cam_layer']}, so that neither fine grain counts as narrow nor what "
-        "is enlarged as broad.",
-    )
-
-
-def bright(a: xr.Dataset) -> Finding:
-    """Unclear: whether it is B-lines that become brighter, no number can say without them being marked."""
-    share = look_of(a, ASCENT, "made brighter")
-    return Finding(
-        topic="What becomes brighter",
-        published="activation maximisation brightens B-lines (COVID-19), consolidations (pneumonia), A-lines (healthy)",
-        measured=f"{shown(share)} of the change makes pixels brighter; {_beside(a, 'made brighter')}; where the lines "
-        "are is not marked in these data",
-        agreement="unclear",
-        why="Black pixels can become brighter alone, so that random steps brighten too. Whether a change lies on a "
-        "B-line needs a reader's marks. The pictures show it for one frame of each class; they are examples and no "
-        "evidence.",
-    )
-
-
-def on_border(a: xr.Dataset) -> Finding:
-    """Agrees if activation maximisation surely puts more on the border than random steps do, differs if surely less."""
-    found, cam = look_of(a, ASCENT, "on the border"), look_of(a, CAM, "on the border")
-    return Finding(
-        topic="Borders are falsely activated",
-        published="the borders of the images are activated, which is taken to be false",
-        measured=f"{shown(found)} of activation maximisation falls on the outer {BORDER:.0%} of each side; "
-        f"{_beside(a, 'on the border')}. Grad-CAM {shown(cam)}; the border is {float(a.attrs['border_area']):.3f} of "
-        "the area",
-        agreement=_verdict([gap_of(a, other, "on the border") for other in (FRO, STRAIGHT)]),
-        why="More than random steps of the same length means that the network asks for the border more than for the "
-        "rest. Whether that is false is another question: see what the network does without it.",
-    )
-
-
-def stable(a: xr.Dataset) -> Finding:
-    """A fact: how alike the maps of two seeds are, which bounds what one picture can show."""
-    pixels, cells = (repeat_of(a, grain) for grain in ("pixels", "cells"))
-    return Finding(
-        topic="How stable a picture is",
-        published="one picture each",
-        measured=f"maps of activation maximisation of the same frames by the same networks, begun with another seed, "
-        f"correlate by {shown(pixels)} pixel by pixel and {shown(cells)} over the cells",
-        agreement="fact",
-        why="The seed decides by how many pixels the network looks at the image shifted at each step, and nothing "
-        "else. What does not come back with another seed is no property of the network.",
-    )
-
-
 def use_of_border(a: xr.Dataset) -> Finding:
     """A fact: what the networks of whole frames do when the border is hidden, and with nothing but the border."""
     alone, hidden = score_of(a, ALONE), score_of(a, HIDDEN)
@@ -222,7 +160,7 @@ def treated(a: xr.Dataset) -> Finding | None:
         measured=f"what activation maximisation puts on the border beyond random steps changes by {signed(changes[0])} "
         f"({ways[0]}, the same frames), beyond those in one direction by {signed(changes[1])}; share on the border: "
         f"{WHOLE} {shown(look_of(a, ASCENT, 'on the border'))}, {others}",
-        agreement=_verdict([(-c[0], -c[2], -c[1]) for c in changes]),
+        agreement=judged([(-c[0], -c[2], -c[1]) for c in changes]),
         why="Networks trained without the border are shown frames without it. Each way is one training of each fold; "
         "another seed moves all of them. What lies on the border of a cut frame was further inside before.",
     )
@@ -238,7 +176,7 @@ def headline(a: xr.Dataset) -> str:
         f"{score_of(a, INTENSITY)[0]:.3f}: the network {compared(over)}. A logistic regression on its features before "
         f"training reaches {score_of(a, FROZEN)[0]:.3f}: the network {compared(against(a, FROZEN))}."
     )
-    return f"Quick run, no result: {text[0].lower()}{text[1:]}" if a.attrs["quick"] else text
+    return quick_headline(text) if a.attrs["quick"] else text
 
 
 def messages(a: xr.Dataset, notes: tuple[str, ...]) -> tuple[Message, ...]:
@@ -259,18 +197,3 @@ def messages(a: xr.Dataset, notes: tuple[str, ...]) -> tuple[Message, ...]:
     found.append(Message(level="caution", code="one_seed", text=text))
     found += [Message(level="info", code="split", text=f"{n[0].upper()}{n[1:].rstrip('.')}") for n in notes]
     return tuple(found)
-
-
-def _verdict(gaps: Sequence[Bounds]) -> Agreement:
-    """Agrees if all are surely above 0, differs if all are surely below."""
-    if all(low > 0 for _, low, _ in gaps):
-        return "agrees"
-    return "differs" if all(high < 0 for _, _, high in gaps) else "unclear"
-
-
-def _beside(a: xr.Dataset, measure: str) -> str:
-    """A measure by random steps of both kinds, and by how much activation maximisation is above each."""
-    return ", ".join(
-        f"{other} {shown(look_of(a, other, measure))}, {signed(gap_of(a, other, measure))} against them"
-        for other in (FRO, STRAIGHT)
-    )

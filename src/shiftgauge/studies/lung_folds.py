@@ -17,10 +17,11 @@ from shiftgauge.data.near_duplicates import near_duplicate_groups
 from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
-from shiftgauge.results.train import MODEL_FOLDER
+from shiftgauge.results.train import MODEL_FOLDER, TrainResult
 from shiftgauge.studies.lung_baselines import FrozenNetwork, baselines
 from shiftgauge.studies.lung_recipe import LungRecipe
 from shiftgauge.studies.train import train
+from shiftgauge.studies.train_finished import Wanted, finished, hashes_of
 from shiftgauge.studies.train_options import SplitOptions
 from shiftgauge.train.images import read_part
 from shiftgauge.train.predict import predict_probabilities
@@ -135,35 +136,33 @@ def pooled_folds(dataset: ImageDataset, k: int, seed: int) -> tuple[Split, ...]:
     return k_folds(bare, k, validation=_VALIDATION, near_duplicates=False, seed=seed)
 
 
-def train_folds(plan: Plan) -> dict[str, str]:
-    """Trains every network, or goes on where an earlier call ended.
+def train_folds(plan: Plan) -> tuple[dict[str, str], int]:
+    """Trains every network, or goes on where an earlier call ended; a finished training is read.
 
     Args:
         plan: What is trained.
 
     Returns:
-        Name of each network → hash of its weights.
+        Name of each network → hash of its weights, and how many trainings this call worked on.
 
     Raises:
         InterruptedRunError: It was stopped; the same call goes on.
     """
-    found = {}
+    found, worked_on = {}, 0
     for way in plan.ways:
         frames = plan.frames(way)
         for fold, split in enumerate(plan.folds_of(way)):
-            result = train(
-                plan.recipe.network(),
-                frames,
-                out=plan.training_folder(way, fold),
-                split=SplitOptions(by=split, near_duplicates=False),  # they were found on the whole frames
+            wanted = Wanted(
+                network=plan.recipe.network(),
                 options=plan.recipe.options(),
-                device=plan.device,
-                progress=plan.progress,
-                title=f"Lung study: {way}, fold {fold + 1} of {len(plan.folds)}",
-                data_name=plan.name,
+                splitting=SplitOptions(by=split, near_duplicates=False),  # they were found on the whole frames
+                dataset=frames,
             )
-            found[f"weights of {way}, fold {fold + 1}"] = str(result.provenance["hashes"]["weights"])
-    return found
+            result = finished(plan.training_folder(way, fold), wanted)
+            if result is None:
+                result, worked_on = _trained(plan, way, fold, wanted), worked_on + 1
+            found[f"{way}, fold {fold + 1}"] = result
+    return hashes_of(found), worked_on
 
 
 def say_folds(plan: Plan) -> Said:
@@ -189,6 +188,20 @@ def say_folds(plan: Plan) -> Said:
             test[way][split.parts["test"]] = _said(plan, WHOLE, fold, treated(frames, how))
     network = FrozenNetwork(choice=plan.recipe.network(), seed=plan.recipe.seed, device=plan.device)
     return Said(test_nk=test | baselines(plan.dataset, plan.folds, network), training_f=training)
+
+
+def _trained(plan: Plan, way: str, fold: int, wanted: Wanted) -> TrainResult:
+    return train(
+        wanted.network,
+        wanted.dataset,
+        out=plan.training_folder(way, fold),
+        split=wanted.splitting,
+        options=wanted.options,
+        device=plan.device,
+        progress=plan.progress,
+        title=f"Lung study: {way}, fold {fold + 1} of {len(plan.folds)}",
+        data_name=plan.name,
+    )
 
 
 def _said(plan: Plan, way: str, fold: int, frames: ImageDataset) -> FloatArray:

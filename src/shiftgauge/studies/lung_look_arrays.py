@@ -12,8 +12,9 @@ import xarray as xr
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.resampling import percentile_interval
 from shiftgauge.studies.lung_folds import Plan
-from shiftgauge.studies.lung_looks import GRAINS, MEASURES, METHODS, Looks
+from shiftgauge.studies.lung_looks import Looks
 from shiftgauge.studies.lung_scores import RESAMPLES
+from shiftgauge.studies.lung_seen import GRAINS, MEASURES, METHODS, REPEATS
 from shiftgauge.types import FloatArray
 
 _BORDER: Final = MEASURES.index("on the border")
@@ -36,8 +37,9 @@ def look_arrays(looks: Looks, whole: Looks, plan: Plan, way: str, *, level: floa
     Returns:
         look_value (look_way, method, measure); look_gap (look_way, other, measure), activation maximisation less
         another method; look_change (look_way, other), by how much that gap on the border is larger than with whole
-        frames; look_repeat (look_way, grain): all with `_interval`. look_class, the means of each class; look_frames
-        and look_empty (look_way, method), frames with a map and without.
+        frames; look_repeat (look_way, repeat, grain), correlations of maps, and look_repeat_gap (look_way, reference,
+        grain), by how much the first of them is above the others: all with `_interval`. look_class, the means of each
+        class; look_frames and look_empty (look_way, method), frames with a map and without.
     """
     values, units = looks.measures, plan.units_n[looks.rows]
     gaps = values[:, :1] - values[:, 1:]
@@ -48,7 +50,8 @@ def look_arrays(looks: Looks, whole: Looks, plan: Plan, way: str, *, level: floa
         "look_value": (axes, values),
         "look_gap": (("look_way", "other", "measure"), gaps),
         "look_change": (("look_way", "other"), gaps[:, :, _BORDER] - before),
-        "look_repeat": (("look_way", "grain"), looks.repeats),
+        "look_repeat": (("look_way", "repeat", "grain"), looks.repeats),
+        "look_repeat_gap": (("look_way", "reference", "grain"), looks.repeats[:, :1] - looks.repeats[:, 1:]),
     }
     found = {}
     for name, (over, given) in parts.items():
@@ -66,6 +69,8 @@ def look_arrays(looks: Looks, whole: Looks, plan: Plan, way: str, *, level: floa
             "method": list(METHODS),
             "other": list(METHODS[1:]),
             "measure": list(MEASURES),
+            "repeat": list(REPEATS),
+            "reference": list(REPEATS[1:]),
             "grain": list(GRAINS),
             "bound": ["low", "high"],
             "class": list(plan.dataset.class_names),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import xarray as xr
 
+from shiftgauge.results.study import Agreement
+from shiftgauge.studies.claims import Bounds, signed
 from shiftgauge.studies.lung_folds import WHOLE
 from shiftgauge.studies.lung_scores import BALANCED
-
-Bounds = tuple[float, float, float]
-"""A number, and the lower and upper bound of its interval."""
 
 
 def score_of(a: xr.Dataset, way: str, figure: str = BALANCED, *, table: str = "way") -> Bounds:
@@ -36,29 +37,14 @@ def change_of(a: xr.Dataset, other: str, way: str) -> Bounds:
     return _bounds(a, "look_change", look_way=way, other=other)
 
 
-def repeat_of(a: xr.Dataset, grain: str) -> Bounds:
-    """Correlation of the maps of two seeds, with bounds."""
-    return _bounds(a, "look_repeat", look_way=WHOLE, grain=grain)
+def repeat_of(a: xr.Dataset, repeat: str, grain: str) -> Bounds:
+    """Correlation of the maps of a frame with those of another call, with bounds."""
+    return _bounds(a, "look_repeat", look_way=WHOLE, repeat=repeat, grain=grain)
 
 
-def shown(value: Bounds) -> str:
-    """A number with its interval.
-
-    Example:
-        >>> shown((0.5, 0.4, 0.6))
-        '0.500 [0.400, 0.600]'
-    """
-    return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
-
-
-def signed(value: Bounds) -> str:
-    """A difference with its interval.
-
-    Example:
-        >>> signed((0.5, -0.4, 0.6))
-        '+0.500 [-0.400, +0.600]'
-    """
-    return f"{value[0]:+.3f} [{value[1]:+.3f}, {value[2]:+.3f}]"
+def repeat_gap_of(a: xr.Dataset, reference: str, grain: str) -> Bounds:
+    """By how much maps are more alike with another seed alone than with a reference, on the same frames."""
+    return _bounds(a, "look_repeat_gap", look_way=WHOLE, reference=reference, grain=grain)
 
 
 def compared(gap: Bounds) -> str:
@@ -76,6 +62,18 @@ def against(a: xr.Dataset, way: str) -> Bounds:
     """By how much whole frames are better than a way."""
     value, low, high = difference_of(a, way)
     return 0.0 - value, 0.0 - high, 0.0 - low
+
+
+def judged(gaps: Sequence[Bounds]) -> Agreement:
+    """Agrees if all are surely above 0, differs if all are surely below.
+
+    Example:
+        >>> judged([(0.2, 0.1, 0.3)]), judged([(0.2, 0.1, 0.3), (0.0, -0.1, 0.1)])
+        ('agrees', 'unclear')
+    """
+    if all(low > 0 for _, low, _ in gaps):
+        return "agrees"
+    return "differs" if all(high < 0 for _, _, high in gaps) else "unclear"
 
 
 def _bounds(a: xr.Dataset, name: str, **where: str) -> Bounds:

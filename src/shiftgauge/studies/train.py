@@ -13,23 +13,28 @@ import xarray as xr
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
 from shiftgauge.errors import ConfigError
-from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.models.architectures import BuiltNetwork
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import write_model_folder
-from shiftgauge.models.model_record import NetworkOptions, plain
+from shiftgauge.models.model_record import plain
+from shiftgauge.models.parseval import ParsevalOptions
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.report.train_figures import write_train_figures
 from shiftgauge.report.train_page import write_train_page
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
+from shiftgauge.studies.additions_messages import additions_messages
+from shiftgauge.studies.adversarial_options import AdversarialOptions
+from shiftgauge.studies.enlargement import EnlargeOptions
+from shiftgauge.studies.recipe import Additions, add_to, check_additions
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
 from shiftgauge.studies.train_data import Divided, divide, no_defect_label, task_of, training_data
-from shiftgauge.studies.train_measure import MeasureOptions, check_measuring, measure_network
+from shiftgauge.studies.train_measure import MeasureOptions, measure_network
 from shiftgauge.studies.train_messages import find_train_messages
 from shiftgauge.studies.train_options import NetworkChoice, SplitOptions, ThresholdOptions, as_splitting
 from shiftgauge.studies.train_predictions import write_predictions
+from shiftgauge.studies.train_probe import begun
 from shiftgauge.studies.train_run import (
     TrainRun,
     model_record,
@@ -38,18 +43,18 @@ from shiftgauge.studies.train_run import (
     run_cost,
     run_provenance,
 )
-from shiftgauge.studies.train_split import write_split
+from shiftgauge.studies.train_setup import measuring_for, network_for, read_parts
+from shiftgauge.studies.train_split import by_level, write_split
 from shiftgauge.studies.train_verdict import (
     check_train_gates,
     judge_train_gates,
-    refuse_thresholds,
     train_headline,
 )
 from shiftgauge.train.averaging import AveragingOptions
-from shiftgauge.train.fit import FitResult, check_options, fit
-from shiftgauge.train.images import MEMORY_GB, Part, read_part
+from shiftgauge.train.fit import FitResult, fit
+from shiftgauge.train.images import MEMORY_GB, Part
 from shiftgauge.train.keeper import Watch
-from shiftgauge.train.module import Perturb
+from shiftgauge.train.objectives import Perturb
 from shiftgauge.train.options import TrainOptions
 
 CHECKPOINTS: Final = "training"
@@ -74,6 +79,9 @@ def train(
     confidence_level: float = 0.95,
     gates: Mapping[str, Any] | None = None,
     progress: bool | None = None,
+    adversarial: AdversarialOptions | Mapping[str, Any] | None = None,
+    constraint: ParsevalOptions | Mapping[str, Any] | None = None,
+    enlarge: EnlargeOptions | Mapping[str, Any] | None = None,
     perturb: Perturb | None = None,
     perturb_record: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
@@ -111,7 +119,11 @@ def train(
         gates: Limits on the test part: `min_macro_f1`, `min_accuracy`, `min_recall`, `min_precision` (a number, or
             {class: number}).
         progress: Show progress; default on a terminal, and elsewhere a line for every epoch.
-        perturb: Changes a training batch in the light of the network, after all other changes.
+        adversarial: Training on adversarial images; see `AdversarialOptions`.
+        constraint: Retraction of kernels towards tight frames after every step; see `ParsevalOptions`. In a mapping
+            `kind: parseval` may stand beside its keys.
+        enlarge: Copies of training images, adversarial, noisy, or clean as their control; see `EnlargeOptions`.
+        perturb: Changes a training batch in the light of the network, after all other changes; not with `adversarial`.
         perturb_record: Plain values that say what `perturb` does; they decide whether a checkpoint may be gone on with.
         watch: Called after every epoch with what is validated and kept, and the number of epochs done.
         title: Title of the page.
@@ -151,35 +163,41 @@ def train(
     require_own_folder(folder, KIND)
     measuring = MeasureOptions(calibration=calibration, resamples=resamples, confidence_level=confidence_level)
     thresholds = as_options("thresholds", thresholds, ThresholdOptions)
-    splitting = split if isinstance(split, Divided) else _splitting(split)
-    averaging = as_options("averaging", averaging, AveragingOptions)
+    splitting, averaging = _splitting(split), as_options("averaging", averaging, AveragingOptions)
     choice, dataset = as_choice(model), training_data(data, classes)
     require_apart(folder, dataset.searched)
     chosen = as_train_options(options, task_of(dataset)).resolved(task_of(dataset))
     limits = check_train_gates(gates, dataset.class_names)
-    measuring = _measuring(measuring, dataset, chosen, thresholds, averaging)
+    additions = Additions.of(adversarial=adversarial, constraint=constraint, enlarge=enlarge)
+    measuring = measuring_for(measuring, dataset, chosen, thresholds, averaging)
     measuring = replace(measuring, no_defect=no_defect_label(dataset, no_defect, data))
-    preprocessing, architecture = _fitting(choice, dataset, chosen, measuring)
-    divided = _divided(dataset, splitting, chosen.seed)
+    preprocessing, architecture = network_for(choice, dataset, chosen, measuring)
     built = architecture.build()
-    parts = _read_parts(divided, preprocessing, memory_gb, progress)
-    named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
-    where: dict[str, Any] = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb}
-    where |= {"watch": watch, "folder": folder / CHECKPOINTS, "identity": named}
-    found = _fitted(built, parts, chosen, preprocessing, dataset.class_names, where)
-    groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
+    check_additions(additions, built.network, task_of(dataset), perturb)
+    divided = _divided(dataset, splitting, chosen.seed)
+    parts = read_parts(divided, preprocessing, memory_gb, progress)
     names = dataset.class_names
+    named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
+    where = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb, "watch": watch}
+    where |= {"folder": folder / CHECKPOINTS, "identity": named}
+    built = begun(choice.head, built, parts, chosen, preprocessing, names, where)
+    added = add_to(additions, parts, built.network, chosen, preprocessing, names, device=device)
+    where |= {"identity": {**named, **added.identity}, **added.arguments}
+    found = _fitted(built, added.parts, added.options, preprocessing, names, where)
+    groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     run = TrainRun(
         choice=choice,
         architecture=architecture,
         preprocessing=preprocessing,
         divided=divided,
-        options=chosen,
+        options=added.options,
         splitting=divided.options,
         measuring=measuring,
         found=found,
         measured=measure_network(built.network, preprocessing, parts, groups, names, measuring, place, progress),
         perturb=dict(perturb_record or {}),
+        additions=additions,
+        added=added,
     )
     write_model_folder(folder / MODEL_FOLDER, built.network, model_record(run))
     arrays = run_arrays(run, title=title, data_name=data_name, notes=built.notes)
@@ -195,31 +213,10 @@ def _divided(dataset: ImageDataset, split: SplitOptions | Divided, seed: int) ->
     return split
 
 
-def _splitting(split: SplitOptions | Split | Mapping[str, Any] | None) -> SplitOptions:
+def _splitting(split: SplitOptions | Split | Divided | Mapping[str, Any] | None) -> SplitOptions | Divided:
+    if isinstance(split, Divided):
+        return split
     return as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
-
-
-def _measuring(
-    measuring: MeasureOptions,
-    dataset: ImageDataset,
-    options: TrainOptions,
-    thresholds: ThresholdOptions | None,
-    averaging: AveragingOptions | None,
-) -> MeasureOptions:
-    """How the network is measured, with what the training and its data decide.
-
-    Raises:
-        ConfigError: Thresholds of one class an image.
-    """
-    if thresholds is not None:
-        refuse_thresholds(task_of(dataset))
-    return replace(
-        measuring,
-        thresholds=thresholds or ThresholdOptions(),
-        averaging=averaging or AveragingOptions(),
-        seed=options.seed,
-        batch_size=options.validation_batch,
-    )
 
 
 def _fitted(
@@ -244,18 +241,6 @@ def _fitted(
     )
 
 
-def _fitting(
-    choice: NetworkChoice, dataset: ImageDataset, options: TrainOptions, measuring: MeasureOptions
-) -> tuple[Preprocessing, NetworkOptions]:
-    """Preprocessing and network for the data, once everything asked for is known to go with them."""
-    task, names = task_of(dataset), dataset.class_names
-    preprocessing = choice.preprocessing_for(dataset.n_channels)
-    check_measuring(measuring, task, names, preprocessing)
-    architecture = choice.network_options(len(names), preprocessing.channels, options.seed)
-    check_options(options, task, names, preprocessing.input_shape)
-    return preprocessing, architecture
-
-
 def _written(
     run: TrainRun,
     arrays: xr.Dataset,
@@ -266,21 +251,24 @@ def _written(
 ) -> TrainResult:
     """The result, after it is written with its page."""
     divided, measured = run.divided, run.measured
+    held_out = [int(row) for name, rows in divided.split.parts.items() if name != "train" for row in rows]
+    about = additions_messages(run.additions, run.added, run.options, divided.dataset, held_out)
+    found = find_train_messages(
+        arrays,
+        notes=(*divided.warnings, *measured.notes),
+        data_notes=divided.dataset.notes,
+        kept=divided.kept,
+        facts=divided.facts,
+        stopped=run.found.stopped,
+        skipped=len(divided.dataset.skipped),
+    )
     result = TrainResult(
         config={**(record or run_config(run, limits)), "resolved": plain(run.options.to_dict())},
         provenance=run_provenance(run, folder, started),
         cost=run_cost(run, started),
         headline=train_headline(arrays),
         arrays=arrays,
-        messages=find_train_messages(
-            arrays,
-            notes=(*divided.warnings, *measured.notes),
-            data_notes=divided.dataset.notes,
-            kept=divided.kept,
-            facts=divided.facts,
-            stopped=run.found.stopped,
-            skipped=len(divided.dataset.skipped),
-        ),
+        messages=by_level((*found, *about)),
         gates=judge_train_gates(limits, arrays),
         folder=folder,
     )
@@ -288,13 +276,3 @@ def _written(
     write_predictions(measured.predicted, divided, folder)
     write_with_page(result, folder, write_train_figures, write_train_page)
     return result
-
-
-def _read_parts(
-    divided: Divided, preprocessing: Preprocessing, memory_gb: float, progress: bool | None
-) -> dict[str, Part]:
-    parts = {}
-    for name in divided.split.parts:
-        with progress_bar(f"{name} images", wanted=progress) as advance:
-            parts[name] = read_part(divided.part(name), preprocessing, memory_gb=memory_gb, progress=advance)
-    return parts

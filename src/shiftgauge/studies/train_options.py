@@ -33,13 +33,23 @@ class NetworkChoice:
         pretrained: False (default) begins at random; True with the weights that timm publishes (downloaded once);
             `packaged` with those of an installed package; else the path of a weights file or a model folder.
         dropout: Chance that a feature is dropped before the last layer, in [0, 1).
+        head: Where the layer that gives the classes begins: `random` (default), or `linear_probe`, a logistic
+            regression on the features of the network as it stands, regularised as is best on validation. With few
+            images and trained weights, a random head distorts the features before it has learnt anything.
         first_convolution: What becomes of trained first-layer weights where channels differ: `sum`, `mean`, `new`.
         arguments: Further keyword arguments of the architecture.
         preprocessing: Keys of `Preprocessing` that differ from the architecture's own.
 
+    Raises:
+        ConfigError: A size that is none, or an unknown head.
+
     Example:
         >>> NetworkChoice(architecture="resnet18_small", size=16).preprocessing_for(1).input_shape
         (1, 16, 16)
+
+    References:
+        Kumar, A., Raghunathan, A., Jones, R., Ma, T., Liang, P. (2022). Fine-tuning can distort pretrained features
+        and underperform out-of-distribution. arXiv:2202.10054
     """
 
     architecture: str
@@ -47,11 +57,13 @@ class NetworkChoice:
     channels: int | None = None
     pretrained: Pretrained = False
     dropout: float = 0.0
+    head: Literal["random", "linear_probe"] = "random"
     first_convolution: FirstConvolution = "sum"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require_in("head", self.head, ("random", "linear_probe"))
         if self.size is not None and not isinstance(self.size, int):
             object.__setattr__(self, "size", tuple(self.size))
             if len(tuple(self.size)) != 2:

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from shiftgauge.files import hash_file
+from shiftgauge.models.architectures import PACKAGED, WEIGHTS_FILE
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.results.train import HISTORY, MODEL_FOLDER
+from shiftgauge.studies.recipe import Added, Additions
 from shiftgauge.studies.record import provenance, told_of
 from shiftgauge.studies.train_data import Divided, task_of
 from shiftgauge.studies.train_measure import Measured, MeasureOptions, views_text
@@ -22,6 +24,9 @@ from shiftgauge.studies.train_options import NetworkChoice, SplitOptions
 from shiftgauge.studies.train_split import IMAGES_KEY, training_images
 from shiftgauge.train.fit import FitResult
 from shiftgauge.train.options import TrainOptions
+
+FIRST_WEIGHTS: Final = "first weights"
+"""Under what name the hash of a file of weights stands that a network began with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +44,8 @@ class TrainRun:
         found: What the training gave.
         measured: What was measured.
         perturb: What `perturb` did, as plain values.
+        additions: What the training added to the plain one, as asked for.
+        added: What that came to.
     """
 
     choice: NetworkChoice
@@ -51,6 +58,8 @@ class TrainRun:
     found: FitResult
     measured: Measured
     perturb: Mapping[str, Any]
+    additions: Additions
+    added: Added
 
 
 def model_record(run: TrainRun) -> ModelRecord:
@@ -76,6 +85,7 @@ def model_record(run: TrainRun) -> ModelRecord:
                 "split": run.splitting.to_dict(),
                 "measure": run.measuring.to_dict(),
                 "perturb": run.perturb,
+                **run.added.identity,
                 "best_epoch": run.found.best_epoch + 1,
                 "epochs": len(run.found.history),
                 "device": run.found.device,
@@ -141,6 +151,7 @@ def run_config(run: TrainRun, limits: Mapping[str, float]) -> dict[str, Any]:
         "measure": run.measuring.to_dict(),
         "gates": dict(limits),
         "perturb": plain(run.perturb),
+        **run.additions.to_dict(),
     }
 
 
@@ -153,11 +164,24 @@ def run_provenance(run: TrainRun, folder: Path, started: datetime) -> dict[str, 
         started: When the call began.
     """
     dataset = run.divided.dataset
-    weights = folder / MODEL_FOLDER / "weights.safetensors"
+    weights, begun = folder / MODEL_FOLDER / WEIGHTS_FILE, first_weights(run.choice)
     parts = {f"{name} part": run.divided.part(name).fingerprint for name in run.divided.split.parts}
-    hashes = {"weights": hash_file(weights), "data": dataset.fingerprint, **parts}
+    first = {} if begun is None else {FIRST_WEIGHTS: begun}
+    hashes = {"weights": hash_file(weights), **first, "data": dataset.fingerprint, **parts}
     made = provenance(hashes, run.options.seed, started, device=run.found.device)
     return made | told_of(dataset)
+
+
+def first_weights(choice: NetworkChoice) -> str | None:
+    """Content hash of the file of weights that a network begins with; None where it begins with no file.
+
+    Args:
+        choice: The network.
+    """
+    if isinstance(choice.pretrained, bool) or choice.pretrained == PACKAGED:
+        return None
+    path = Path(choice.pretrained)
+    return hash_file(path / WEIGHTS_FILE if path.is_dir() else path)
 
 
 def run_cost(run: TrainRun, started: datetime) -> dict[str, Any]:

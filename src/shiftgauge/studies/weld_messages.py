@@ -8,6 +8,7 @@ import xarray as xr
 
 from shiftgauge.results.status import Message
 from shiftgauge.results.study import Finding
+from shiftgauge.studies.claims import quick_headline
 from shiftgauge.studies.data_messages import data_messages, noted_once, split_messages
 from shiftgauge.studies.train_split import by_level
 from shiftgauge.studies.weld_findings import leader
@@ -18,7 +19,7 @@ def headline(arrays: xr.Dataset, findings: Sequence[Finding]) -> str:
     """The outcome in three sentences; of a quick run without a count, and called no result."""
     said = f"{_accuracy(arrays)} {_leaders(arrays)}"
     if arrays.attrs["quick"]:
-        return f"Quick run, no result: {said[0].lower()}{said[1:]}"
+        return quick_headline(said)
     judged = [f.agreement for f in findings if f.agreement != "fact"]
     hold, partly, fail, untold = (judged.count(kind) for kind in ("agrees", "partly", "differs", "unclear"))
     untold_text = f", and of {untold} it cannot be told" if untold else ""

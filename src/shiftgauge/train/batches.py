@@ -82,19 +82,24 @@ class Share(IterableDataset):  # type: ignore[type-arg]
         batches: Rows of each batch, all devices together.
         rank: Number of the device, from 0.
         n_devices: Devices that share each batch.
+        replays: How often each batch is given in a row, ≥ 1; every time with its own number from 0.
     """
 
-    def __init__(self, part: Part, batches: Sequence[IndexArray], rank: int, n_devices: int) -> None:
-        self.part = part
+    def __init__(
+        self, part: Part, batches: Sequence[IndexArray], rank: int, n_devices: int, *, replays: int = 1
+    ) -> None:
+        self.part, self.replays = part, replays
         self.steps = [(rows[rank::n_devices], step * n_devices + rank) for step, rows in enumerate(batches)]
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return len(self.steps) * self.replays
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int, int]]:
         found = self.part.pixels.batches(rows for rows, _ in self.steps)
         for images, (rows, step) in zip(found, self.steps, strict=True):
-            yield images, self.part.targets[torch.from_numpy(rows)], step
+            targets = self.part.targets[torch.from_numpy(rows)]
+            for replay in range(self.replays):
+                yield images, targets, step, replay
 
 
 class InOrder(IterableDataset):  # type: ignore[type-arg]

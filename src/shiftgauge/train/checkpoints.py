@@ -32,6 +32,8 @@ _HASHES: Final[Mapping[str, str]] = {
 _FIRST: Final = ("network", "options")
 _LAST: Final = ("images", "initial weights")
 """What follows from other differences, or might."""
+_LATER: Final[Mapping[str, Any]] = {"network.head": "random", "options.frozen_statistics": False}
+"""Options that earlier versions did not know → what those did: an identity without them is one with these."""
 _SHOWN: Final = 3
 _SEAL: Final = b"sha256:"
 _SEAL_BYTES: Final = len(_SEAL) + 64
@@ -108,8 +110,9 @@ def differences(before: Any, now: Any, key: str = "") -> list[str]:
             return [f"{_HASHES[key]} differ"]
         return [f"`{key}` is {_shown(before)} there and {_shown(now)} here"]
     names = sorted({*before, *now}, key=lambda name: (name in _LAST, name not in _FIRST, name))
-    inner = ((before.get(name), now.get(name), f"{key}.{name}" if key else str(name)) for name in names)
-    return [text for pair in inner for text in differences(*pair)]
+    inner = [(name, f"{key}.{name}" if key else str(name)) for name in names]
+    pairs = ((before.get(name, _LATER.get(path)), now.get(name, _LATER.get(path)), path) for name, path in inner)
+    return [text for pair in pairs for text in differences(*pair)]
 
 
 def save_whole(path: Path, content: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from shiftgauge.checks import shortened
+from shiftgauge.checks import require_in, shortened
 from shiftgauge.errors import ConfigError, DataError, InterruptedRunError, ModelError
 from shiftgauge.files import hash_bytes
 from shiftgauge.models.allocation import kept_memory
@@ -27,10 +27,12 @@ from shiftgauge.train.checkpoints import CHECKPOINT, claim, ensure_best, read_be
 from shiftgauge.train.devices import check_devices, end_others, is_first, make_trainer, quiet, together
 from shiftgauge.train.grouped import grouped_in_float32
 from shiftgauge.train.images import Part, Task
+from shiftgauge.train.inner_mode import DEFAULT_INNER_MODE, INNER_MODES, InnerMode
 from shiftgauge.train.keeper import Keeper, Watch
 from shiftgauge.train.losses import LossOptions, make_loss
-from shiftgauge.train.module import ClassifierModule, Perturb
+from shiftgauge.train.module import ClassifierModule
 from shiftgauge.train.monitor import best_epoch, epochs_without_gain
+from shiftgauge.train.objectives import AfterStep, Changed, Objective, Perturb
 from shiftgauge.train.options import TrainOptions
 from shiftgauge.train.progress import Shown
 
@@ -76,6 +78,9 @@ def fit(
     n_devices: int = 1,
     progress: bool | None = None,
     perturb: Perturb | None = None,
+    objective: Objective | None = None,
+    inner: InnerMode = DEFAULT_INNER_MODE,
+    after_step: AfterStep | None = None,
     class_names: Sequence[str] | None = None,
     watch: Watch | None = None,
 ) -> FitResult:
@@ -102,6 +107,12 @@ def fit(
         progress: Show a bar and a line an epoch, or nothing; None for both on a terminal, and for the line alone
             elsewhere.
         perturb: Changes a batch in the light of the network, after all other changes.
+        objective: What is minimised, instead of the loss of images that `perturb` may have changed.
+        inner: Mode of the network while `perturb` or `objective` look for their images: `eval` or `train`; see
+            `train.inner_mode`.
+        after_step: Acts on the weights after every step of the optimiser, its decay included, and before the moving
+            average takes them up: a projection onto a constraint, say. Where it draws, PyTorch's numbers are seeded.
+            What it does belongs into `identity`, as with `perturb`; an `objective` says it itself.
         class_names: Names for messages; default the numbers of the classes.
         watch: Called after every epoch, before its checkpoint is written, with what is validated and kept and the
             number of epochs done; in the first process alone. It must leave the network as it is.
@@ -134,6 +145,7 @@ def fit(
     """
     if train.task != validation.task:
         raise DataError(f"training images have {train.task} targets, validation images {validation.task} ones")
+    _check_objective(objective, perturb, inner)
     place, target = choose_device(device), Path(folder)
     check_devices(n_devices, place)
     chosen = options.resolved(train.task)
@@ -142,9 +154,10 @@ def fit(
     start, first = time.perf_counter(), is_first(n_devices)
     with quiet(), torch.random.fork_rng(devices=_forked(place)):
         torch.manual_seed(stream_key(chosen.seed, "train", "fit"))
-        stated = _identity(network, train, validation, chosen, preprocessing, precision, identity)
-        further: dict[str, Any] = {"n_classes": n_classes, "heads": heads, "perturb": perturb}
-        further["class_names"] = class_names
+        said = _said_of(objective, inner) | dict(identity or {})
+        stated = _identity(network, train, validation, chosen, preprocessing, precision, said)
+        further: dict[str, Any] = {"n_classes": n_classes, "heads": heads, "class_names": class_names}
+        further |= {"objective": objective or Changed(perturb=perturb), "inner": inner, "after_step": after_step}
         module = ClassifierModule(network, train, validation, chosen, preprocessing, **further)
         _warn_of_absent(train, n_classes, class_names)
         keeper = Keeper(target, str(chosen.monitor), Shown(chosen, wanted=progress if first else False), watch)
@@ -259,6 +272,19 @@ def _identity(
         },
         **(further or {}),
     }
+
+
+def _check_objective(objective: Objective | None, perturb: Perturb | None, inner: str) -> None:
+    if perturb is not None and objective is not None:
+        raise ConfigError("`perturb` and `objective` cannot go together: an objective changes its images itself")
+    require_in("mode of the inner maximisation", inner, INNER_MODES)
+
+
+def _said_of(objective: Objective | None, inner: InnerMode) -> dict[str, Any]:
+    """What objective and mode add to an identity; nothing where they are those of a plain training."""
+    if objective is None:
+        return {} if inner == DEFAULT_INNER_MODE else {"inner mode": inner}
+    return {"objective": objective.to_dict(), "inner mode": inner}
 
 
 def _precision(wanted: str, device: torch.device) -> str:

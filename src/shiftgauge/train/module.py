@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,13 @@ from shiftgauge.train.augment import Augmenter
 from shiftgauge.train.batches import InOrder, Share, batches_of, images_each
 from shiftgauge.train.devices import agree, pl
 from shiftgauge.train.images import Part
+from shiftgauge.train.inner_mode import DEFAULT_INNER_MODE, InnerMode, inner_mode
 from shiftgauge.train.losses import LossOptions, make_loss
 from shiftgauge.train.monitor import epochs_without_gain, validation_values
 from shiftgauge.train.moving_average import moving_average
+from shiftgauge.train.objectives import AfterStep, Changed, Objective, Step
 from shiftgauge.train.options import TrainOptions
-from shiftgauge.train.schedules import multiplier
-
-Perturb: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, int, int], Tensor]
-"""(network on images in [0, 1], images (N, C, H, W) in [0, 1], targets, epoch, step) → the images to train on."""
+from shiftgauge.train.schedules import WITHIN_EPOCHS, multiplier
 
 
 class ClassifierModule(pl.LightningModule):
@@ -38,7 +37,10 @@ class ClassifierModule(pl.LightningModule):
         preprocessing: Its mean and standard deviation are applied on the device.
         n_classes: K.
         heads: Module paths of the layers that give the classes.
-        perturb: Changes a batch in the light of the network, after all other changes; None for none.
+        objective: What is minimised; None for the loss of the options.
+        inner: Mode in which an objective looks for its images, see `train.inner_mode`.
+        after_step: Acts on the network after every step of the optimiser, its decay included, and before the average
+            of the weights moves; None for nothing.
         class_names: Names for messages; default the numbers of the classes.
 
     Raises:
@@ -59,7 +61,9 @@ class ClassifierModule(pl.LightningModule):
         *,
         n_classes: int,
         heads: tuple[str, ...] = (),
-        perturb: Perturb | None = None,
+        objective: Objective | None = None,
+        inner: InnerMode = DEFAULT_INNER_MODE,
+        after_step: AfterStep | None = None,
         class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
@@ -67,7 +71,9 @@ class ClassifierModule(pl.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = None if options.ema_decay is None else moving_average(network, options.ema_decay)
         self.train_part, self.validation_part, self.options = train, validation, options
-        self.heads, self.perturb = heads, perturb
+        self.heads, self.after_step = heads, after_step
+        self.inner_mode: InnerMode = inner
+        self.objective: Objective = objective or Changed()
         self.criterion = make_loss(
             options.loss or LossOptions(),
             task=train.task,
@@ -80,6 +86,7 @@ class ClassifierModule(pl.LightningModule):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(shape), persistent=False)
         self.augmenter = Augmenter(options.augment, preprocessing.input_shape, options.seed)
         self.history: list[dict[str, float]] = []
+        self._carried: Any = None
         self._logits: list[Tensor] = []
         self._lost: list[Tensor] = []
 
@@ -92,6 +99,11 @@ class ClassifierModule(pl.LightningModule):
         """Logits that the network in training gives to images in [0, 1]."""
         return self._logits_of(self.network, images_nchw)
 
+    def inner(self, images_nchw: Tensor) -> Tensor:
+        """The same in the mode of the inner maximisation."""
+        with inner_mode(self.network, self.inner_mode):
+            return self.normalised(images_nchw)
+
     def _logits_of(self, network: nn.Module, images_nchw: Tensor) -> Tensor:
         normal = (images_nchw - self.mean) / self.std
         found = network(normal.contiguous(memory_format=torch.channels_last))
@@ -103,7 +115,8 @@ class ClassifierModule(pl.LightningModule):
         batches = batches_of(
             self.train_part, self.options, self.current_epoch, each=images_each(self.network), n_devices=n_devices
         )
-        return DataLoader(Share(self.train_part, batches, rank, n_devices), batch_size=None)
+        share = Share(self.train_part, batches, rank, n_devices, replays=self.objective.replays)
+        return DataLoader(share, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every validation image once."""
@@ -117,24 +130,52 @@ class ClassifierModule(pl.LightningModule):
         return optimizer
 
     def on_train_epoch_start(self) -> None:
-        """Sets the rate that schedule and history give the epoch."""
-        epoch, options = self.current_epoch, self.options
+        """Sets the rate that schedule and history give the epoch, and which statistics stay as they are."""
+        self._set_rate(0.0)
+        if self.options.frozen_statistics:
+            for part in self.network.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
+        self._lost, self._carried = [], self.objective.init()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Sets the rate of the step, where the schedule changes it within epochs."""
+        if self.options.schedule.kind in WITHIN_EPOCHS:
+            self._set_rate((batch_idx + 0.5) / int(self.trainer.num_training_batches))
+
+    def _set_rate(self, within: float) -> None:
+        options = self.options
         watched = [values[str(options.monitor)] for values in self.history if options.monitor != "last"]
-        factor = multiplier(options.schedule, epoch, options.epochs, watched)
+        factor = multiplier(options.schedule, self.current_epoch, options.epochs, watched, within=within)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["base_lr"] * factor
-        self._lost = []
 
-    def training_step(self, batch: tuple[Tensor, Tensor, int], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor, int, int], batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        images, targets, step = batch
-        torch.manual_seed(stream_key(self.options.seed, "train", "network", self.current_epoch, step))  # dropout
-        images = self.augmenter(images, self.current_epoch, step)
-        if self.perturb is not None:
-            images = self.perturb(self.normalised, images, targets, self.current_epoch, step)
-        loss = self.criterion(self.normalised(images), targets)
+        images, targets, number, replay = batch
+        again = (replay,) if replay else ()
+        torch.manual_seed(stream_key(self.options.seed, "train", "network", self.current_epoch, number, *again))
+        images = self.augmenter(images, self.current_epoch, number)
+        step = Step(
+            logits=self.normalised,
+            inner=self.inner,
+            criterion=self.criterion,
+            task=self.train_part.task,
+            epoch=self.current_epoch,
+            number=number,
+            replay=replay,
+        )
+        loss = self.objective.loss(self._carried, step, images, targets)
         self._lost.append(loss.detach())
         return loss
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Takes the step, decay included, then lets `after_step` act on the weights."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.after_step is not None:
+            torch.manual_seed(stream_key(self.options.seed, "train", "after step", epoch, batch_idx))
+            with torch.no_grad():
+                self.after_step(self.network)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Moves the average, if there is one."""

@@ -128,6 +128,9 @@ class TrainOptions:
         ema_decay: Decay in (0, 1) of an exponential moving average of the weights over the steps
             (`train.moving_average`); validation looks at the average, and its weights are kept. It swings less from
             epoch to epoch, which matters where validation has few images. None for the weights themselves.
+        frozen_statistics: Batch normalisation goes by the mean and variance that it came with, in training too, while
+            its scale and shift still learn. Right for trained weights and few images, or few in a batch: the network
+            that is validated is then the one that is trained.
         seed: The one seed of the training: initial weights that are random, batches, changes and dropout.
         validation_batch: Images of a validation batch, ≥ 1.
 
@@ -150,6 +153,7 @@ class TrainOptions:
     precision: MixedPrecision = "auto"
     clip: float | None = 1.0
     ema_decay: float | None = None
+    frozen_statistics: bool = False
     seed: int = 0
     validation_batch: int = 128
 
@@ -187,4 +191,6 @@ class TrainOptions:
         for name in ("optimizer", "schedule", "loss", "sampling"):
             values[name] = None if values[name] is None else asdict(values[name])
         values["schedule"]["warmup_epochs"] = self.schedule.warmup
+        if self.schedule.kind != "cyclic":
+            del values["schedule"]["peak"]  # records of trainings from before there was one stay equal
         return {**values, "augment": self.augment.to_dict()}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what the base rate is multiplied by in each epoch, as a pure function.
+"""Learning-rate schedules: what the base rate is multiplied by in each epoch or step, as a pure function.
 
 Nothing is kept between epochs, so a resumed run gets the rates of an uninterrupted one.
 """
@@ -14,10 +14,12 @@ from typing import Final, Literal, TypeAlias, get_args
 from shiftgauge.checks import require_in, require_positive_int, require_range
 from shiftgauge.errors import ConfigError
 
-ScheduleKind: TypeAlias = Literal["constant", "step", "cosine", "warm_restarts", "weld", "plateau"]
+ScheduleKind: TypeAlias = Literal["constant", "step", "cosine", "warm_restarts", "weld", "plateau", "cyclic"]
 
 _FACTORS: Final[Mapping[str, float]] = MappingProxyType({"step": 0.1, "plateau": 0.5})
 """By what `step` and `plateau` multiply where no factor is given."""
+WITHIN_EPOCHS: Final[tuple[str, ...]] = ("cyclic",)
+"""Kinds whose rate changes from step to step; all others hold it for an epoch."""
 _WELD_FLAT, _WELD_FALL, _WELD_LOW = 3, 7, 0.1
 
 
@@ -30,7 +32,8 @@ class ScheduleOptions:
             epochs after the warm-up, m the `minimum`. `warm_restarts`: the same within periods that start afresh, the
             first of `period_epochs`, each `period_growth` times as long as the one before. `weld`: 1 for three epochs,
             then a half cosine down to 0.1 within seven, then 0.1. `plateau`: times `factor` whenever the monitored
-            value has not improved for `patience` epochs in a row.
+            value has not improved for `patience` epochs in a row. `cyclic`: from step to step in a straight line from
+            0 to 1 at the share `peak` of the training, and in another down to m.
         factor: What `step` and `plateau` multiply by, in (0, 1); default 0.1 for `step`, 0.5 for `plateau`.
         step_epochs: Epochs between two steps, ≥ 1.
         period_epochs: Epochs of the first period of `warm_restarts`, ≥ 1.
@@ -39,7 +42,9 @@ class ScheduleOptions:
             one is trained at the lower rate.
         min_change: By how much a value must beat the best one to be an improvement, ≥ 0.
         mode: `max` where a larger monitored value is better, `min` where a smaller one is.
-        minimum: Smallest multiplier of `cosine`, `warm_restarts` and `plateau`, in [0, 1].
+        minimum: Smallest multiplier of `cosine`, `warm_restarts` and `plateau`, and last one of `cyclic`, in [0, 1].
+        peak: Share of the training after which `cyclic` has its largest rate, in (0, 1); one half is that of fast
+            adversarial training on CIFAR-10.
         warmup_epochs: Epochs W of a straight rise before all that, (e + 1) / (W + 1), ≥ 0; default 1 for `cosine`, no
             warm-up for the others.
 
@@ -52,6 +57,9 @@ class ScheduleOptions:
 
     References:
         Loshchilov, I., Hutter, F. (2017). SGDR: Stochastic gradient descent with warm restarts. arXiv:1608.03983
+        Smith, L. N. (2017). Cyclical learning rates for training neural networks. arXiv:1506.01186
+        Wong, E., Rice, L., Kolter, J. Z. (2020). Fast is better than free: revisiting adversarial training.
+        arXiv:2001.03994
     """
 
     kind: ScheduleKind = "constant"
@@ -64,6 +72,7 @@ class ScheduleOptions:
     mode: Literal["max", "min"] = "max"
     minimum: float = 0.0
     warmup_epochs: int | None = None
+    peak: float = 0.5
 
     def __post_init__(self) -> None:
         require_in("schedule", self.kind, get_args(ScheduleKind))
@@ -73,6 +82,8 @@ class ScheduleOptions:
         require_positive_int("warmup_epochs", self.warmup, low=0)
         require_range("min_change", self.min_change, 0)
         require_range("minimum", self.minimum, 0, 1)
+        if not 0 < require_range("peak", self.peak, 0, 1) < 1:
+            raise ConfigError(f"`peak` must be above 0 and below 1, got {self.peak:g}; 0.5 rises as long as it falls")
         if self.factor is not None and not 0 < require_range("factor", self.factor, 0, 1) < 1:
             raise ConfigError(f"`factor` must be above 0 and below 1, got {self.factor:g}; 0.1 or 0.5 are customary")
 
@@ -82,8 +93,10 @@ class ScheduleOptions:
         return int(self.kind == "cosine") if self.warmup_epochs is None else self.warmup_epochs
 
 
-def multiplier(options: ScheduleOptions, epoch: int, epochs: int, history: Sequence[float] = ()) -> float:
-    """Returns what the base learning rate is multiplied by in an epoch.
+def multiplier(
+    options: ScheduleOptions, epoch: int, epochs: int, history: Sequence[float] = (), *, within: float = 0.0
+) -> float:
+    """Returns what the base learning rate is multiplied by in an epoch, or at a point within it.
 
     Args:
         options: The schedule.
@@ -91,6 +104,8 @@ def multiplier(options: ScheduleOptions, epoch: int, epochs: int, history: Seque
         epochs: Epochs of the whole training, ≥ 1.
         history: Monitored value after each finished epoch, the first one first; only `plateau` reads it, and of it
             the first `epoch` values. A value that is NaN is no improvement.
+        within: Share of the epoch that is done, in [0, 1); only kinds of `WITHIN_EPOCHS` read it. The middle of step i
+            of n is (i + 1/2) / n, so that no step is wasted on the rate 0.
 
     Returns:
         A number in [0, 1].
@@ -121,6 +136,8 @@ def multiplier(options: ScheduleOptions, epoch: int, epochs: int, history: Seque
         return (epoch + 1) / (warmup + 1)
     if options.kind == "plateau":
         return _plateau(options, history[:epoch])
+    if options.kind == "cyclic":
+        return _cyclic(options, (epoch - warmup + within) / (epochs - warmup))
     return _CURVES[options.kind](options, epoch - warmup, epochs - warmup)
 
 
@@ -150,6 +167,12 @@ def _weld(options: ScheduleOptions, epoch: int, epochs: int) -> float:
 _CURVES: Final[Mapping[str, Callable[[ScheduleOptions, int, int], float]]] = MappingProxyType(
     {"constant": _constant, "step": _step, "cosine": _cosine, "warm_restarts": _warm_restarts, "weld": _weld}
 )
+
+
+def _cyclic(options: ScheduleOptions, done: float) -> float:
+    if done < options.peak:
+        return done / options.peak
+    return options.minimum + (1 - options.minimum) * (1 - done) / (1 - options.peak)
 
 
 def _plateau(options: ScheduleOptions, history: Sequence[float]) -> float:

@@ -109,7 +109,12 @@ def build_randomisation(result: ExplainResult) -> dict[str, Any] | None:
     rows = [
         {
             "label": method_label(name),
-            "cells": [_with_interval(last.loc[(name, kind)]) for kind in ("magnitude", "signed")],
+            "cells": [
+                cell
+                for kind in ("magnitude", "signed")
+                for row in [last.loc[(name, kind)]]
+                for cell in (_with_interval(row), str(int(row["images"])))
+            ],
         }
         for name in methods
     ]

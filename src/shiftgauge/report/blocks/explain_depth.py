@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from shiftgauge.report.blocks.explain import HUES, legend
 from shiftgauge.report.blocks.plot import Line, draw_lines
-from shiftgauge.report.format import number, percent
+from shiftgauge.report.format import number, percent, percent_interval
 from shiftgauge.report.read import strings
 from shiftgauge.results.explain import ExplainResult
 from shiftgauge.results.explain_tables import compared_table, profile_table
@@ -30,10 +31,11 @@ def build_profile(result: ExplainResult) -> dict[str, Any] | None:
     panels = [_panel(label, kind, table, shown, blocks) for label, kind in _KINDS]
     if len(pushed) > 1:
         depth = np.arange(len(blocks))
-        share = Line(x=depth, y=data["channel_share"].values, kind="total", label="share of colour", dots=True)
+        of_all = table.loc[table["pushed"] == "all"]
+        share = _share_line(of_all, depth, "total", "share of colour")
         svg = draw_lines([share], x_label="block", said="Share of the colour channel over depth", names=blocks,
                          x_range=_ends(len(blocks)), y_range=(0, 1))  # fmt: skip
-        panels.append({"label": "Share of the colour channel, η²", "svg": svg})
+        panels.append({"label": "Share of the colour channel, η², in one image", "svg": svg})
     rows = [
         {
             "label": row["block"],
@@ -42,7 +44,7 @@ def build_profile(result: ExplainResult) -> dict[str, Any] | None:
                 *(number(row[name]) for name in ("mean", "standard_deviation")),
                 *(number(row[f"relative_{name}"]) for name in ("mean", "standard_deviation")),
                 str(row["relative_images"]),
-                percent(row["channel_share"]),
+                f"{percent(row['channel_share_mean'])} {share_interval(row)}".strip(),
             ],
         }
         for k, row in enumerate(table.loc[table["pushed"] == "all"].to_dict("records"))
@@ -68,22 +70,26 @@ def build_networks(result: ExplainResult) -> dict[str, Any] | None:
                          said=f"Sensitivity over depth of {len(names)} networks, {label.lower()}")  # fmt: skip
         panels.append({"label": label, "svg": svg})
     shares = [
-        Line(x=rows["depth"].to_numpy(float), y=rows["channel_share"].to_numpy(float), kind=HUES[k % len(HUES)],
-             label=name, dots=True)
+        _share_line(rows, rows["depth"].to_numpy(float), HUES[k % len(HUES)], name)
         for k, name in enumerate(names)
         for rows in [table.loc[table["network"] == name]]
     ]  # fmt: skip
     if any(np.isfinite(line.y).any() for line in shares):
         svg = draw_lines(shares, x_label="share of the depth", said="Share of the colour channel of several networks",
                          x_range=(0, 1), y_range=(0, 1))  # fmt: skip
-        panels.append({"label": "Share of the colour channel, η²", "svg": svg})
+        panels.append({"label": "Share of the colour channel, η², in one image", "svg": svg})
     rows = [
         {"label": f"{row['network']}, {row['block']}",
          "cells": [number(row["relative_mean"]), number(row["relative_standard_deviation"]), number(row["mean"]),
-                   percent(row["channel_share"])]}
+                   f"{percent(row['channel_share_mean'])} {share_interval(row)}".strip()]}
         for row in table.to_dict("records")
     ]  # fmt: skip
     return {"panels": panels, "rows": rows, "legend": legend(names), "images": result.arrays.sizes["counted"]}
+
+
+def share_interval(row: Mapping[Hashable, Any]) -> str:
+    """Interval of the mean share of colour of single images, as per cent; nothing where there is none."""
+    return percent_interval(float(row["channel_share_low"]), float(row["channel_share_high"]))
 
 
 def _panel(label: str, kind: str, table: pd.DataFrame, shown: list[str], blocks: list[str]) -> dict[str, Any]:
@@ -105,6 +111,12 @@ def _line(rows: pd.DataFrame, kind: str, x: np.ndarray, hue: str, label: str) ->
     around = np.nan_to_num(rows[f"{kind}standard_deviation"].to_numpy(float))
     band = (x, np.maximum(values - around, 0), values + around)
     return Line(x=x, y=values, kind=hue, label=label, dots=True, band=band)
+
+
+def _share_line(rows: pd.DataFrame, x: np.ndarray, hue: str, label: str) -> Line:
+    """The share of colour of single images, mean over images, in the band of its interval."""
+    mean, low, high = (rows[f"channel_share_{name}"].to_numpy(float) for name in ("mean", "low", "high"))
+    return Line(x=x, y=mean, kind=hue, label=label, dots=True, band=(x, low, high))
 
 
 def _ends(count: int) -> tuple[float, float]:

@@ -66,7 +66,8 @@ def build_masks(result: ExplainResult) -> dict[str, Any] | None:
         said = f"{int(is_open.sum())} of {is_open.size} cells were picked and frozen"
         said += f"; the other {closed} together have a total index below {number(rest)}" if closed else ""
         images.append({**head, "tiles": tiles, "cells": said})
-    return {"images": images, "grid": "×".join(map(str, data["mask_is_open"].shape[1:]))}
+    closing = bool((data["mask_is_open"].values == 0).any())
+    return {"images": images, "grid": "×".join(map(str, data["mask_is_open"].shape[1:])), "closing": closing}
 
 
 def mask_pictures(result: ExplainResult, masked: int) -> list[tuple[np.ndarray, str, str]]:

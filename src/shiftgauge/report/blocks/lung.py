@@ -17,8 +17,13 @@ from shiftgauge.results.study import StudyResult
 _AXIS: Final = Axis((0.0, 0.25, 0.5, 0.75, 1.0))
 _WARM: Final = np.array([232, 118, 24], float)
 _COLD: Final = np.array([36, 99, 190], float)
-NOTES: Final = {"frames divided at random": "other frames of the same recordings were trained on: no test"}
-"""Way → what tells it from the others."""
+
+
+def note_of(result: StudyResult, way: str) -> str:
+    """What tells a way from the others; empty where nothing does."""
+    if way != result.arrays.attrs["pooled_way"]:
+        return ""
+    return "other frames of the same recordings were trained on: no test"
 
 
 def score(result: StudyResult, table: str, way: str, figure: str, kind: str = "score") -> Estimate:
@@ -44,7 +49,7 @@ def build_scores(result: StudyResult, table: str, caption: str) -> dict[str, Any
         found = [score(result, table, way, figure) for figure in figures]
         cells = [{"value": fixed(e.value), "interval": interval(e.low, e.high)} for e in found[:2]]
         drawn = bar(_AXIS, ((found[0], "first"),), marks=(1 / len(strings(data, "class")),))
-        rows.append({"label": way, "note": NOTES.get(way, ""), "bar": drawn, "cells": cells})
+        rows.append({"label": way, "note": note_of(result, way), "bar": drawn, "cells": cells})
         each.append([way, *(f"{fixed(e.value)} {interval(e.low, e.high)}" for e in found[2:])])
         if way != ways[0]:
             gap = score(result, table, way, figures[0], "difference")
@@ -102,11 +107,33 @@ def build_looks(result: StudyResult) -> dict[str, Any]:
         "note": _look_note(result),
         "area": fixed(area, 2),
         "differences": {"header": [ascent.capitalize(), *names], "rows": differences},
+        "repeats": _repeats(result),
     }
 
 
+def _repeats(result: StudyResult) -> dict[str, Any]:
+    """Returns how alike two maps of a frame are, and by how much more with another seed alone."""
+    data = result.arrays
+    way, repeats, grains = strings(data, "look_way")[0], strings(data, "repeat"), strings(data, "grain")
+    rows = []
+    for repeat in repeats:
+        found = [_repeat(result, "look_repeat", way, repeat=repeat, grain=grain) for grain in grains]
+        gaps = [
+            "" if repeat == repeats[0] else _signed_interval(_repeat(result, "look_repeat_gap", way, **where))
+            for where in ({"reference": repeat, "grain": grain} for grain in grains)
+        ]
+        rows.append([repeat, *(f"{fixed(e.value)} {interval(e.low, e.high)}".strip() for e in found), *gaps])
+    more = [f"{repeats[0].capitalize()}, less this: {grain}" for grain in grains]
+    return {"header": ["Correlation of two maps of a frame", *(g.capitalize() for g in grains), *more], "rows": rows}
+
+
+def _repeat(result: StudyResult, name: str, way: str, **where: str) -> Estimate:
+    low, high = pick(result.arrays, f"{name}_interval", look_way=way, **where).tolist()
+    return Estimate(float(pick(result.arrays, name, look_way=way, **where)), low, high)
+
+
 def _look_note(result: StudyResult) -> str:
-    """How many frames have a map, what Grad-CAM looked at, and how alike the maps of two seeds are."""
+    """How many frames have a map, and what Grad-CAM looked at."""
     data = result.arrays
     counts = []
     for way in strings(data, "look_way"):
@@ -117,12 +144,9 @@ def _look_note(result: StudyResult) -> str:
         frames = max(sum(pair) for pair in cells.values())
         empty = [f"{pair[1]} without a map by {m}" for m, pair in cells.items() if pair[1]]
         counts.append(f"{way} {frames}" + (f" ({', '.join(empty)})" if empty else ""))
-    first = strings(data, "look_way")[0]
-    alike = [fixed(float(pick(data, "look_repeat", look_way=first, grain=grain)), 2) for grain in ("pixels", "cells")]
     return (
         f"Frames looked at: {', '.join(counts)}. Grad-CAM looked at {data.attrs['cam_layer']}, "
-        f"{int(data.attrs['cam_rows'])} × {int(data.attrs['cam_columns'])} cells. Maps of two seeds of activation "
-        f"maximisation correlate by {alike[0]} pixel by pixel and {alike[1]} over the cells."
+        f"{int(data.attrs['cam_rows'])} × {int(data.attrs['cam_columns'])} cells."
     )
 
 

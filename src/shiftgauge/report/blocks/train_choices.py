@@ -242,6 +242,7 @@ def build_options(result: TrainResult) -> list[tuple[str, str]]:
         ("Batches", _words(sampling, "kind", ("batch_size", "images each"))),
         ("Changes of training images", _changes(augment)),
         ("Moving average of the weights", _words({"kind": "", **train}, "kind", ("ema_decay", "decay"))),
+        ("Batch statistics", "those that the network came with" if train.get("frozen_statistics") else ""),
         ("Epoch kept", _kept_epoch(str(at.get("monitor", "")))),
         ("Seed", str(at.get("seed", ""))),
     ]
