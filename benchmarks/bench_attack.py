@@ -199,12 +199,9 @@ def by_art(part: str, bench: Bench) -> Sides:
     }
 
 
-SIDES: Mapping[str, Callable[[str, Bench], Sides]] = {
-    "ours": ours,
-    "torchattacks": by_torchattacks,
-    "foolbox": by_foolbox,
-    "art": by_art,
-}
+SIDES: Mapping[str, Callable[[str, Bench], Sides]] = dict(
+    zip(PACKAGES, (ours, by_torchattacks, by_foolbox, by_art), strict=True)
+)
 
 
 def quiet(name: str) -> Any:
@@ -235,7 +232,7 @@ def serve(pipe: Any, package: str, part: str, options: argparse.Namespace) -> No
 def measure(
     part: str, options: argparse.Namespace
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
-    """Best seconds and last outcome of each side, (package, side)."""
+    """Best seconds and last outcome of each (package, side)."""
     context, workers = multiprocessing.get_context("spawn"), {}
     for package in PACKAGES if part != "transfer" else PACKAGES[:2]:
         here, there = context.Pipe()

@@ -13,7 +13,6 @@ from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.images import attack_images
 from shiftgauge.attack.kinds import (
     APGD,
-    ATTACKS,
     BIM,
     FGSM,
     PGD,
@@ -21,8 +20,6 @@ from shiftgauge.attack.kinds import (
     MomentumFGSM,
     Square,
     UniformNoise,
-    attack_from_dict,
-    attack_to_dict,
 )
 from shiftgauge.attack.snr import set_snr_db, snr_db
 from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError
@@ -277,16 +274,6 @@ def test_bad_options_are_refused_before_any_work():
         attack_images(classifier, images_of(2), None, FGSM(), usual("linf"), streams=[1])
     with pytest.raises(ConfigError, match="`seed`"):
         attack_images(classifier, images_of(2), None, FGSM(), usual("linf"), seed=-1)
-
-
-def test_attacks_are_made_from_names_and_options():
-    for attack in EACH:
-        assert attack_from_dict(attack_to_dict(attack)) == attack
-    assert set(ATTACKS) == {a.name for a in EACH}
-    with pytest.raises(ConfigError, match="did you mean `pgd`"):
-        attack_from_dict({"name": "pdg"})
-    with pytest.raises(ConfigError, match="did you mean `steps`"):
-        attack_from_dict({"name": "pgd", "step": 3})
 
 
 def test_progress_comes_to_its_end():

@@ -21,7 +21,6 @@ from shiftgauge.attack.case import make_case
 from shiftgauge.attack.craft import Progress, budgets_for, is_long
 from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.problem import Cost
-from shiftgauge.attack.snr import snr_of_energies
 from shiftgauge.attack.sweep import Tally, sweep, sweep_nested
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
@@ -173,16 +172,12 @@ def budget_curve(
     return BudgetCurve(
         epsilon=epsilon,
         asked_snr_db=np.array([np.nan if b.snr_db is None else b.snr_db for b in spent], np.float64),
-        image_snr_db=snr_of_energies(tally.signal, tally.noise),
-        set_snr_db=snr_of_energies(tally.signal.sum(), tally.noise.sum(axis=1)),
-        predicted=tally.predicted,
         right=right,
         accuracy=accuracy,
         low=low,
         high=high,
         labels=case.labels.numpy(),
-        zero_gradient=tally.flat,
-        images=tally.images,
+        **tally.measures(),
         unit=spent[0].unit,
         norm=spent[0].norm,
         confidence_level=confidence_level,

@@ -103,10 +103,8 @@ def one_scale(
     """
     begin = time.perf_counter()
     check_models(models, labels)
-    ways = _ways(attacks, shifts)
+    ways = _ways(attacks, shifts, snr_db)
     budgets = budgets_at_snr(snr_db, of=of, unit=unit, norm=norm, bounds=bounds)
-    if attacks and not budgets:
-        raise ConfigError("`snr_db` must hold at least one ratio for the attacks, got none")
     plan = _Plan(
         models=models,
         images=images_nchw,
@@ -121,16 +119,14 @@ def one_scale(
         clean = plan.clean()
         curves = [curve for way, attack in attacks.items() for curve in plan.under_attack(way, attack, success_only)]
         curves += [curve for shift in shifts for curve in plan.under_shift(shift)]
-    accuracy, low, high = plan.interval(clean)
+    ends = dict(zip(("clean_accuracy", "clean_low", "clean_high"), plan.interval(clean), strict=True))
     return OneScale(
         curves=tuple(curves),
         models=tuple(models),
         ways=ways,
         labels=plan.cases[next(iter(models))].labels.numpy(),
         clean=clean,
-        clean_accuracy=accuracy,
-        clean_low=low,
-        clean_high=high,
+        **ends,
         unit=unit,
         norm=norm,
         snr_of=of,
@@ -240,7 +236,9 @@ class _Plan:
         return case.outputs(images).argmax(dim=1).cpu().numpy()
 
 
-def _ways(attacks: Mapping[str, Attack], shifts: Sequence[NaturalShift]) -> tuple[str, ...]:
+def _ways(attacks: Mapping[str, Attack], shifts: Sequence[NaturalShift], snr_db: Sequence[float]) -> tuple[str, ...]:
+    if attacks and not len(snr_db):
+        raise ConfigError("`snr_db` must hold at least one ratio for the attacks, got none")
     names = (*attacks, *(shift.name for shift in shifts))
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"`attacks` and `shifts` must hold at least one way, each of another name, got {list(names)}")

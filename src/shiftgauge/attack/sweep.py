@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from shiftgauge.attack.case import Case
 from shiftgauge.attack.craft import Progress, at_home, craft, craft_each, crafted_batches, problems_of
 from shiftgauge.attack.images import seen_images
 from shiftgauge.attack.problem import Cost, Problem
-from shiftgauge.attack.snr import energies
+from shiftgauge.attack.snr import energies, snr_of_energies
 from shiftgauge.attack.steps import DirectAttack
 from shiftgauge.errors import ConfigError
 
@@ -47,6 +48,16 @@ class Tally:
         self.signal[rows], self.noise[number, rows] = energies(clean, seen_images(self.case, budget, images))
         if self.images is not None:
             self.images[number, rows] = images
+
+    def measures(self) -> dict[str, Any]:
+        """What was noted, under the names of `BudgetCurve`."""
+        return {
+            "image_snr_db": snr_of_energies(self.signal, self.noise),
+            "set_snr_db": snr_of_energies(self.signal.sum(), self.noise.sum(axis=1)),
+            "predicted": self.predicted,
+            "zero_gradient": self.flat,
+            "images": self.images,
+        }
 
 
 def sweep(

@@ -21,7 +21,7 @@ from shiftgauge.models.wrapper import FORWARD_ERRORS, as_matrix
 
 _FRESH: Final = (nn.Conv2d, nn.Linear)
 """Parts whose output is a tensor of its own that they do not need to go back."""
-_SUMS: Final = (operator.add, torch.add)
+_SUMS: Final = (operator.add, operator.iadd, torch.add)
 _RELUS: Final = (functional.relu, torch.relu)
 _SLOPE_TOLERANCE: Final = 0.01
 """Largest relative change of a gradient on samples: rounding may move a value over the kink of a ReLU."""
