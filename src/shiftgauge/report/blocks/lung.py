@@ -123,7 +123,7 @@ def _repeats(result: StudyResult) -> dict[str, Any]:
             for where in ({"reference": repeat, "grain": grain} for grain in grains)
         ]
         rows.append([repeat, *(f"{fixed(e.value)} {interval(e.low, e.high)}".strip() for e in found), *gaps])
-    more = [f"{repeats[0].capitalize()}, less this: {grain}" for grain in grains]
+    more = [f"Same class, more: {grain}" for grain in grains]
     return {"header": ["Correlation of two maps of a frame", *(g.capitalize() for g in grains), *more], "rows": rows}
 
 
