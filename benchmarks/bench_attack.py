@@ -271,8 +271,7 @@ def report(part: str, options: argparse.Namespace) -> None:
         key = (package, name.split(" at ")[0])
         best[key] = min(best.get(key, (float("inf"), "")), (spent, name))
     for (package, name), (spent, full) in best.items():
-        kind = name.split(",")[0]
-        base = best.get(("ours", kind)) or best["ours", "judged"]
+        base = best.get(("ours", name.split(",")[0])) or best["ours", "judged"]
         alone = best.get(("ours", "alone"))
         ratio = "" if package == "ours" else f", {spent / base[0]:.2f} times ours"
         if package == "foolbox" and alone:

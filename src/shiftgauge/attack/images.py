@@ -97,7 +97,7 @@ def attack_images(
         with kept_memory(wanted=is_long(case, 1)):
             for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
                 images[rows], flat[rows] = found.images, found.flat.numpy()
-            predicted = case.outputs(images).argmax(dim=1).cpu().numpy()
+            predicted = case.said(images).numpy()
     cost.evaluations += len(case)
     return attacked(case, spent, radii, images, flat, predicted, cost, time.perf_counter() - begin)
 

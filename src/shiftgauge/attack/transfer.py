@@ -105,14 +105,14 @@ def transfer_matrix(
             for s in made
         }
         first = next(iter(cases.values()))
-        clean = np.stack([_right(models[t], first, first.images, slice(None), cost) for t in tried])
+        clean = np.stack([_right(t, models[t], first, first.images, slice(None), cost) for t in tried])
         tables = _Tables(len(attacks), len(budgets), len(made), clean)
         for number, ((a, s), case) in enumerate(cases.items()):
             place = (list(attacks).index(a), made.index(s))
             if case.attack.is_noise and place[1] and case.scale == cases[a, made[0]].scale:
                 tables.copy_source(place[0], place[1])
             else:
-                _fill(tables, place, case, budgets, [models[t] for t in tried], cost, kept)
+                _fill(tables, place, case, budgets, {t: models[t] for t in tried}, cost, kept)
             if progress is not None:
                 progress(number + 1, len(cases))
     return _result(
@@ -148,7 +148,7 @@ def _fill(
     place: tuple[int, int],
     case: Case,
     budgets: Sequence[Budget],
-    tried: Sequence[Classifier],
+    tried: Mapping[str, Classifier],
     cost: Cost,
     cache: ImageCache | None,
 ) -> None:
@@ -163,8 +163,8 @@ def _fill(
         tables.signal[a, b, s, rows], tables.noise[a, b, s, rows] = energies(clean, changed)
         tables.flat[a, s, rows] |= found.flat.numpy()
         same = not tables.noise[a, b, s, rows].any()
-        for t, target in enumerate(tried):
-            right = tables.clean[t, rows] if same else _right(target, case, found.images, rows, cost)
+        for t, (name, target) in enumerate(tried.items()):
+            right = tables.clean[t, rows] if same else _right(name, target, case, found.images, rows, cost)
             tables.right[a, b, s, t, rows] = right
 
 
@@ -213,10 +213,11 @@ def _result(
     )
 
 
-def _right(classifier: Classifier, case: Case, images: Tensor, rows: slice, cost: Cost) -> npt.NDArray[np.bool_]:
+def _right(
+    name: str, classifier: Classifier, case: Case, images: Tensor, rows: slice, cost: Cost
+) -> npt.NDArray[np.bool_]:
     cost.evaluations += len(images)
-    said = classifier.outputs(images, case.execution).argmax(dim=1)
-    return (said.cpu() == case.labels[rows]).numpy()
+    return (case.said(images, classifier, named=f"target `{name}`") == case.labels[rows]).numpy()
 
 
 def _case(
