@@ -138,7 +138,8 @@ class GridSearch:
         found |= {f"fold_{f + 1}": value for f, value in enumerate(values)}
         found |= dict.fromkeys(_COMPARED, math.nan)
         if not problem and best >= 0 and len(values) > 1:
-            pair = compare_folds(values, self.values_rj[best], test_ratio=self.test_ratio)
+            more: dict[str, Any] = {"test_ratio": self.test_ratio, "confidence_level": self.confidence_level}
+            pair = compare_folds(values, self.values_rj[best], **more)
             found |= dict(zip(_COMPARED, (pair.difference, pair.low, pair.high, pair.p_value), strict=True))
         return found | {
             "best": row == best,
