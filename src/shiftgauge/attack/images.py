@@ -16,10 +16,10 @@ from shiftgauge.attack.case import Case, make_case
 from shiftgauge.attack.craft import Progress, budgets_for, crafted_batches, is_long
 from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.problem import Cost
-from shiftgauge.attack.snr import set_snr_db, snr_db
+from shiftgauge.attack.snr import energies, snr_of_energies
 from shiftgauge.models.allocation import kept_memory
 from shiftgauge.models.inputs import Targets
-from shiftgauge.types import Classifier, Execution
+from shiftgauge.types import Classifier, Execution, FloatArray
 
 
 def attack_images(
@@ -175,7 +175,9 @@ def attacked(
     """Measures attacked images and makes the result."""
     labels = case.labels.numpy()
     targets = None if case.targets is None else case.targets.numpy()
-    clean, changed = seen_images(case, budget, case.images), seen_images(case, budget, images)
+    signal, noise = seen_energies(case, budget, images)
+    balls = (budget.ball(case.images[rows], radii_n[rows], case.scale) for rows in case.slices())
+    lengths = [ball.distance(images[rows]) for ball, rows in zip(balls, case.slices(), strict=True)]
     epsilon, plain = radii_n.numpy(), budget.to_dict()
     return Attacked(
         images=images,
@@ -184,9 +186,9 @@ def attacked(
         predicted=predicted,
         success=predicted != labels if targets is None else predicted == targets,
         epsilon=epsilon,
-        distance=budget.ball(case.images, radii_n, case.scale).distance(images).cpu().numpy(),
-        snr_db=snr_db(clean, changed),
-        set_snr_db=set_snr_db(clean, changed),
+        distance=torch.cat(lengths).cpu().numpy(),
+        snr_db=snr_of_energies(signal, noise),
+        set_snr_db=float(snr_of_energies(signal.sum(), noise.sum())),
         zero_gradient=flat,
         unit=budget.unit,
         norm=budget.norm,
@@ -198,6 +200,15 @@ def attacked(
         seconds=seconds,
         messages=findings(flat, epsilon, plain, budget.norm),
     )
+
+
+def seen_energies(case: Case, budget: Budget, images: Tensor) -> tuple[FloatArray, FloatArray]:
+    """Sums of squares of all images and of their changes in the budget's unit, (N,) each, a batch at a time."""
+    pairs = (
+        [seen_images(case, budget, each[rows]) for each in (case.images, images)] for rows in case.slices()
+    )  # float64 copies of all images at once would take many times their own memory
+    signal, noise = zip(*(energies(clean, changed) for clean, changed in pairs), strict=True)
+    return np.concatenate(signal), np.concatenate(noise)
 
 
 def seen_images(case: Case, budget: Budget, images: Tensor) -> npt.NDArray[np.float64]:
