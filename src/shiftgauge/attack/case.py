@@ -17,6 +17,7 @@ from shiftgauge.attack.kinds import Attack
 from shiftgauge.attack.losses import check_classes
 from shiftgauge.attack.problem import Cost, LogitsFunction, Problem
 from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.models.device import with_float64
 from shiftgauge.models.folded import folded_logits
 from shiftgauge.models.input_scale import InputScale, input_scale
 from shiftgauge.models.inputs import Targets, largest_outputs, require_images, target_classes
@@ -89,7 +90,7 @@ class Case:
 
     def problem(self, rows: slice, cost: Cost, *, fast: bool) -> Callable[[Budget, Tensor], Problem]:
         """A function: budget, radii of all images → the problem of some rows."""
-        device = device_of(self.classifier) or self.images.device
+        device = with_float64(device_of(self.classifier) or self.images.device)  # balls are exact in float64
         centre = in_layout(self.images[rows].to(device), channels_last=fast)
         logits = _with_grad(self.classifier, fast=fast)
         labels = self.labels[rows].to(device)

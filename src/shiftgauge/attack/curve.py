@@ -25,6 +25,7 @@ from shiftgauge.attack.sweep import Tally, sweep, sweep_nested
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
 from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets
 from shiftgauge.results.status import Message
 from shiftgauge.types import Classifier, Execution, FloatArray
@@ -160,7 +161,7 @@ def budget_curve(
         bootstrap = None if groups is None else GroupBootstrap.of(groups, len(case), resamples=resamples, seed=seed)
         radii = [budget.radii(case.images, case.scale) for budget in spent]
         tally = Tally(case, len(spent), keep_images=keep_images)
-        with kept_memory(wanted=is_long(case, len(spent))):
+        with full_precision(), kept_memory(wanted=is_long(case, len(spent))):
             if success_only:
                 sweep_nested(case, spent, radii, tally, cost, progress=progress)
             else:

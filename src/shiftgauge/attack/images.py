@@ -18,6 +18,7 @@ from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.problem import Cost
 from shiftgauge.attack.snr import energies, snr_of_energies
 from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets
 from shiftgauge.types import Classifier, Execution, FloatArray
 
@@ -94,7 +95,7 @@ def attack_images(
         (spent,) = budgets_for(attack, [budget])
         radii = spent.radii(case.images, case.scale)
         images, flat = torch.empty_like(case.images), np.zeros(len(case), bool)
-        with kept_memory(wanted=is_long(case, 1)):
+        with full_precision(), kept_memory(wanted=is_long(case, 1)):
             for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
                 images[rows], flat[rows] = found.images, found.flat.numpy()
             predicted = case.said(images).numpy()
@@ -156,7 +157,7 @@ def images_at_budgets(
         )  # fmt: skip
         radii = [budget.radii(case.images, case.scale) for budget in spent]
         made = torch.empty(len(spent), *case.images.shape, device=case.images.device)
-        with kept_memory(wanted=is_long(case, len(spent))):
+        with full_precision(), kept_memory(wanted=is_long(case, len(spent))):
             for rows, number, found in crafted_batches(case, spent, radii, Cost(), progress=progress):
                 made[number, rows] = found.images
     return made

@@ -27,6 +27,7 @@ from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
 from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.input_scale import ScaleName
 from shiftgauge.models.inputs import Targets
 from shiftgauge.results.status import Message
@@ -115,7 +116,7 @@ def one_scale(
         options={"execution": execution, "cache": cache},
         tell=_teller(progress, len(models) * len(ways)),
     )
-    with kept_memory():
+    with full_precision(), kept_memory():
         clean = plan.clean()
         curves = [curve for way, attack in attacks.items() for curve in plan.under_attack(way, attack, success_only)]
         curves += [curve for shift in shifts for curve in plan.under_shift(shift)]

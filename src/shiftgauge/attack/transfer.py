@@ -27,6 +27,7 @@ from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
 from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets
 from shiftgauge.types import Classifier, Execution
 
@@ -98,7 +99,7 @@ def transfer_matrix(
     if not attacks:
         raise ConfigError("`attacks` must hold at least one attack, got none")
     kept = None if cache is None else ImageCache(cache)
-    with torch.inference_mode(mode=False), kept_memory():
+    with torch.inference_mode(mode=False), full_precision(), kept_memory():
         cases = {
             (a, s): _case(models, s, images_nchw, labels, attack, budgets, seed, execution)
             for a, attack in attacks.items()
