@@ -52,6 +52,7 @@ bench-smoke: $(VENV)/.installed-dev ## the same benchmarks at a tiny size: do th
 	$(BIN)/python benchmarks/bench_maximise.py --smoke
 	$(BIN)/python benchmarks/bench_gradcam.py --smoke
 	$(BIN)/python benchmarks/bench_pixel_bounds.py --smoke
+	$(BIN)/python benchmarks/bench_engine.py --smoke
 	$(BIN)/python benchmarks/coverage.py --smoke
 
 clean: ## remove what the targets above made, the environment included

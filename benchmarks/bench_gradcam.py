@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from shiftgauge.explain.attribution import attribute
 from shiftgauge.models.architectures import build_network
+from shiftgauge.models.compat import prepare_torchvision
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
 
@@ -43,6 +44,7 @@ def plain(network: nn.Module, layer: nn.Module, x_nchw: torch.Tensor) -> np.ndar
 
 def packaged(network: nn.Module, layer: nn.Module, x_nchw: torch.Tensor) -> np.ndarray | None:
     """The same by pytorch-grad-cam, or None where it is not installed."""
+    prepare_torchvision()
     try:
         from pytorch_grad_cam import GradCAM
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -50,7 +52,9 @@ def packaged(network: nn.Module, layer: nn.Module, x_nchw: torch.Tensor) -> np.n
         return None
     with GradCAM(model=network, target_layers=[layer]) as cam:
         parts = x_nchw.split(BATCH)
-        return np.concatenate([cam(part, [ClassifierOutputTarget(PLACE)] * len(part)) for part in parts])
+        return np.concatenate(
+            [cam(p.clone().requires_grad_(), [ClassifierOutputTarget(PLACE)] * len(p)) for p in parts]
+        )
 
 
 def main() -> None:

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from shiftgauge.cli.build import build_space
-from shiftgauge.cli.reader import load_config, with_override
+from shiftgauge.cli.reader import (
+    load_attack_config,
+    load_config,
+    load_explain_config,
+    load_train_config,
+    with_override,
+)
 from shiftgauge.errors import ConfigError
 
 MINIMAL = """\
@@ -114,6 +120,30 @@ def test_an_override_replaces_one_value_and_keeps_its_neighbours(tmp_path: Path)
 def test_a_mistaken_override_is_named_as_such(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(_write(tmp_path, MINIMAL), [override])
+
+
+@pytest.mark.parametrize(
+    ("load", "named"),
+    [
+        (load_config, "execution.device"),
+        (load_train_config, "train.device"),
+        (load_explain_config, "explain.device"),
+        (load_attack_config, "attack.device"),
+    ],
+)
+def test_a_device_in_another_place_is_told_its_own(tmp_path: Path, load, named: str) -> None:
+    heads = {"execution": "shifts: {preset: weld}", "train": "train: {}"}
+    section = named.split(".")[0]
+    model = "architecture: resnet18" if section == "train" else "timm: resnet18"
+    text = f"model: {{{model}}}\ndata: {{folder: images}}\n" + heads.get(section, f"{section}: {{}}") + "\n"
+    assert load(_write(tmp_path, text)).config is not None
+    wrong = ["device: cpu", "model: {" + model + ", device: cpu}"]
+    wrong += ["execution: {device: cpu}"] if section != "execution" else []
+    for line in wrong:
+        given = text.replace(text.splitlines()[0], line) if line.startswith("model") else text + line
+        with pytest.raises(ConfigError, match=rf"unknown key `.*`; here the device stands in `{named}`"):
+            load(_write(tmp_path, given))
+    assert load(_write(tmp_path, text), [f"{named}=cpu"]).config is not None
 
 
 def test_later_mistakes_of_an_override_are_named_as_such_too(tmp_path: Path) -> None:

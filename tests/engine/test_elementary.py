@@ -25,10 +25,10 @@ ELEMENTARY = {
     "matrix products": "mm addmm_ dot",
     "views": "alias as_strided detach detach_ expand_as permute reshape select slice split split_with_sizes t "
     "transpose unsqueeze view",
-    "memory": "_local_scalar_dense _to_copy arange cat clone contiguous copy_ empty fill_ full item lift_fresh ones to "
-    "zero_ zeros zeros_like",
-    "elementwise": "abs add add_ addcdiv_ addcmul_ clamp div div_ eq exp exp_ gt lerp_ log log1p maximum mul mul_ neg "
-    "pow reciprocal_ rsqrt_ rsub sign_ sqrt_ square sub",
+    "memory": "_local_scalar_dense _to_copy arange cat clone contiguous copy_ empty fill_ full item lift_fresh "
+    "new_empty ones set_ to zero_ zeros zeros_like",
+    "elementwise": "abs add add_ addcdiv_ addcmul addcmul_ clamp div div_ eq exp exp_ gt lerp_ log log1p maximum "
+    "mul mul_ neg pow reciprocal_ rsqrt_ rsub sign_ sqrt_ square sub",
     "sums and maxima": "amax max mean min sum",
     "look up and chance": "index bernoulli_",
     "of the test itself": "remainder",

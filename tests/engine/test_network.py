@@ -1,6 +1,9 @@
 """The network: the study's figures, batches in parts and on threads, ways back to the images, states."""
 
+import copy
 import math
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from engine_twins import randomised, to_torch, twin
 from shiftgauge.engine.activations import ReLU
 from shiftgauge.engine.convolution import Conv2d
 from shiftgauge.engine.dropout import Dropout
+from shiftgauge.engine.layer import named_parameters, walk
 from shiftgauge.engine.linear import Flatten, Linear
 from shiftgauge.engine.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy
 from shiftgauge.engine.network import Network
@@ -53,6 +57,14 @@ def _mixing():
     return Sequential(*layers)
 
 
+def _random_mixing(seed):
+    """That network with random weights and running means."""
+    network = Network(_mixing(), input_shape=(1, 16, 16), dtype=torch.float64, part_images=2)
+    other = randomised(_mixing(), seed)
+    network.load_state(named_parameters(other) | {p + n: v for p, o in walk(other) for n, v in o.buffers.items()})
+    return network
+
+
 def test_the_study_s_network_has_its_585025_parameters():
     network = Network(glass_layers(probabilities=True), input_shape=(1, 128, 128))
     assert network.n_parameters == 585025
@@ -67,7 +79,7 @@ def test_the_study_s_network_has_its_585025_parameters():
 def test_the_study_s_network_learns_as_by_autograd(probabilities):
     layers = glass_layers(side=16, probabilities=probabilities)
     network = Network(layers, input_shape=(1, 16, 16), dtype=torch.float64, part_images=3, seed=3)
-    module = twin(layers)
+    module = twin(network.layers)
     ours, state = Adam(), Adam().init(network.parameters)
     theirs = torch.optim.Adam(module.parameters(), lr=1e-3, eps=1e-8)
     loss = BinaryCrossEntropy() if probabilities else BinaryCrossEntropyWithLogits()
@@ -132,10 +144,8 @@ def test_dropout_draws_anew_for_each_step_and_each_part():
 
 def test_batch_statistics_are_those_of_the_whole_batch(threads):
     threads(2)
-    layers = randomised(_mixing(), 0)
-    network = Network(layers, input_shape=(1, 16, 16), dtype=torch.float64, part_images=2)
-    network.load_state({name: torch.rand_like(value) + 0.1 for name, value in network.state().items()})
-    module = twin(layers)
+    network = _random_mixing(0)
+    module = twin(network.layers)
     images, targets = _batch(8)
     step = network.backpropagate(images.double(), targets, BinaryCrossEntropyWithLogits())
     expected = functional.binary_cross_entropy_with_logits(module(images.double())[:, 0], targets.double())
@@ -149,10 +159,9 @@ def test_batch_statistics_are_those_of_the_whole_batch(threads):
 @pytest.mark.parametrize("count", [1, 5])
 def test_the_way_back_to_the_images_is_that_of_autograd(threads, count):
     threads(2)
-    layers = randomised(_mixing(), 1)
-    network = Network(layers, input_shape=(1, 16, 16), dtype=torch.float64, part_images=2)
+    network = _random_mixing(1)
     images = _batch(count)[0].double().requires_grad_()
-    expected = twin(layers).eval()(images)
+    expected = twin(network.layers).eval()(images)
     expected.square().sum().backward()
     gradient = network.gradient.clone()
     outputs, back = network.vjp(images)
@@ -203,6 +212,38 @@ def test_a_state_restores_weights_and_running_means():
     assert torch.equal(network.outputs(images), other.outputs(images))
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_copies_stand_on_their_own(copied):
+    network = _glass()
+    images, targets = _batch(4)
+    network.backpropagate(images, targets, BinaryCrossEntropyWithLogits())
+    expected = network.outputs(images)
+    other = copied(network)
+    assert torch.equal(other.outputs(images), expected)
+    other.parameters.zero_()
+    assert not other.outputs(images).any()
+    assert torch.equal(network.outputs(images), expected)
+
+
+def test_two_networks_of_the_same_layers_do_not_share_weights():
+    layers = glass_layers(side=16)
+    first, second = (Network(layers, input_shape=(1, 16, 16), seed=seed) for seed in (0, 1))
+    images = _batch(2)[0]
+    expected = first.outputs(images)
+    second.parameters.zero_()
+    assert torch.equal(first.outputs(images), expected)
+
+
+def test_calls_from_several_threads_do_not_disturb_one_another():
+    network = _glass(part_images=1)
+    batches = [_batch(3, seed=seed)[0] for seed in range(8)]
+    expected = [network.outputs(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(network.outputs, batches))
+    for mine, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
 def test_images_of_a_tensor_with_gradients_and_other_types_are_taken():
     network = _glass()
     images = _batch(2)[0]
@@ -238,7 +279,7 @@ def test_an_error_within_a_part_reaches_the_caller(threads):
         (lambda: Network(Sequential(MaxPool2d(2)), input_shape=(1, 4, 4)), ConfigError, "must end in a row of numbers"),
         (lambda: Network(glass_layers(), input_shape=(1, 64, 64)), ConfigError, r"layer 13: `Linear` takes rows"),
         (lambda: _glass(dtype=torch.float16), ConfigError, "`dtype` must be torch.float32 or torch.float64"),
-        (lambda: _glass(part_images=-1), ConfigError, "`part_images` must be a whole number ≥ 1"),
+        (lambda: _glass(part_images=0), ConfigError, "`part_images` must be a whole number ≥ 1"),
         (lambda: _glass(initialisation="lecun"), ConfigError, "unknown initialisation `lecun`"),
         (
             lambda: _glass().outputs(torch.zeros(2, 3, 16, 16)),

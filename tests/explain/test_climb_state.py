@@ -1,6 +1,7 @@
 """Climbs that were stopped anywhere end where uninterrupted ones do."""
 
 import contextlib
+import dataclasses
 
 import numpy as np
 import pytest
@@ -85,3 +86,24 @@ def test_climbs_of_others_are_refused():
         maximize(classifier, [0], options=CLIMB, keep=memory)
     with pytest.raises(DataError, match="`slope` is missing"):
         ClimbState.from_dataset(memory.kept[0].drop_vars("slope"))
+
+
+def test_images_are_copied_only_where_a_state_is_kept_and_at_the_end(monkeypatch):
+    monkeypatch.setattr(module, "KEEP_EVERY", 3)
+    copied, memory, add = [], Memory(), ClimbState.add
+
+    def watched(self, rows, images_nchw, measured):
+        copied.append(images_nchw is not None)
+        add(self, rows, images_nchw, measured)
+
+    monkeypatch.setattr(ClimbState, "add", watched)
+    kept = maximize(wrap(ConvNet()), [0, 1], options=CLIMB, keep=memory)
+    assert copied == [False, False, True, False, False, True, True]
+    copied.clear()
+    bare = maximize(wrap(ConvNet()), [0, 1], options=CLIMB)
+    assert copied == [False] * 6 + [True]
+    np.testing.assert_array_equal(bare.images, kept.images)
+    again = ClimbState.from_dataset(memory.kept[0])
+    assert again.readings.tolist() == [3, 3]
+    short = maximize(wrap(ConvNet()), [0, 1], options=dataclasses.replace(CLIMB, steps=3))
+    np.testing.assert_array_equal(again.images, short.images)

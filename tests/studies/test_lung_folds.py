@@ -54,7 +54,8 @@ def test_every_frame_is_judged_by_the_network_of_its_fold_and_way(monkeypatch, t
     def load(folder, place):
         _, way, fold = Path(folder).parent.name.split("-")
         record = SimpleNamespace(preprocessing=seen, temperature=1.0)
-        return SimpleNamespace(module=(list(ways).index(way), int(fold) - 1), record=record)
+        named = (list(ways).index(way), int(fold) - 1)
+        return SimpleNamespace(module=named, record=record, fingerprint=f"{named}")
 
     def say(module, part, preprocessing, **given):
         return np.column_stack([np.full((len(part), 2), module), part.pixels.batch(range(len(part))).mean((1, 2, 3))])
@@ -79,6 +80,10 @@ def test_every_frame_is_judged_by_the_network_of_its_fold_and_way(monkeypatch, t
     assert bright[HIDDEN] + bright[ALONE] == pytest.approx(bright[WHOLE], abs=1e-3)
     inner = [image[:, 2:22, 2:22].mean() for image in map(dataset.load, range(len(dataset)))]
     assert said.test_nk[CUT][:, 2] == pytest.approx(inner, abs=4e-3)
+    monkeypatch.setattr(lung_folds, "predict_probabilities", lambda *given, **named: pytest.fail("asked again"))
+    again = say_folds(plan)  # what was said is kept
+    for way in (*ways.values(), HIDDEN, ALONE):
+        np.testing.assert_array_equal(again.test_nk[way], said.test_nk[way])
 
 
 def test_the_network_has_the_published_number_of_parameters():

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 import shiftgauge
 from shiftgauge.data.arrays import from_arrays
 from shiftgauge.errors import ConfigError
+from shiftgauge.models.model_folder import load_model_folder
 from shiftgauge.studies import train_probe
 from shiftgauge.studies.train_options import NetworkChoice
 
@@ -17,10 +19,10 @@ SHORT = {
 }
 
 
-def images(n=60):
-    """Noise whose level says the class."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 80, (n, 16, 16)) + 60 * (np.arange(n) % 3)[:, None, None]
+def images(n=60, side=16, colours=False):
+    """Noise whose level says the class, of each colour its own."""
+    rng, shape = np.random.default_rng(0), (n, side, side, *((3,) if colours else ()))
+    pixels = rng.integers(0, 80, shape) + 60 * (np.arange(n) % 3).reshape(-1, *(1,) * (len(shape) - 1))
     return from_arrays(pixels.astype(np.uint8), [f"level {k % 3}" for k in range(n)])
 
 
@@ -55,3 +57,20 @@ def test_the_regression_is_worked_out_once_for_a_training(tmp_path, monkeypatch)
 def test_an_unknown_head_is_refused():
     with pytest.raises(ConfigError, match="head"):
         NetworkChoice(architecture="test_resnet", head="probe")
+
+
+@pytest.mark.parametrize(("colours", "channels"), [(False, 1), (False, 3), (True, 3)])
+def test_the_head_of_a_vgg_begins_as_a_regression_in_grey_and_in_colours(tmp_path, colours, channels):
+    choice = NetworkChoice(
+        architecture="vgg11_bn", size=32, channels=channels, head="linear_probe", arguments={"mlp_ratio": 0.01}
+    )
+    data = images(30, side=32, colours=colours)
+    assert data.n_channels == (3 if colours else 1)
+    found = shiftgauge.train(choice, data, out=tmp_path, options=SHORT, device="cpu", progress=False)
+    network = load_model_folder(tmp_path / "model", torch.device("cpu")).module
+    with np.load(tmp_path / "training" / "linear_probe.npz") as probe:
+        assert probe["weight_kf"].shape == (3, 4096)
+        weight = network.get_submodule("head.fc").weight.detach().numpy()
+        np.testing.assert_allclose(weight, probe["weight_kf"], atol=1e-6)
+    assert network.get_submodule("features.0").in_channels == channels
+    assert "begins as a logistic regression" in found.arrays.attrs["network_notes"]

@@ -13,7 +13,7 @@ from shiftgauge.train.metrics import classification_metrics
 from shiftgauge.train.monitor import average_precision, validation_values
 
 prepare_torchvision()
-functional = pytest.importorskip("torchmetrics.functional.classification")
+functional = pytest.importorskip("torchmetrics.functional.classification", reason="needs the extra `train`")
 NAMES = ("good", "crack", "stain", "hole")
 
 

@@ -9,7 +9,7 @@ from shiftgauge.models.compat import prepare_torchvision
 from shiftgauge.train.reliability import reliability
 
 prepare_torchvision()
-torchmetrics = pytest.importorskip("torchmetrics.functional.classification")
+torchmetrics = pytest.importorskip("torchmetrics.functional.classification", reason="needs the extra `train`")
 
 
 def _single(n=500, k=4, seed=0):

@@ -85,7 +85,7 @@ def attack_models(loaded: LoadedAttack, *, trust: bool) -> dict[str, Classifier]
     Raises:
         ShiftgaugeError: Whatever is wrong with one, as one line.
     """
-    from shiftgauge.cli.build import load_section_model
+    from shiftgauge.cli.model_build import load_section_model
 
     config, device = loaded.config, loaded.config.attack.device
     if config.model is not None:

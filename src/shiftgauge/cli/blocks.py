@@ -138,7 +138,7 @@ def _of_configuration(path: Path, classes: int | None, trust: bool) -> tuple[nn.
         )
         return network.eval(), preprocessing
     if isinstance(values, Mapping) and ("explain" in values or "attack" in values):
-        from shiftgauge.cli.build import load_section_model
+        from shiftgauge.cli.model_build import load_section_model
 
         _refuse_classes(str(path), classes)
         looked = load_explain_config(path) if "explain" in values else load_attack_config(path)

@@ -40,6 +40,9 @@ def _is_below(steps: tuple[str | int, ...], other: tuple[str | int, ...]) -> boo
 def _sentence(steps: tuple[str | int, ...], items: list[Mapping[str, Any]], schema: type[BaseModel]) -> str:
     name, first = dotted(steps), items[0]
     if first["type"] == "extra_forbidden":
+        place = _device_place(schema) if steps[-1] in _OF_DEVICES else None
+        if place is not None:
+            return f"unknown key `{name}`; here the device stands in `{place}`"
         allowed = _keys_at(steps[:-1], schema)
         guess = nearest(str(steps[-1]), allowed)
         hint = f"did you mean `{guess}`?" if guess else f"allowed are {', '.join(allowed)}"
@@ -57,6 +60,9 @@ def _sentence(steps: tuple[str | int, ...], items: list[Mapping[str, Any]], sche
         hint = "; put it in quotes"
     return f"`{name}` must be {wanted}, got {_shown(first['input'])}{hint}"
 
+
+_OF_DEVICES = ("execution", "device")
+"""Keys that say where a model runs: `execution.device` of an audit, else the section named after the command."""
 
 _WANTED: Mapping[str, str] = {
     "int_type": "a whole number",
@@ -141,6 +147,15 @@ def _keys_at(steps: Sequence[str | int], schema: type[BaseModel]) -> list[str]:
         annotation = section.model_fields[step].annotation
         named, section = get_origin(annotation) is dict, _section_in(annotation)
     return list(section.model_fields)
+
+
+def _device_place(schema: type[BaseModel]) -> str | None:
+    """Where a configuration of this kind says on what its models run; None where it does not say."""
+    for name, field in schema.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and "device" in kind.model_fields:
+            return f"{name}.device"
+    return None
 
 
 def _section_in(annotation: Any) -> type[BaseModel]:

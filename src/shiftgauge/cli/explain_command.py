@@ -61,8 +61,9 @@ def run_explain(loaded: LoadedExplain, folder: Path, *, trust: bool, progress: b
         InterruptedRunError: The run was stopped and can go on.
     """
     from shiftgauge.cli.audit import data_name
-    from shiftgauge.cli.build import load_section_data, load_section_model, relabelled
+    from shiftgauge.cli.build import load_section_data, relabelled
     from shiftgauge.cli.explain_build import explain_options
+    from shiftgauge.cli.model_build import load_section_model
     from shiftgauge.studies.explain import explain
 
     config = loaded.config

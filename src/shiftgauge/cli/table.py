@@ -13,7 +13,9 @@ from shiftgauge.cli.tell import tell
 from shiftgauge.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
+    from shiftgauge.data.table import TableDataset
     from shiftgauge.results.table import TableAuditResult
+    from shiftgauge.studies.table_measure import TableEstimate
 
 
 def table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, quiet: bool, open_page: bool = False) -> int:
@@ -52,16 +54,43 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
     Raises:
         ShiftgaugeError: Bad input; nothing has been written then.
     """
-    from shiftgauge.cli.build import chaos_terms
-    from shiftgauge.data.table import read_table
     from shiftgauge.studies.reduction import Reduction
-    from shiftgauge.studies.table_audit import audit_table, full_space
-    from shiftgauge.studies.table_measure import TableEstimate
+    from shiftgauge.studies.table_audit import audit_table
+    from shiftgauge.studies.table_space import full_space
 
-    config = loaded.config
-    given, at = config.data, config.estimate
+    config, table, options = loaded.config, _table(loaded), _estimate(loaded)
+    low, high = config.space.quantiles
+    entries = config.space.parameters or None
+    with loaded.at("space"):
+        full_space(table, entries, config.space.rule, (low, high))
+    if config.model.factory is not None and str(loaded.folder) not in sys.path:
+        sys.path.insert(0, str(loaded.folder))
+    return audit_table(
+        _model_values(loaded),
+        table,
+        entries,
+        rule=config.space.rule,
+        quantiles=(low, high),
+        estimate=options,
+        quantity_of_interest=config.estimate.output,
+        derivatives=config.estimate.derivatives,
+        reduction=None if config.reduction is None else Reduction(**config.reduction.model_dump()),
+        gates=config.gates.model_dump(exclude_none=True),
+        out=folder,
+        progress=progress,
+        title=config.title,
+        data_name=Path(config.data.table).name,
+        record=config.model_dump(mode="json"),
+        trust=trust,
+    )
+
+
+def _table(loaded: LoadedTable) -> TableDataset:
+    from shiftgauge.data.table import read_table
+
+    given = loaded.config.data
     with loaded.at("data"):
-        table = read_table(
+        return read_table(
             loaded.resolve(given.table),
             label_column=given.label_column,
             feature_columns=given.features,
@@ -69,8 +98,14 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
             split_column=given.split_column,
             missing=given.missing,
         )
-    low, high = config.space.quantiles
-    options = TableEstimate(
+
+
+def _estimate(loaded: LoadedTable) -> TableEstimate:
+    from shiftgauge.cli.build import chaos_terms
+    from shiftgauge.studies.table_measure import TableEstimate
+
+    at = loaded.config.estimate
+    return TableEstimate(
         estimator=at.estimator,
         n_base=at.n_base,
         second_order=at.second_order,
@@ -85,29 +120,6 @@ def run_table_audit(loaded: LoadedTable, folder: Path, *, trust: bool, progress:
         residual=at.chaos.residual,
         on_failure=at.on_failure,
         seed=at.seed,
-    )
-    entries = config.space.parameters or None
-    with loaded.at("space"):
-        full_space(table, entries, config.space.rule, (low, high))
-    if config.model.factory is not None and str(loaded.folder) not in sys.path:
-        sys.path.insert(0, str(loaded.folder))
-    return audit_table(
-        _model_values(loaded),
-        table,
-        entries,
-        rule=config.space.rule,
-        quantiles=(low, high),
-        estimate=options,
-        quantity_of_interest=at.output,
-        derivatives=at.derivatives,
-        reduction=None if config.reduction is None else Reduction(**config.reduction.model_dump()),
-        gates=config.gates.model_dump(exclude_none=True),
-        out=folder,
-        progress=progress,
-        title=config.title,
-        data_name=Path(given.table).name,
-        record=config.model_dump(mode="json"),
-        trust=trust,
     )
 
 

@@ -67,31 +67,21 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
         ShiftgaugeError: Bad input.
         InterruptedRunError: The training was stopped and can go on.
     """
-    from shiftgauge.cli.train_build import (
-        additions,
-        averaging_options,
-        data_name,
-        data_values,
-        for_task,
-        network_choice,
-        split_options,
-        threshold_options,
-        train_options,
-    )
+    import shiftgauge.cli.train_build as build
     from shiftgauge.studies.train import train
     from shiftgauge.studies.train_data import task_of, training_data
 
     config = loaded.config
-    options, split = train_options(loaded), split_options(loaded)
-    thresholds, averaging, network = threshold_options(loaded), averaging_options(loaded), network_choice(loaded)
-    added, device = additions(loaded), config.train.device
+    options, split = build.train_options(loaded), build.split_options(loaded)
+    thresholds, averaging = build.threshold_options(loaded), build.averaging_options(loaded)
+    network, added, device = build.network_choice(loaded), build.additions(loaded), config.train.device
     with loaded.at("data"):
-        dataset = training_data(data_values(loaded), config.data.keep)
+        dataset = training_data(build.data_values(loaded), config.data.keep)
     return train(
         network,
         dataset,
         split=split,
-        options=for_task(loaded, options, task_of(dataset)),
+        options=build.for_task(loaded, options, task_of(dataset)),
         out=folder,
         thresholds=thresholds,
         averaging=averaging,
@@ -104,7 +94,7 @@ def run_training(loaded: LoadedTrain, folder: Path, *, progress: bool | None) ->
         gates=config.gates.model_dump(exclude_none=True),
         progress=progress,
         title=config.title,
-        data_name=data_name(loaded),
+        data_name=build.data_name(loaded),
         no_defect=config.data.no_defect if config.data.no_defect in dataset.class_names else None,
         record=config.model_dump(mode="json"),
         **added,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from shiftgauge.cli.build import preprocessing_keys, section_shift_options, section_space
+from shiftgauge.cli.build import section_shift_options, section_space
 from shiftgauge.cli.data_section import DATA_KINDS, data_specification
+from shiftgauge.cli.model_build import preprocessing_keys
 from shiftgauge.cli.reader import LoadedTrain
 
 if TYPE_CHECKING:

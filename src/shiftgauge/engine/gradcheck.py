@@ -166,12 +166,8 @@ def check_network(
         >>> check_network(network, torch.ones(2, 3), torch.tensor([0, 1]), CrossEntropy()).passed
         True
     """
-    double = Network(
-        copy.deepcopy(network.layers),
-        input_shape=network.input_shape,
-        dtype=torch.float64,
-        part_images=network.part_images,
-    )
+    shape, part = network.input_shape, network.part_images
+    double = Network(network.layers, input_shape=shape, dtype=torch.float64, part_images=part)
     double.load_state(network.state())
     images = images.double()
     double.backpropagate(images, targets, loss)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from shiftgauge.engine.layer import named_parameters, walk
 from shiftgauge.engine.losses import Loss
 from shiftgauge.engine.passes import Pass, Passes, views
 from shiftgauge.engine.sequential import Sequential
+from shiftgauge.engine.summary import LayerSummary, summarise
 from shiftgauge.engine.workspace import Shape
 from shiftgauge.errors import ConfigError, DataError
 from shiftgauge.random import stream_key
@@ -36,23 +39,6 @@ class Backpropagated:
     outputs: Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerSummary:
-    """One line of a network's description.
-
-    Args:
-        path: Where the layer stands, such as `3`.
-        kind: Its class.
-        shape: Shape of its output for one image.
-        n_parameters: Numbers that it learns.
-    """
-
-    path: str
-    kind: str
-    shape: Shape
-    n_parameters: int
-
-
 class Network:
     """Layers with their weights, run and differentiated without automatic differentiation.
 
@@ -66,7 +52,7 @@ class Network:
     piece.
 
     Args:
-        layers: From the images to the outputs.
+        layers: From the images to the outputs. The network works on a copy, `network.layers`.
         input_shape: Of one image, (C, H, W), or (F,) for rows of numbers.
         initialisation: How the weights are drawn.
         seed: Of the weights.
@@ -99,16 +85,15 @@ class Network:
     ) -> None:
         if dtype not in (torch.float32, torch.float64):
             raise ConfigError(f"`dtype` must be torch.float32 or torch.float64, got {dtype}")
-        self.layers, self.dtype, self.device = layers, dtype, torch.device(device)
+        self.layers, self.dtype, self.device = copy.deepcopy(layers), dtype, torch.device(device)
         self.input_shape: Shape = tuple(require_positive_int("input_shape", size) for size in input_shape)
         self.output_shape = layers.output_shape(self.input_shape)
         if len(self.output_shape) != 1:
             raise ConfigError(f"a network must end in a row of numbers, got {self.output_shape}; add `Flatten`")
-        self.part_images = require_positive_int("part_images", part_images or self._fitting_images())
-        initialise(layers, kind=initialisation, seed=seed)
-        self.parameters = self._packed()
-        self.gradient = torch.zeros_like(self.parameters)
-        self._passes = Passes(layers, self.gradient, self.part_images)
+        fitting = self._fitting_images() if part_images is None else part_images
+        self.part_images = require_positive_int("part_images", fitting)
+        initialise(self.layers, kind=initialisation, seed=seed)
+        self._pack()
 
     @property
     def n_parameters(self) -> int:
@@ -161,12 +146,7 @@ class Network:
 
     def summary(self) -> list[LayerSummary]:
         """The layers in order, with the shapes of their outputs and their numbers of parameters."""
-        found, shape = [], self.input_shape
-        for path, layer in self.layers.children.items():
-            shape = layer.output_shape(shape)
-            count = sum(value.numel() for value in named_parameters(layer).values())
-            found.append(LayerSummary(path=path, kind=type(layer).__name__, shape=shape, n_parameters=count))
-        return found
+        return summarise(self.layers, self.input_shape)
 
     def outputs(self, images: Tensor) -> Tensor:
         """Runs the network: batch normalisation with its running means, nothing dropped.
@@ -275,17 +255,27 @@ class Network:
         largest = max(math.prod(line.shape) for line in self.summary())
         return max(1, _PART_BYTES // (largest * self.dtype.itemsize))
 
-    def _packed(self) -> Tensor:
+    def _pack(self) -> None:
         """Moves all weights into one vector, of which the layers then hold views; buffers go to the device."""
         named = named_parameters(self.layers)
         vector = torch.cat([value.reshape(-1) for value in named.values()] or [torch.zeros(0)])
-        vector = vector.to(device=self.device, dtype=self.dtype)
-        held = views(vector, named)
+        self.parameters = vector.to(device=self.device, dtype=self.dtype)
+        self.gradient = torch.zeros_like(self.parameters)
+        held = views(self.parameters, named)
         for path, layer in walk(self.layers):
             layer.parameters = {name: held[path + name] for name in layer.parameters}
             for name, value in layer.buffers.items():
                 layer.buffers[name] = value.to(device=self.device, dtype=self.dtype)
-        return vector
+        self._passes = Passes(self.layers, self.gradient, self.part_images)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, here or in another process, makes its vectors and its memory anew."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("parameters", "gradient", "_passes")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes up what `__getstate__` gave."""
+        self.__dict__.update(state)
+        self._pack()
 
     def _batch(self, images: Tensor) -> Tensor:
         """Images as the layers take them, channels last."""

@@ -16,13 +16,13 @@ _PIXELS = (0, 1, 2)
 
 
 class BatchNorm2d(Layer):
-    """x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β, for each channel, with μ and σ² over the M pixels of the batch.
+    """y = γ x̂ + β with x̂ = (x − μ) s, s = 1 / √(σ² + ε), for each channel; μ and σ² over the M pixels of the batch.
 
     Gradients, with g = ∂L/∂y and sums over the M pixels: ∂L/∂β = Σ g, ∂L/∂γ = Σ g x̂, and since μ and σ² move with
-    every pixel, ∂L/∂x = γ / √(σ² + ε) · (g − (Σ g + x̂ Σ g x̂) / M).
+    every pixel, ∂L/∂x = γ s (g − (Σ g + x̂ Σ g x̂) / M).
 
     While training μ and σ² are the batch's, and running means of both are kept (of σ² with M − 1 in the denominator).
-    Otherwise the running means stand in for them; they do not move with x, so ∂L/∂x = γ g / √(σ² + ε).
+    Otherwise the running means stand in for them; they do not move with x, so ∂L/∂x = γ s g.
 
     Args:
         channels: C, ≥ 1.
@@ -61,45 +61,43 @@ class BatchNorm2d(Layer):
     def forward(self, x: Tensor, ws: Workspace) -> Tensor:
         """(N, H, W, C) → (N, H, W, C)."""
         require_channels("`BatchNorm2d`", x, self.channels, axes=4)
-        normal = ws.buffer("normal", tuple(x.shape), like=x)
+        shape = tuple(x.shape)
+        centred = x if ws.may_overwrite else ws.buffer("centred", shape, like=x)
         if ws.mode.training:
-            mean, variance = self._batch_statistics(x, normal)
+            variance = self._centre(x, centred, ws.buffer("products", shape, like=x))
         else:
-            mean, variance = self.buffers["running_mean"], self.buffers["running_var"]
-            torch.sub(x, mean, out=normal)
+            variance = self.buffers["running_var"]
+            torch.sub(x, self.buffers["running_mean"], out=centred)
         scale = (variance + self.epsilon).rsqrt_()
-        normal.mul_(scale)
-        if not ws.mode.keep:
-            return normal.mul_(self.parameters["weight"]).add_(self.parameters["bias"])
-        ws.kept["normal"], ws.kept["scale"] = normal, scale
-        room = x if ws.may_overwrite else ws.buffer("output", tuple(x.shape), like=x)
-        return torch.mul(normal, self.parameters["weight"], out=room).add_(self.parameters["bias"])
+        ws.kept["centred"], ws.kept["scale"] = centred, scale
+        weight, bias = self.parameters["weight"] * scale, self.parameters["bias"]
+        return torch.addcmul(bias, centred, weight, out=ws.buffer("output", shape, like=x))
 
-    def _batch_statistics(self, x: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
-        """μ and σ² of the batch; x − μ goes to `centred`, the running means move."""
+    def _centre(self, x: Tensor, centred: Tensor, squares: Tensor) -> Tensor:
+        """x − μ goes to `centred`, the running means move; returns σ²."""
         m = x.numel() // self.channels
         if m < 2:
             raise DataError("batch normalisation needs at least 2 pixels to train on, got 1; give more images a batch")
         mean = x.mean(_PIXELS)
         torch.sub(x, mean, out=centred)
-        variance = centred.square().mean(_PIXELS)
+        variance = torch.mul(centred, centred, out=squares).mean(_PIXELS)
         self.buffers["running_mean"].lerp_(mean, self.momentum)
         self.buffers["running_var"].lerp_(variance * (m / (m - 1)), self.momentum)
-        return mean, variance
+        return variance
 
     def backward(self, grad: Tensor, ws: Workspace) -> Tensor:
-        """∂L/∂y (N, H, W, C) → ∂L/∂x (N, H, W, C)."""
-        normal = ws.kept["normal"]
-        room = ws.buffer("input gradient", tuple(grad.shape), like=grad)
+        """∂L/∂y (N, H, W, C) → ∂L/∂x (N, H, W, C), in the place of x − μ."""
+        centred, scale = ws.kept["centred"], ws.kept["scale"]
         total = grad.sum(_PIXELS)
-        along = torch.mul(grad, normal, out=room).sum(_PIXELS)
+        along = torch.mul(grad, centred, out=ws.buffer("products", tuple(grad.shape), like=grad)).sum(_PIXELS)
+        along.mul_(scale)  # Σ g x̂
         for name, value in (("weight", along), ("bias", total)):
             place = ws.gradient(name)
             if place is not None:
                 place.add_(value)
-        scale = self.parameters["weight"] * ws.kept["scale"]
+        weight = self.parameters["weight"] * scale
         if not ws.mode.training:
-            return torch.mul(grad, scale, out=room)
+            return torch.mul(grad, weight, out=centred)
         m = grad.numel() // self.channels
-        torch.sub(grad, total.div_(m), out=room)
-        return room.addcmul_(normal, along.div_(m), value=-1).mul_(scale)
+        torch.addcmul(weight * total / -m, centred, weight * scale * along / -m, out=centred)
+        return centred.addcmul_(grad, weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
@@ -24,7 +25,8 @@ class Pass:
     """
 
     def __init__(self, layers: Layer, device: torch.device, gradient: Tensor | None = None) -> None:
-        self._layers, self._gradient = layers, gradient
+        self._layers = layers
+        self._gradients = None if gradient is None else views(gradient, named_parameters(layers))
         self._mode = Mode(generator=torch.Generator(device))
         self.workspace = Workspace(self._mode)
 
@@ -36,8 +38,7 @@ class Pass:
     def train(self, x: Tensor, draw: int) -> Tensor:
         """Images, channels last → outputs while training; `draw` decides what dropout drops."""
         self._mode.training = self._mode.keep = True
-        if self._gradient is not None:
-            self._mode.gradients = views(self._gradient, named_parameters(self._layers))
+        self._mode.gradients = self._gradients
         if self._mode.generator is not None:
             self._mode.generator.manual_seed(draw)
         return self._layers.forward(x, self.workspace)
@@ -59,6 +60,7 @@ class Passes:
 
     def __init__(self, layers: Layer, gradient: Tensor, part_images: int) -> None:
         self._layers, self._part_images = layers, part_images
+        self._lock = threading.Lock()
         self._gradients = [gradient]
         self._passes = [Pass(layers, gradient.device, gradient)]
 
@@ -80,7 +82,8 @@ class Passes:
     def run(self, count: int, work: Callable[[Pass, slice], None], *, whole: bool = False) -> None:
         """Cuts a batch into parts and calls `work` for each.
 
-        Which part goes to which pass depends on numbers alone, so the same call adds up in the same order.
+        Which part goes to which pass depends on numbers alone, so the same call adds up in the same order. Calls from
+        several threads wait for one another.
 
         Args:
             count: Images of the batch, ≥ 0.
@@ -92,16 +95,17 @@ class Passes:
         streams = 1 if whole else max(1, min(threads, count // self._part_images))
         parts = 1 if whole else min(count, streams * math.ceil(count / (streams * self._part_images)))
         rows = [slice(*edge) for edge in pairwise(count * k // max(parts, 1) for k in range(parts + 1))]
-        while len(self._passes) < streams:
-            self._gradients.append(torch.zeros_like(self._gradients[0]))
-            self._passes.append(Pass(self._layers, device, self._gradients[-1]))
 
         def stream(k: int) -> None:
             with torch.inference_mode():
                 for part in rows[k::streams]:
                     work(self._passes[k], part)
 
-        side_by_side(stream, streams)
+        with self._lock:
+            while len(self._passes) < streams:
+                self._gradients.append(torch.zeros_like(self._gradients[0]))
+                self._passes.append(Pass(self._layers, device, self._gradients[-1]))
+            side_by_side(stream, streams)
 
 
 def views(vector: Tensor, named: Mapping[str, Tensor]) -> dict[str, Tensor]:

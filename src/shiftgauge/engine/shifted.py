@@ -64,7 +64,10 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, at: Win
     if folded:
         weight = _fold_weight(weight)
     outputs = ws.buffer("outputs", (at.n_outputs, weight.shape[3]), like=x)
-    outputs.zero_() if bias is None else outputs.copy_(bias.expand_as(outputs))
+    if bias is None:
+        outputs.zero_()
+    else:
+        outputs.copy_(bias.expand_as(outputs))
     for one in _products(at, groups, folded):
         _add_product(outputs[one.outputs], _met(met, at, one, ws), one.weights(weight), groups)
     return outputs

@@ -11,15 +11,17 @@ from torch import Tensor
 class Windows:
     """The places of all windows on a batch of padded images that are stored as one long list of pixels.
 
-    Rows of an image follow one another, and so do images. Zeros between them serve as the right border of one row and
-    as the left border of the next, and so do the rows of zeros between images:
+    Rows of an image follow one another, and so do images. The zeros before a row are its left border and the right
+    border of the row before; the rows of zeros before an image are its upper border and the lower one of the image
+    before. For two images of 3 × 3 with padding 1 the list is, row by row,
 
-        lead   . . . . .        H = W = 3, padding 1: pitch 4, 4 rows an image.
-               . a b c .        The window at a pixel reaches from the pixel one row and one column before it
-               d e f .          to the one a row and a column after it; beside a border it meets zeros.
-               g h i .
-               . . . .          <- between two images
-               a b c . …
+        . . . .        pitch 4: pixels from one row to the next
+        . a b c        image_rows 4: rows from one image to the next
+        . d e f
+        . g h i
+        . . . .        between the images
+        . j k l
+        . m n o        and so on; it ends in zeros too
 
     With stride 1 what all windows meet with their entry (i, j) are the pixels from `offset(i, j)` on, one after
     another: a plain slice of the list. There are a few windows too many, which run over a border; their outputs are
@@ -84,9 +86,8 @@ class Windows:
 
     def interior(self, pixels: Tensor) -> Tensor:
         """The images within the list of pixels (n_pixels, C): a view (N, H, W, C)."""
-        return self._grid(
-            pixels, self.offset(self.padding, self.padding), (self.height, self.width, pixels.shape[1]), 1
-        )
+        shape = (self.height, self.width, pixels.shape[1])
+        return self._grid(pixels, self.offset(self.padding, self.padding), shape, 1)
 
     def runs(self, pixels: Tensor, i: int, j: int, run: int) -> Tensor:
         """Row i, columns j to j + run of every window that runs over no border: a view (N, H', W', run · C)."""

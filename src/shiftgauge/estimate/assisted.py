@@ -10,7 +10,8 @@ from shiftgauge.checks import require_in, require_positive_int
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.chaos.basis import input_bases
 from shiftgauge.estimate.chaos.candidates import ChaosOptions, candidate_sets, sample_room
-from shiftgauge.estimate.chaos.gpc import GOOD_Q2, default_features, surrogate_information
+from shiftgauge.estimate.chaos.chaos_sample import default_features
+from shiftgauge.estimate.chaos.gpc import GOOD_Q2, surrogate_information
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.control import AssistedMoments, Weight
 from shiftgauge.estimate.crossfit import EXACT_Q2, CrossFit, cross_fit

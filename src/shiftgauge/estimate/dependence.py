@@ -120,10 +120,8 @@ def hsic(
             (the U-statistic). JMLR 13, 1393-1434.
         Da Veiga, S. (2015). Global sensitivity analysis with dependence measures. doi:10.1080/00949655.2014.945932
     """
-    _check_options(statistic, bandwidth, permutations, confidence_level)
-    check_seed(seed)
-    for name in categorical_outputs:
-        require_in("output", name, outputs)
+    _check_options(statistic, bandwidth, permutations, confidence_level, seed)
+    _check_labels(categorical_outputs, outputs)
     sample = check_sample(
         inputs,
         values,
@@ -157,19 +155,21 @@ def hsic(
         r2=r2,
         r2_interval=np.stack([r2 - half, r2 + half], axis=-1),
         p_value=p_value,
-        status=(
-            *sample.status,
-            *constant_messages(defined, mean, outputs),
-            *_messages(sample, np.asarray(names)[flat].tolist()),
-        ),
+        status=(*sample.status, *constant_messages(defined, mean, outputs), *_messages(sample, flat)),
     )
 
 
-def _check_options(statistic: str, bandwidth: str, permutations: int, confidence_level: float) -> None:
+def _check_options(statistic: str, bandwidth: str, permutations: int, confidence_level: float, seed: int) -> None:
     check_resampling(0, confidence_level)
+    check_seed(seed)
     require_positive_int("permutations", permutations, low=0)
     require_in("statistic", statistic, STATISTICS)
     require_in("bandwidth", bandwidth, BANDWIDTHS)
+
+
+def _check_labels(categorical: Sequence[str], names: Sequence[str]) -> None:
+    for name in categorical:
+        require_in("output", name, names)
 
 
 class _Features:
@@ -257,10 +257,11 @@ def _p_values(
     return np.where(np.isnan(value), np.nan, (1 + reached) / (permutations + 1))
 
 
-def _messages(sample: Sample, flat: Sequence[str]) -> list[Status]:
+def _messages(sample: Sample, flat: np.ndarray) -> list[Status]:
     messages = []
-    if flat:
-        text = f"`{flat[0]}` has one value only in this sample, so that nothing can depend on it; leave it out"
+    if flat.any():
+        name = np.asarray(sample.names)[flat][0]
+        text = f"`{name}` has one value only in this sample, so that nothing can depend on it; leave it out"
         messages.append(Status(level="warning", code="constant_input", message=text))
     if len(sample) < 100:
         text = f"{len(sample)} rows are few: the p-values hold, but R² has a wide spread"

@@ -168,23 +168,13 @@ def _result(sums: DerivativeSums, level: float, seed: int, method: str) -> Deriv
     grouping, space = sums.grouping, sums.space
     counts = grouping.kept_counts(sums.kept)
     n = int(counts.sum())
-    resampling = Resampling.of(grouping, 1, seed).among(counts)
     parameters = [space.parameters[i] for i in space.varying]
     constant = np.array([poincare_constant(p) if p.levels is None else inf for p in parameters])
     mean, square = sums.values.sum(axis=-1) / n
     variance = (square - mean**2) * n / (n - 1)
     defined = variance > variance_floor(sums.centre, square)
-    left = resampling.means(sums.values, counts)
-    left_variance = np.where(defined[:, None], left[1] - left[0] ** 2, 1.0)
-    tables = {}
-    for name, k, factor in (("poincare_bound", 1, constant), ("stein_bound", 2, np.ones(len(constant)))):
-        finite = np.where(np.isfinite(factor), factor, 1.0)[:, None]
-        point = sums.slopes[k].sum(axis=-1) / n * finite[:, 0] / np.where(defined, variance, 1.0)[:, None]
-        resampled = resampling.means(sums.slopes[k], counts) * finite / left_variance[:, None, :]
-        interval = resampling.interval(point, resampled, level, squares=True)
-        unknown = ~np.isfinite(factor) | np.array([p.levels is not None for p in parameters])
-        tables[name] = _masked(point, unknown, defined)
-        tables[f"{name}_interval"] = _masked(interval, unknown, defined)
+    variance = np.where(defined, variance, 0.0)
+    tables = _bounds(sums, counts, constant, defined, variance, level, seed)
     gradient_mean, gradient_square = (sums.slopes[k].sum(axis=-1) / n for k in (0, 1))
     discrete = [j for j in range(len(parameters)) if j not in sums.smooth]
     gradient_mean[:, discrete] = gradient_square[:, discrete] = np.nan
@@ -197,7 +187,7 @@ def _result(sums: DerivativeSums, level: float, seed: int, method: str) -> Deriv
         seed=seed,
         defined=defined,
         mean=mean + sums.centre,
-        variance=np.where(defined, variance, 0.0),
+        variance=variance,
         constant=constant,
         gradient_mean=gradient_mean,
         gradient_square=gradient_square,
@@ -209,6 +199,32 @@ def _result(sums: DerivativeSums, level: float, seed: int, method: str) -> Deriv
         **tables,
     )
     return replace(bounds, status=(*bounds.status, *_contradictions(bounds)))
+
+
+def _bounds(
+    sums: DerivativeSums,
+    counts: np.ndarray,
+    constant: FloatArray,
+    defined: np.ndarray,
+    variance: FloatArray,
+    level: float,
+    seed: int,
+) -> dict[str, FloatArray]:
+    """Both bounds of every output and input with their intervals; infinite where there is none."""
+    resampling, n = Resampling.of(sums.grouping, 1, seed).among(counts), int(counts.sum())
+    left = resampling.means(sums.values, counts)
+    left_variance = np.where(defined[:, None], left[1] - left[0] ** 2, 1.0)
+    discrete = np.array([sums.space.parameters[i].levels is not None for i in sums.space.varying])
+    tables = {}
+    for name, k, factor in (("poincare_bound", 1, constant), ("stein_bound", 2, np.ones(len(constant)))):
+        finite = np.where(np.isfinite(factor), factor, 1.0)[:, None]
+        point = sums.slopes[k].sum(axis=-1) / n * finite[:, 0] / np.where(defined, variance, 1.0)[:, None]
+        resampled = resampling.means(sums.slopes[k], counts) * finite / left_variance[:, None, :]
+        interval = resampling.interval(point, resampled, level, squares=True)
+        unknown = ~np.isfinite(factor) | discrete
+        tables[name] = _masked(point, unknown, defined)
+        tables[f"{name}_interval"] = _masked(interval, unknown, defined)
+    return tables
 
 
 def _masked(values: FloatArray, unknown_d: np.ndarray, defined_q: np.ndarray) -> FloatArray:

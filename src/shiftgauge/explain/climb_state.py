@@ -79,17 +79,21 @@ class ClimbState:
             yield from (rows[low : low + batch_size] for low in range(0, len(rows), batch_size))
 
     def add(
-        self, rows: npt.NDArray[np.int64], images_nchw: npt.NDArray[np.float32], measured: Mapping[str, Any]
+        self, rows: npt.NDArray[np.int64], images_nchw: npt.NDArray[np.float32] | None, measured: Mapping[str, Any]
     ) -> None:
         """Takes a reading of some climbs, and the step after it, into account, in place.
 
+        Images are a copy of the whole batch, so that they are given only where the state is read: at steps that are
+        kept and at the last. Until then the state is between two such places and not to be kept.
+
         Args:
             rows: Which climbs; they stand at the same step.
-            images_nchw: Their images after the step.
+            images_nchw: Their images after the step; None where the state is not read before the next.
             measured: What was measured before it, an entry for each of them.
         """
         at = int(self.readings[rows[0]])
-        self.images[rows] = images_nchw
+        if images_nchw is not None:
+            self.images[rows] = images_nchw
         for name, values in self.path.items():
             values[rows, at] = measured[name]
         self.readings[rows] += 1

@@ -104,15 +104,28 @@ def depth_profile(
     stacked = np.concatenate(values).astype(np.float64)
     norms = np.concatenate([p.block_norm for p in parts])[:, :, None]
     sensitivity = stacked.mean(axis=(3, 4))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(norms > 0, sensitivity / norms, np.nan)
     return DepthProfile(
         blocks=parts[0].blocks,
         sensitivity=sensitivity,
-        relative=relative,
+        relative=relative_to(sensitivity, norms),
         channel_share=channel_share(np.moveaxis(stacked, 0, 2).reshape(*stacked.shape[1:3], -1)),
         channel_share_of_images=channel_share(stacked.reshape(*stacked.shape[:3], -1)),
     )
+
+
+def relative_to(sensitivity: FloatArray, norms: FloatArray) -> FloatArray:
+    """Sensitivities relative to the norms of the blocks' outputs at rest; NaN where a norm is 0.
+
+    Args:
+        sensitivity: Any axes.
+        norms: ‖B‖₂ ≥ 0, axes that go with them.
+
+    Example:
+        >>> relative_to(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+        [0.5, nan]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(norms > 0, sensitivity / norms, np.nan)
 
 
 def depth_table(profiles: Mapping[str, DepthProfile]) -> pd.DataFrame:

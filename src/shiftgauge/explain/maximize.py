@@ -116,10 +116,14 @@ class _Told:
     progress: Callable[[int, int], None] | None
     keep: ClimbKeeper | None
 
+    def keeps(self, reading: int) -> bool:
+        """Whether the climbs are kept after so many readings of a batch."""
+        return self.keep is not None and reading % KEEP_EVERY == 0
+
     def of(self, state: ClimbState, reading: int) -> None:
         if self.progress is not None:
             self.progress(state.taken, len(state.readings) * state.steps)
-        if self.keep is not None and reading % KEEP_EVERY == 0:
+        if self.keep is not None and self.keeps(reading):
             self.keep.save(replace(state, seconds=state.seconds + time.perf_counter() - self.begin))
 
 
@@ -163,7 +167,8 @@ def _climb(
         if bad.any():
             name = asked.names[place[int(np.argmax(bad))]]
             raise NumericalError(f"the activation of `{name}` is not finite after {step} steps; take smaller steps")
-        state.add(rows, ascent.images_nchw.numpy(), measured)
+        read = step == options.steps or told.keeps(step + 1)
+        state.add(rows, ascent.images_nchw.numpy() if read else None, measured)
         told.of(state, step + 1)
 
 

@@ -161,7 +161,7 @@ def pushed_network(
     """Returns the network in the form that answers pushes fastest.
 
     Batch normalisation is folded into the convolution before it. The walk is used only if it gives what a full run
-    gives for pushes of two tiles of a sample, to 1e-4 of the largest change of every block and rounding, of derivatives
+    gives for pushes in two tiles of a sample, to 1e-4 of the largest change of every block and rounding, of derivatives
     to 1e-2 of their length besides, and if every block changed; otherwise whole images are run.
 
     Args:
@@ -192,29 +192,41 @@ def _agree(local: LocalNetwork, plain: PlainNetwork, image: torch.Tensor, way: W
     """Compares both forms on tiles as they are pushed, until every block was seen to change alike.
 
     A full run gives a change as the difference of two values, of which rounding leaves nothing where the values are
-    large: derivatives then decide.
+    large: derivatives then decide. For derivatives one tile of differences besides is enough.
     """
     with torch.no_grad():
         rests = local.at_rest(image), plain.at_rest(image)
         names, seen = rests[1].keys() - {""}, set[str]()
-        *tiles, everywhere = pushes = _tried_pushes(image)
-        for push in pushes:
+        pixels, far, everywhere = pushes = _tried_pushes(image)
+        for push in [far] if way.is_derivative else pushes:
             if push is everywhere and seen == names:
                 break
-            ours, full = (_told(n, rest, push, Way()) for n, rest in zip((local, plain), rests, strict=True))
-            for name, change in full.items():
-                largest = float(change.abs().max())
-                noise = _ROUNDING * torch.finfo(change.dtype).eps * float(rests[1][name].abs().max())
-                if not _largest_gap(ours.get(name), change) <= _TOLERANCE * largest + noise:
-                    return False
-                if noise < _UNSURE * largest:
-                    seen.add(name)
-        for push in pushes if seen != names else tiles[-1:] if way.is_derivative else []:
+            moved = _changed_alike(local, plain, rests, push)
+            if moved is None:
+                return False
+            seen |= moved
+        for push in pushes if seen != names else [pixels] if way.is_derivative else []:
             moved = _moved_alike(local, plain, rests, push)
             if moved is None:
                 return False
             seen |= moved
         return seen == names
+
+
+def _changed_alike(
+    local: LocalNetwork, plain: PlainNetwork, rests: tuple[Mapping[Any, Any], Mapping[Any, Any]], push: Change
+) -> set[str] | None:
+    """Blocks that a tile changes by more than rounding hides, if all differences agree; None if one does not."""
+    ours, full = (_told(n, rest, push, Way()) for n, rest in zip((local, plain), rests, strict=True))
+    seen = set[str]()
+    for name, change in full.items():
+        largest = float(change.abs().max())
+        noise = _ROUNDING * torch.finfo(change.dtype).eps * float(rests[1][name].abs().max())
+        if not _largest_gap(ours.get(name), change) <= _TOLERANCE * largest + noise:
+            return None
+        if noise < _UNSURE * largest:
+            seen.add(name)
+    return seen
 
 
 def _moved_alike(
@@ -246,20 +258,20 @@ def _largest_gap(ours: torch.Tensor | None, full: torch.Tensor) -> float:
 
 
 def _tried_pushes(image: torch.Tensor) -> list[Change]:
-    """Tiles at a corner and in the middle: a pixel of the first channel, one of the last, and all, far; the image.
+    """Two pixels of a tile in the middle, of the first and the last channel; all of one at a corner, far; the image.
 
-    Strides may pass over a tile, so that it reaches no deep block.
+    Each push is a run of a whole image, so that no more are made than tell the ways of a change apart. Strides may
+    pass over a tile, so that it reaches no deep block.
     """
     channels, height, width = image.shape[1:]
     rows, columns = min(_SIDE, height), min(_SIDE, width)
-    values = image.new_zeros(3, channels, rows, columns)
-    values[0, 0, 0, 0], values[1, -1, -1, -1] = 0.5, -1.0
-    values[2] = 4.0
-    values[2, :, ::2, 1::2] = -4.0
-    corners = {((height - rows) // 2, (width - columns) // 2), (0, width - columns)}
+    pixels, far = image.new_zeros(2, channels, rows, columns), image.new_full((1, channels, rows, columns), 4.0)
+    pixels[0, 0, 0, 0], pixels[1, -1, -1, -1] = 0.5, -1.0
+    far[..., ::2, 1::2] = -4.0
     everywhere = torch.full_like(image, 0.5)
     everywhere[..., ::2, 1::2] = -1.0
-    return [*(Change(values, corner) for corner in sorted(corners)), Change(everywhere, (0, 0))]
+    middle, corner = ((height - rows) // 2, (width - columns) // 2), (0, width - columns)
+    return [Change(pixels, middle), Change(far, corner), Change(everywhere, (0, 0))]
 
 
 def _needed(traced: fx.GraphModule, modules: Mapping[str, nn.Module]) -> list[fx.Node]:

@@ -48,6 +48,33 @@ def evaluation_mode(module: nn.Module) -> Iterator[nn.Module]:
             parameter.requires_grad_(flag)
 
 
+def snapshot(module: nn.Module, device: torch.device, *, owned: bool) -> tuple[nn.Module, bool, torch.device]:
+    """A copy of a network on a device, in evaluation mode, with frozen parameters.
+
+    Args:
+        module: The network; changed only where it is owned.
+        device: Where the copy goes.
+        owned: The network need not be copied.
+
+    Returns:
+        The network to run; whether nobody else changes it, which is not so where it cannot be copied; and where it is.
+
+    Example:
+        >>> net = nn.Linear(2, 2)
+        >>> copied, alone, _ = snapshot(net, torch.device("cpu"), owned=False)
+        >>> copied is net, alone, net.training, copied.training
+        (False, True, True, False)
+    """
+    if owned:
+        return module.to(device).eval().requires_grad_(False), True, device
+    try:
+        copied = copy.deepcopy(module)
+    except (RuntimeError, TypeError, AttributeError, ValueError, NotImplementedError):
+        first = next(iter(module.parameters()), None)
+        return module, False, first.device if first is not None else torch.device("cpu")
+    return copied.to(device).eval().requires_grad_(False), True, device
+
+
 def convert(
     module: nn.Module, execution: Execution, samples_nchw: torch.Tensor, taps: Sequence[str] = ()
 ) -> Callable[[torch.Tensor], Any]:

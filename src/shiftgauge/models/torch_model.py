@@ -1,7 +1,6 @@
 """A torch network as a classifier: run as it is, or as a faster copy; with gradients and named blocks."""
 
 import contextlib
-import copy
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from torch import nn
 from shiftgauge.errors import ModelError
 from shiftgauge.models.blocks import Block, find_blocks, in_run_order, list_blocks, weighted_parts
 from shiftgauge.models.capture import Recorder, reducer, require_all
-from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler
+from shiftgauge.models.conversion import convert, evaluation_mode, has_compiler, snapshot
 from shiftgauge.models.fingerprint import hash_module
 from shiftgauge.models.output_kind import sample_images
 from shiftgauge.models.preprocessing import Preprocessing
@@ -64,7 +63,7 @@ class TorchClassifier(ImageClassifier):
         owned: bool = False,
     ) -> None:
         content = hash_module(module)
-        self._module, self._owned, self._device = _own(module, device, owned)
+        self._module, self._owned, self._device = snapshot(module, device, owned=owned)
         facts = {
             **(source or {}),
             "architecture": type(module).__name__,
@@ -291,14 +290,3 @@ class TorchClassifier(ImageClassifier):
             except ModelError:
                 self._usable[key] = False
         return self._usable[key]
-
-
-def _own(module: nn.Module, device: torch.device, owned: bool) -> tuple[nn.Module, bool, torch.device]:
-    if owned:
-        return module.to(device).eval().requires_grad_(False), True, device
-    try:
-        snapshot = copy.deepcopy(module)
-    except (RuntimeError, TypeError, AttributeError, ValueError, NotImplementedError):
-        first = next(iter(module.parameters()), None)
-        return module, False, first.device if first is not None else torch.device("cpu")
-    return snapshot.to(device).eval().requires_grad_(False), True, device

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import attack, attack_pictures, attack_transfer, record
-from shiftgauge.report.blocks.verdict import TRUST
+from shiftgauge.report.blocks.verdict import build_frame, build_gates
 from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, percent, percent_interval
 from shiftgauge.results.attack import AttackResult
@@ -30,7 +30,12 @@ def render_attack_page(result: AttackResult) -> str:
         "over": "Attacks, noise and natural shifts",
         "several": False,
         "quantities": [],
-        "verdict": _verdict(result),
+        "verdict": build_frame(
+            result,
+            figures=key_figures(result),
+            measured=measured_sentence(result),
+            gates=build_gates(result.gates, percent) or None,
+        ),
         "curves": attack.build_curves(result),
         "tables": attack.build_table(result),
         "comparison": attack.build_comparison(result),
@@ -67,24 +72,6 @@ _SECTIONS: Final = (
     ("cost", "Cost", None),
     ("provenance", "Provenance", None),
 )
-
-
-def _verdict(result: AttackResult) -> dict[str, Any]:
-    gates = [
-        {"name": g.name, "limit": percent(g.limit), "value": percent(g.value), "passed": g.passed, "text": g.text}
-        for g in result.gates
-    ]
-    return {
-        "headline": result.headline,
-        "level": result.level,
-        "trust": TRUST[result.level],
-        "messages": result.messages,
-        "alarm": None,
-        "figures": key_figures(result),
-        "gates": gates or None,
-        "passed": result.passed,
-        "measured": measured_sentence(result),
-    }
 
 
 def key_figures(result: AttackResult) -> list[dict[str, str]]:

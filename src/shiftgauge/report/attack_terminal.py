@@ -7,9 +7,8 @@ from rich.text import Text
 
 from shiftgauge.report.attack_page import measured_sentence
 from shiftgauge.report.blocks.attack import at_text, build_cost
-from shiftgauge.report.blocks.verdict import TRUST
-from shiftgauge.report.format import clean, percent, percent_interval, shorten
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.format import percent, percent_interval, shorten
+from shiftgauge.report.terminal_parts import gate_lines, line, opening, plain_table
 from shiftgauge.results.attack import AttackResult
 
 _NAME = 30
@@ -18,17 +17,8 @@ _MOST_ROWS = 30
 
 def attack_summary(result: AttackResult) -> RenderableType:
     """Returns what a terminal shows after attacks; readable at 80 columns without colour."""
-    level = result.level
-    parts: list[RenderableType] = [
-        Text(""),
-        line((clean(result.headline), "bold")),
-        line((f"{TRUST[level]}.", STYLE[level])),
-    ]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    for gate in result.gates:
-        tag, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
-        parts.append(hanging(tag, style, gate.text))
-    parts += [line((measured_sentence(result), "dim")), Text("")]
+    parts: list[RenderableType] = [Text(""), *opening(result, measured_sentence(result)), Text("")]
+    parts += gate_lines(result.gates)
     parts += _accuracies(result)
     costs = "; ".join(f"{name.lower()} {text}" for name, text in build_cost(result)["facts"])
     return Group(*parts, line(("Cost: ", "bold"), (costs, "")))

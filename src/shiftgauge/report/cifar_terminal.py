@@ -10,7 +10,7 @@ from shiftgauge.report.cifar_page import study_sentence
 from shiftgauge.report.format import clean, fixed, number
 from shiftgauge.report.read import pick, strings
 from shiftgauge.report.study_terminal import framed
-from shiftgauge.report.terminal import plain_table
+from shiftgauge.report.terminal_parts import plain_table
 from shiftgauge.results.study import StudyResult
 
 

@@ -17,7 +17,7 @@ from shiftgauge.report.blocks import (
     explain_maps,
     record,
 )
-from shiftgauge.report.blocks.verdict import TRUST
+from shiftgauge.report.blocks.verdict import build_frame
 from shiftgauge.report.document import render
 from shiftgauge.report.format import clean, fixed, number, percent
 from shiftgauge.report.read import strings
@@ -42,7 +42,7 @@ def render_explain_page(result: ExplainResult) -> str:
         "over": "A look inside a network",
         "several": False,
         "quantities": [],
-        "verdict": _verdict(result),
+        "verdict": build_frame(result, figures=key_figures(result), measured=looked_sentence(result)),
         "profile": explain_depth.build_profile(result),
         "networks": explain_depth.build_networks(result),
         "maps": explain_maps.build_maps(result),
@@ -91,20 +91,6 @@ _SECTIONS: Final = (
     ("cost", "Cost", None),
     ("provenance", "Provenance", None),
 )
-
-
-def _verdict(result: ExplainResult) -> dict[str, Any]:
-    return {
-        "headline": result.headline,
-        "level": result.level,
-        "trust": TRUST[result.level],
-        "messages": result.messages,
-        "alarm": None,
-        "figures": key_figures(result),
-        "gates": None,
-        "passed": True,
-        "measured": looked_sentence(result),
-    }
 
 
 def key_figures(result: ExplainResult) -> list[dict[str, str]]:

@@ -6,10 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shiftgauge.report.blocks.explain import build_explain_cost
-from shiftgauge.report.blocks.verdict import TRUST
 from shiftgauge.report.explain_page import looked_sentence
-from shiftgauge.report.format import clean, number, percent, shorten
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.format import number, percent, shorten
+from shiftgauge.report.terminal_parts import line, opening, plain_table
 from shiftgauge.results.explain import ExplainResult
 
 _NAME = 24
@@ -18,14 +17,7 @@ _MOST_ROWS = 25
 
 def explain_summary(result: ExplainResult) -> RenderableType:
     """Returns what a terminal shows after a look inside; readable at 80 columns without colour."""
-    level = result.level
-    parts: list[RenderableType] = [
-        Text(""),
-        line((clean(result.headline), "bold")),
-        line((f"{TRUST[level]}.", STYLE[level])),
-    ]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    parts += [line((looked_sentence(result), "dim")), Text("")]
+    parts: list[RenderableType] = [Text(""), *opening(result, looked_sentence(result)), Text("")]
     parts += _profile(result)
     costs = "; ".join(f"{name.lower()} {text}" for name, text in build_explain_cost(result)["facts"])
     return Group(*parts, line(("Cost: ", "bold"), (costs, "")))

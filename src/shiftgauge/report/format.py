@@ -90,6 +90,29 @@ def fixed(value: float, decimals: int = 3) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def signed(value: float, decimals: int = 3) -> str:
+    """Returns a difference with its sign and a fixed count of decimals; `–` when it is undefined.
+
+    Example:
+        >>> signed(0.5), signed(-0.25, 2), signed(float("nan"))
+        ('+0.500', '−0.25', '–')
+    """
+    text = fixed(value, decimals)
+    return text if text.startswith(("−", _DASH)) else f"+{text}"
+
+
+def signed_interval(value: float, low: float, high: float, decimals: int = 3) -> str:
+    """Returns a difference and its bounds, each with its sign; the difference alone where it is undefined.
+
+    Example:
+        >>> signed_interval(0.5, -0.4, 0.6)
+        '+0.500 [−0.400, +0.600]'
+    """
+    if not math.isfinite(value):
+        return signed(value)
+    return f"{signed(value, decimals)} [{signed(low, decimals)}, {signed(high, decimals)}]"
+
+
 def percent(share: float, decimals: int = 1) -> str:
     """Returns a share as per cent; `–` when it is undefined.
 

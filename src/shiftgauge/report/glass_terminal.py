@@ -12,7 +12,7 @@ from shiftgauge.report.format import clean, fixed, interval
 from shiftgauge.report.glass_page import study_sentence
 from shiftgauge.report.read import strings
 from shiftgauge.report.study_terminal import framed
-from shiftgauge.report.terminal import plain_table
+from shiftgauge.report.terminal_parts import plain_table
 from shiftgauge.results.study import StudyResult
 
 _TITLES: Final = {"ablation": "What each part is worth", "watch": "Thresholds and epoch chosen"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from shiftgauge.report.blocks import lung, record
@@ -83,7 +82,7 @@ def _parts(result: StudyResult) -> dict[str, Any]:
     }
 
 
-_PAGE: Final = StudyPage(
+PAGE: Final = StudyPage(
     template="lung.html",
     title="Lung-ultrasound study",
     sections=_SECTIONS,
@@ -91,17 +90,3 @@ _PAGE: Final = StudyPage(
     figures=_figures,
     parts=_parts,
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return _PAGE.write(result, path)
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    return _PAGE.render(result)

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shiftgauge.report.format import clean
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line
+from shiftgauge.report.terminal_parts import STYLE, TAG, hanging, line
 from shiftgauge.results.study import StudyResult
 
 _WORDS: Final = {

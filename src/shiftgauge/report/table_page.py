@@ -9,10 +9,10 @@ from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import indices, record, table
 from shiftgauge.report.blocks.curves import build_curves
 from shiftgauge.report.blocks.method import method_text, surrogate_text
-from shiftgauge.report.blocks.verdict import TRUST, alarm_text
+from shiftgauge.report.blocks.verdict import alarm_text, build_frame, build_gates
 from shiftgauge.report.document import render
-from shiftgauge.report.format import clean, number, percent
-from shiftgauge.report.read import Quantity, main_quantity, quantities
+from shiftgauge.report.format import clean, percent
+from shiftgauge.report.read import main_quantity, quantities
 from shiftgauge.results.table import TableAuditResult
 
 
@@ -34,7 +34,13 @@ def render_table_page(result: TableAuditResult) -> str:
         "quantities": shown,
         "several": len(shown) > 1,
         "notes": {q.key: "" for q in shown},
-        "verdict": _verdict(result, main),
+        "verdict": build_frame(
+            result,
+            figures=table.build_table_figures(result, main),
+            measured=f"{measured_sentence(result)} {surrogate_text(result.arrays, main)}".strip(),
+            alarm=None if main.factual else alarm_text(main),
+            gates=build_gates(result.gates),
+        ),
         "space": table.build_table_space(result),
         "indices": indices.build(result, shown),
         "interactions": indices.build_interactions(result, shown),
@@ -71,20 +77,3 @@ _SECTIONS = (
     ("cost", "Cost", None),
     ("provenance", "Provenance", None),
 )
-
-
-def _verdict(result: TableAuditResult, quantity: Quantity) -> dict[str, Any]:
-    return {
-        "headline": result.headline,
-        "level": result.level,
-        "trust": TRUST[result.level],
-        "messages": result.messages,
-        "alarm": None if quantity.factual else alarm_text(quantity),
-        "figures": table.build_table_figures(result, quantity),
-        "gates": [
-            {"name": g.name, "limit": number(g.limit), "value": number(g.value), "passed": g.passed, "text": g.text}
-            for g in result.gates
-        ],
-        "passed": result.passed,
-        "measured": f"{measured_sentence(result)} {surrogate_text(result.arrays, quantity)}".strip(),
-    }

@@ -10,11 +10,10 @@ from rich.text import Text
 
 from shiftgauge.report.blocks.method import failure_fact, surrogate_text
 from shiftgauge.report.blocks.table import build_reduction, build_table_cost
-from shiftgauge.report.blocks.verdict import TRUST
-from shiftgauge.report.format import clean, fixed, input_label, interval, shorten
+from shiftgauge.report.format import fixed, input_label, interval, shorten
 from shiftgauge.report.read import Estimate, estimate, is_constant, main_quantity, ranked, strings
 from shiftgauge.report.table_page import measured_sentence
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.terminal_parts import gate_lines, line, opening, plain_table
 from shiftgauge.results.table import TableAuditResult
 
 _NAME: Final = 24
@@ -22,21 +21,9 @@ _NAME: Final = 24
 
 def table_summary(result: TableAuditResult) -> RenderableType:
     """Returns what a terminal shows after the audit of a tabular model; readable at 80 columns without colour."""
-    level = result.level
-    parts: list[RenderableType] = [
-        Text(""),
-        line((clean(result.headline), "bold")),
-        line((f"{TRUST[level]}.", STYLE[level])),
-    ]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
     explained = surrogate_text(result.arrays, main_quantity(result))
-    parts += [line((f"{measured_sentence(result)} {explained}".strip(), "dim")), Text("")]
-    if result.gates:
-        parts.append(line(("Gates", "bold")))
-        for gate in result.gates:
-            word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
-            parts.append(hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
-        parts.append(Text(""))
+    sentence = f"{measured_sentence(result)} {explained}".strip()
+    parts: list[RenderableType] = [Text(""), *opening(result, sentence), Text(""), *gate_lines(result.gates)]
     parts += [*_indices(result), Text(""), *_reduction(result)]
     facts = dict(build_table_cost(result)["facts"])
     failed = failure_fact(result.arrays)

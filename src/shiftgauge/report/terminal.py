@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from shiftgauge.report.blocks.depth import depth_line
 from shiftgauge.report.blocks.method import failure_fact, surrogate_text
 from shiftgauge.report.blocks.record import build_cost
-from shiftgauge.report.blocks.verdict import TRUST, alarm_text, measured_text
+from shiftgauge.report.blocks.verdict import alarm_text, measured_text
 from shiftgauge.report.format import clean, fixed, input_label, interval, percent, percent_interval, shorten
 from shiftgauge.report.read import (
     Estimate,
@@ -27,12 +24,9 @@ from shiftgauge.report.read import (
     ranked,
     strings,
 )
+from shiftgauge.report.terminal_parts import STYLE, gate_lines, line, opening, plain_table
 from shiftgauge.results.audit import AuditResult
 
-STYLE: Final = {"info": "green", "caution": "yellow", "alarm": "bold red"}
-"""Styles of the levels of messages."""
-TAG: Final = {"info": "note", "caution": "CAUTION", "alarm": "ALARM"}
-"""Words for the levels of messages."""
 _NAME: Final = 28
 """Most characters of a name in a table."""
 
@@ -67,10 +61,7 @@ def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if not quantity.factual:
         lines.append(line(("ALARM: ", STYLE["alarm"]), (alarm_text(quantity), STYLE["alarm"])))
-    lines.append(line((clean(result.headline), "bold")))
-    lines.append(line((f"{TRUST[level]}.", STYLE[level])))
-    lines += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    lines.append(line((measured_text(result), "dim")))
+    lines += opening(result, measured_text(result), level=level)
     if result.arrays.attrs.get("reason"):
         lines.append(line((clean(result.arrays.attrs["reason"]), "dim")))
     explained = surrogate_text(result.arrays, quantity)
@@ -78,14 +69,8 @@ def _verdict(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
 
 
 def _gates(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
-    if not result.gates:
-        return []
     note = "" if quantity.factual else " (judged on the surrogate: not established)"
-    lines: list[RenderableType] = [line((f"Gates{note}", "bold"))]
-    for gate in result.gates:
-        word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
-        lines.append(hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
-    return [*lines, Text("")]
+    return gate_lines(result.gates, note)
 
 
 def _gauge(result: AuditResult, quantity: Quantity) -> list[RenderableType]:
@@ -142,24 +127,3 @@ def _cost(result: AuditResult) -> Text:
     if "Run as" in facts:
         parts.append(clean(facts["Run as"]))
     return line(("Cost: ", "bold"), (", ".join(parts), ""))
-
-
-def plain_table(first: str) -> Table:
-    """Returns an empty table whose first column holds names."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, caption_justify="left", pad_edge=False)
-    table.add_column(first, overflow="fold")
-    return table
-
-
-def line(*parts: tuple[str, str]) -> Text:
-    """Returns text from (text, style) pairs, each cleaned."""
-    return Text.assemble(*(Text(clean(text), style=style) for text, style in parts))
-
-
-def hanging(tag: str, style: str, text: str, *, width: int = 7) -> RenderableType:
-    """Returns a tag, in a column so many characters wide, with a text that hangs beside it."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=width, no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(tag, style=style), Text(clean(text)))
-    return Padding(grid, (0, 0, 0, 1))

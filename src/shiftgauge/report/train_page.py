@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from shiftgauge.files import write_atomic
 from shiftgauge.report.blocks import record, train, train_choices, train_confusion, train_mistakes
-from shiftgauge.report.blocks.verdict import TRUST
+from shiftgauge.report.blocks.verdict import build_frame, build_gates
 from shiftgauge.report.document import render
-from shiftgauge.report.format import clean, fixed, interval, number, percent
+from shiftgauge.report.format import clean, fixed, interval, percent
 from shiftgauge.report.read import pick, strings
 from shiftgauge.results.train import TrainResult
 
@@ -31,7 +31,12 @@ def render_train_page(result: TrainResult) -> str:
         "over": "Training of a classifier",
         "several": False,
         "quantities": [],
-        "verdict": _verdict(result),
+        "verdict": build_frame(
+            result,
+            figures=_figures(result),
+            measured=measured_sentence(result),
+            gates=build_gates(result.gates),
+        ),
         "scores": train.build_scores(result),
         "confusion": train_confusion.build_confusion(result)
         | {"consistency": train_mistakes.contradiction_text(result)},
@@ -81,23 +86,6 @@ _SECTIONS: Final = (
     ("cost", "Cost", None),
     ("provenance", "Provenance", None),
 )
-
-
-def _verdict(result: TrainResult) -> dict[str, Any]:
-    return {
-        "headline": result.headline,
-        "level": result.level,
-        "trust": TRUST[result.level],
-        "messages": result.messages,
-        "alarm": None,
-        "figures": _figures(result),
-        "gates": [
-            {"name": g.name, "limit": number(g.limit), "value": number(g.value), "passed": g.passed, "text": g.text}
-            for g in result.gates
-        ],
-        "passed": result.passed,
-        "measured": measured_sentence(result),
-    }
 
 
 def _figures(result: TrainResult) -> list[dict[str, str]]:

@@ -9,10 +9,9 @@ from rich.text import Text
 
 from shiftgauge.report.blocks.train import by_weakness, found
 from shiftgauge.report.blocks.train_choices import aim_text, build_train_cost
-from shiftgauge.report.blocks.verdict import TRUST
-from shiftgauge.report.format import clean, fixed, interval, percent, shorten
+from shiftgauge.report.format import fixed, interval, percent, shorten
 from shiftgauge.report.read import pick
-from shiftgauge.report.terminal import STYLE, TAG, hanging, line, plain_table
+from shiftgauge.report.terminal_parts import gate_lines, line, opening, plain_table
 from shiftgauge.report.train_page import measured_sentence
 from shiftgauge.results.train import TrainResult
 
@@ -22,20 +21,8 @@ _MOST_ROWS: Final = 25
 
 def train_summary(result: TrainResult) -> RenderableType:
     """Returns what a terminal shows after a training; readable at 80 columns without colour."""
-    level = result.level
-    parts: list[RenderableType] = [
-        Text(""),
-        line((clean(result.headline), "bold")),
-        line((f"{TRUST[level]}.", STYLE[level])),
-    ]
-    parts += [hanging(TAG[m.level], STYLE[m.level], m.text) for m in result.messages]
-    parts += [line((measured_sentence(result), "dim")), Text("")]
-    if result.gates:
-        parts.append(line(("Gates", "bold")))
-        for gate in result.gates:
-            word, style = ("kept", "green") if gate.passed else ("MISSED", "bold red")
-            parts.append(hanging(word, style, f"{clean(gate.name)}: {clean(gate.text)}"))
-        parts.append(Text(""))
+    parts: list[RenderableType] = [Text(""), *opening(result, measured_sentence(result)), Text("")]
+    parts += gate_lines(result.gates)
     parts += [*_scores(result), Text("")]
     facts = dict(build_train_cost(result)["facts"])
     cost = f"{facts['Epochs']} epochs, {facts['Time']}, epoch {result.best_epoch} kept"

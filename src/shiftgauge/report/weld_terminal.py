@@ -9,7 +9,7 @@ from shiftgauge.report.blocks.weld import build_study_cost
 from shiftgauge.report.format import fixed, input_label, interval
 from shiftgauge.report.read import estimate, main_quantity, ranked, strings
 from shiftgauge.report.study_terminal import framed
-from shiftgauge.report.terminal import plain_table
+from shiftgauge.report.terminal_parts import plain_table
 from shiftgauge.report.weld_page import study_sentence
 from shiftgauge.results.study import StudyResult
 

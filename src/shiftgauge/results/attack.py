@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import pandas as pd
 import xarray as xr
 
 from shiftgauge.errors import StoreError
 from shiftgauge.results.attack_tables import TABLES, accuracy_table, comparison_table, transfer_table
-from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.result import RunResult
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_variables
 
@@ -74,6 +74,8 @@ class AttackResult(RunResult):
         gates: The limits that were set and whether they were kept.
     """
 
+    _KIND: ClassVar[str] = KIND
+
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models."""
@@ -117,16 +119,9 @@ class AttackResult(RunResult):
         return write_run_folder(folder, kind=KIND, record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
-    def from_disk(cls, folder: str | Path) -> AttackResult:
-        """Reads a run folder; neither the models nor the images are needed.
-
-        Raises:
-            StoreError: No finished run of this kind there, a damaged or incomplete file, or a newer schema version.
-        """
-        with reading(folder, KIND) as (record, arrays):
-            parts = shared_parts(record)
-            check_attack_arrays(arrays)
-            return cls(arrays=arrays, **parts)
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        check_attack_arrays(arrays)
+        return {}
 
 
 def check_attack_arrays(arrays: xr.Dataset) -> None:

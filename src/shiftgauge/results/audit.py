@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import xarray as xr
 
-from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.result import RunResult
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_arrays
 from shiftgauge.results.status import TRUSTED_SHARE
@@ -32,6 +33,8 @@ class AuditResult(RunResult):
         headline: The verdict in one plain sentence.
         arrays: xarray data set; its variables are listed in `docs/reference/run-folder.md`.
     """
+
+    _KIND: ClassVar[str] = "audit"
 
     def to_dataframe(self) -> pd.DataFrame:
         """The indices as a long table: quantity, kind, input, input_2, estimate, low, high, factual.
@@ -105,16 +108,9 @@ class AuditResult(RunResult):
         return write_run_folder(folder, kind="audit", record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
-    def from_disk(cls, folder: str | Path) -> AuditResult:
-        """Reads a run folder; neither the model nor the images are needed.
-
-        Raises:
-            StoreError: No finished run there, a damaged or incomplete file, or a newer schema version.
-        """
-        with reading(folder, "audit") as (record, arrays):
-            parts = shared_parts(record)
-            check_arrays(arrays)
-            return cls(arrays=arrays, **parts)
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        check_arrays(arrays)
+        return {}
 
 
 def is_factual(arrays: xr.Dataset, quantity: str) -> bool:

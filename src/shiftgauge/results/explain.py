@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import pandas as pd
 import xarray as xr
 
 from shiftgauge.errors import StoreError
 from shiftgauge.results.explain_tables import TABLES, agreement_table, profile_table, walk_table
-from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.result import RunResult
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_variables
 
@@ -116,6 +116,8 @@ class ExplainResult(RunResult):
         gates: None; a look inside sets no limits.
     """
 
+    _KIND: ClassVar[str] = KIND
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts that were done, of `PARTS`."""
@@ -159,16 +161,9 @@ class ExplainResult(RunResult):
         return write_run_folder(folder, kind=KIND, record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
-    def from_disk(cls, folder: str | Path) -> ExplainResult:
-        """Reads a run folder; neither the model nor the images are needed.
-
-        Raises:
-            StoreError: No finished run of this kind there, a damaged or incomplete file, or a newer schema version.
-        """
-        with reading(folder, KIND) as (record, arrays):
-            parts = shared_parts(record)
-            check_explain_arrays(arrays)
-            return cls(arrays=arrays, **parts)
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        check_explain_arrays(arrays)
+        return {}
 
 
 def check_explain_arrays(arrays: xr.Dataset) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 import xarray as xr
@@ -38,6 +38,8 @@ class RunResult(ABC):
     arrays: xr.Dataset
     messages: tuple[Message, ...] = ()
     gates: tuple[Gate, ...] = ()
+
+    _KIND: ClassVar[str]
 
     def __repr__(self) -> str:
         """Title, verdict and gates on one line; the arrays are behind `arrays`."""
@@ -84,6 +86,29 @@ class RunResult(ABC):
 
         Raises:
             StoreError: The folder cannot be written to.
+        """
+
+    @classmethod
+    def from_disk(cls, folder: str | Path) -> Self:
+        """Reads a run folder; neither models nor data are needed.
+
+        Args:
+            folder: Run folder of a result of this kind.
+
+        Raises:
+            StoreError: No finished run of this kind there, a damaged or incomplete file, or a newer schema version.
+        """
+        with reading(folder, cls._KIND) as (record, arrays):
+            parts = shared_parts(record)
+            return cls(arrays=arrays, **parts, **cls._own_parts(record, arrays, Path(folder)))
+
+    @classmethod
+    @abstractmethod
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        """Checks the arrays, and returns the arguments that this kind has besides those of every kind.
+
+        Raises:
+            StoreError: The arrays cannot be shown, or a part is missing.
         """
 
     def _record(self) -> dict[str, Any]:

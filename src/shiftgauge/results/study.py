@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from shiftgauge.errors import StoreError
-from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.result import RunResult
 from shiftgauge.results.run_folder import write_run_folder
 
 KIND: Final = "study"
@@ -72,6 +72,8 @@ class StudyResult(RunResult):
         gates: None; a study sets no limits.
     """
 
+    _KIND: ClassVar[str] = KIND
+
     study: str
     findings: tuple[Finding, ...]
 
@@ -108,21 +110,14 @@ class StudyResult(RunResult):
         return write_run_folder(folder, kind=KIND, record=record, arrays=self.arrays, tables=tables)
 
     @classmethod
-    def from_disk(cls, folder: str | Path) -> StudyResult:
-        """Reads a run folder; neither weights nor data are needed.
-
-        Raises:
-            StoreError: No finished study there, a damaged file, or a newer schema version.
-        """
-        with reading(folder, KIND) as (record, arrays):
-            parts = shared_parts(record)
-            findings = tuple(Finding(**f) for f in record["findings"])
-            if any(f.agreement not in AGREEMENTS for f in findings):
-                raise StoreError(f"run.json: a finding's agreement must be one of {', '.join(AGREEMENTS)}")
-            for name in ("quantity_of_interest", "confidence_level"):
-                if name not in arrays.attrs:
-                    raise StoreError(f"results.nc holds no study: the attribute `{name}` is missing")
-            return cls(study=record["study"], findings=findings, arrays=arrays, **parts)
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        findings = tuple(Finding(**f) for f in record["findings"])
+        if any(f.agreement not in AGREEMENTS for f in findings):
+            raise StoreError(f"run.json: a finding's agreement must be one of {', '.join(AGREEMENTS)}")
+        for name in ("quantity_of_interest", "confidence_level"):
+            if name not in arrays.attrs:
+                raise StoreError(f"results.nc holds no study: the attribute `{name}` is missing")
+        return {"study": record["study"], "findings": findings}
 
 
 def score_table(arrays: xr.Dataset) -> pd.DataFrame:

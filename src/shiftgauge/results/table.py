@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import xarray as xr
 
 from shiftgauge.errors import StoreError
-from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.result import RunResult
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_variables
 
@@ -63,6 +63,8 @@ class TableAuditResult(RunResult):
         gates: The limits that were set and whether they were kept.
     """
 
+    _KIND: ClassVar[str] = KIND
+
     def report(self, path: str | Path) -> Path:
         """Writes the page of this result as one self-contained HTML file and returns its path."""
         return import_module("shiftgauge.report.table_page").write_table_page(self, path)
@@ -77,16 +79,9 @@ class TableAuditResult(RunResult):
         return write_run_folder(folder, kind=KIND, record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
-    def from_disk(cls, folder: str | Path) -> TableAuditResult:
-        """Reads a run folder; neither the model nor the data are needed.
-
-        Raises:
-            StoreError: No finished run of this kind there, a damaged or incomplete file, or a newer schema version.
-        """
-        with reading(folder, KIND) as (record, arrays):
-            parts = shared_parts(record)
-            check_table_arrays(arrays)
-            return cls(arrays=arrays, **parts)
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        check_table_arrays(arrays)
+        return {}
 
 
 def check_table_arrays(arrays: xr.Dataset) -> None:

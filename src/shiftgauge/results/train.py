@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pandas as pd
 import xarray as xr
 
 from shiftgauge.checks import require_in
 from shiftgauge.errors import ConfigError, StoreError
-from shiftgauge.results.result import RunResult, reading, shared_parts
+from shiftgauge.results.result import RunResult
 from shiftgauge.results.run_folder import write_run_folder
 from shiftgauge.results.schema import check_variables
 
@@ -101,6 +101,8 @@ class TrainResult(RunResult):
         gates: The limits that were set and whether they were kept.
         folder: The run folder; the model folder lies in it.
     """
+
+    _KIND: ClassVar[str] = KIND
 
     folder: Path
 
@@ -200,16 +202,9 @@ class TrainResult(RunResult):
         return write_run_folder(folder, kind=KIND, record=self._record(), arrays=self.arrays, tables=tables)
 
     @classmethod
-    def from_disk(cls, folder: str | Path) -> TrainResult:
-        """Reads a run folder; neither the model nor the data are needed.
-
-        Raises:
-            StoreError: No finished run of this kind there, a damaged or incomplete file, or a newer schema version.
-        """
-        with reading(folder, KIND) as (record, arrays):
-            parts = shared_parts(record)
-            check_train_arrays(arrays)
-            return cls(arrays=arrays, folder=Path(folder), **parts)
+    def _own_parts(cls, record: Mapping[str, Any], arrays: xr.Dataset, folder: Path) -> dict[str, Any]:
+        check_train_arrays(arrays)
+        return {"folder": folder}
 
 
 def check_train_arrays(arrays: xr.Dataset) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.estimate.chaos.candidates import ChaosOptions
 from shiftgauge.estimate.chaos.intervals import Residual
-from shiftgauge.estimate.designs import REPLICATES
+from shiftgauge.estimate.designs import REPLICATES, PlainDesign
 from shiftgauge.estimate.rough.search import Surrogate
 from shiftgauge.estimate.stopping import Stopping
 from shiftgauge.estimate.values import OnFailure
@@ -35,7 +35,7 @@ from shiftgauge.studies.failures import failure_facts
 from shiftgauge.studies.growth import ending_facts, evaluate_rounds
 from shiftgauge.studies.outcome import audit_result, facts, kept_cost, plain_record, result_arrays
 from shiftgauge.studies.record import write_with_page
-from shiftgauge.studies.setup import Estimator, as_space, prepare
+from shiftgauge.studies.setup import Estimator, Setup, as_space, prepare
 from shiftgauge.studies.train_split import by_level, seen_in_training
 from shiftgauge.studies.verdict_gates import check_gates
 
@@ -154,11 +154,8 @@ def audit(
     if out is not None:
         require_own_folder(out, "audit")
     require_positive_int("n_base", n_base, low=2)
-    require_positive_int("resamples", resamples, low=2)
-    require_range("confidence_level", confidence_level, 0.5, 0.999)
-    options = shifts or _options_of(space)
-    full_space = as_space(space)
-    stopping = Stopping(tolerance=tolerance, budget=budget)
+    options, full_space = shifts or _options_of(space), as_space(space)
+    stopping = _stopping(tolerance, budget, resamples, confidence_level)
     estimates = Estimates(
         resamples=resamples,
         confidence_level=confidence_level,
@@ -191,28 +188,72 @@ def audit(
         replicates=replicates,
         on_failure=on_failure,
     )
-    executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
-    estimates.check(setup)
-    stopping.limit(setup.rows.n_rows)
-    stopping.check_resamples(resamples, bootstrap=estimator == "gpc" or replicates == 1)
-    with ExitStack() as stack:
-        folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
-        store = stack.enter_context(Store(folder, setup.origins))
+    run = _Run(setup, estimates, stopping, chosen, limits, quantity_of_interest, n_base, progress, started)
+    return run.finished(out, {"title": title, "data_name": data_name}, record)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A checked audit, and how it is evaluated."""
+
+    setup: Setup
+    estimates: Estimates
+    stopping: Stopping
+    execution: ExecutionOptions
+    limits: Mapping[str, Any]
+    quantity: str
+    n_base: int
+    progress: bool | None
+    started: datetime
+
+    def finished(
+        self, out: str | Path | None, about: Mapping[str, str], record: Mapping[str, Any] | None
+    ) -> AuditResult:
+        """Evaluates what the run folder does not hold yet, and writes the result into it.
+
+        Args:
+            out: Run folder; None keeps nothing.
+            about: `title` and `data_name` of the page.
+            record: The configuration as it shall stand in `run.json`; None for that of the run.
+        """
+        self._check()
+        with ExitStack() as stack:
+            folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
+            result = self._result(stack.enter_context(Store(folder, self.setup.origins)), about, record)
+            if out is not None:
+                write_run(result, Path(out))
+        return result
+
+    def _check(self) -> None:
+        """Checks what only the whole can tell, before anything is written."""
+        setup, resamples = self.setup, self.estimates.resamples
+        self.estimates.check(setup)
+        self.stopping.limit(setup.rows.n_rows)
+        bootstrap = isinstance(setup.rows.design, PlainDesign) or setup.rows.design.replicates == 1
+        self.stopping.check_resamples(resamples, bootstrap=bootstrap)
+
+    def _result(self, store: Store, about: Mapping[str, str], record: Mapping[str, Any] | None) -> AuditResult:
+        chosen, estimates, quantity = self.execution, self.estimates, self.quantity
+        executor = LocalExecutor() if chosen.workers is None else RayExecutor(workers=chosen.workers)
         found = evaluate_rounds(
-            setup, store, chosen, executor, progress, estimates, stopping=stopping, quantity=quantity_of_interest
+            self.setup, store, chosen, executor, self.progress, estimates, stopping=self.stopping, quantity=quantity
         )
         setup = found.setup
-        arrays = result_arrays(found, estimates, quantity_of_interest)
-        known = facts(setup, estimates, quantity_of_interest) | ending_facts(found.convergence)
+        arrays = result_arrays(found, estimates, quantity)
+        known = facts(setup, estimates, quantity) | ending_facts(found.convergence)
         known |= failure_facts(found.values, found.convergence.indices, setup.rows.design)
-        arrays.attrs |= known | {"title": title or f"Audit of {known['model_name']}", "data_name": data_name}
-        config = record or plain_record(setup, estimates, stopping, n_base, limits)
-        result = audit_result(found, arrays, limits, config, started, kept_cost(store, found))
-        seen = seen_in_training(classifier, setup.source, setup.rows.chosen)
-        result = replace(result, messages=by_level((*result.messages, *seen)))
-        if out is not None:
-            write_run(result, Path(out))
-    return result
+        title = about["title"] or f"Audit of {known['model_name']}"
+        arrays.attrs |= known | {"title": title, "data_name": about["data_name"]}
+        config = record or plain_record(setup, estimates, self.stopping, self.n_base, self.limits)
+        result = audit_result(found, arrays, self.limits, config, self.started, kept_cost(store, found))
+        seen = seen_in_training(setup.evaluator.classifier, setup.source, setup.rows.chosen)
+        return replace(result, messages=by_level((*result.messages, *seen)))
+
+
+def _stopping(tolerance: float | None, budget: int | None, resamples: int, confidence_level: float) -> Stopping:
+    require_positive_int("resamples", resamples, low=2)
+    require_range("confidence_level", confidence_level, 0.5, 0.999)
+    return Stopping(tolerance=tolerance, budget=budget)
 
 
 def write_run(result: AuditResult, folder: Path) -> Path:

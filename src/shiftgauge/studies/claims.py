@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from shiftgauge.report.format import signed_interval
+
 Bounds = tuple[float, float, float]
 """A number, and the lower and upper bound of its interval."""
 
@@ -33,9 +35,9 @@ def signed(value: Bounds, digits: int = 3) -> str:
 
     Example:
         >>> signed((0.5, -0.4, 0.6))
-        '+0.500 [-0.400, +0.600]'
+        '+0.500 [−0.400, +0.600]'
     """
-    return f"{value[0]:+.{digits}f} [{value[1]:+.{digits}f}, {value[2]:+.{digits}f}]"
+    return signed_interval(*value, decimals=digits)
 
 
 def quick_headline(text: str) -> str:

@@ -100,40 +100,18 @@ def diabetes(
     if out is not None:
         require_own_folder(out, KIND, study="diabetes")
     table = read_pima(data)
-    published = None if weights is None else load_tabular_net(weights)
-    if published is not None and published.fn1.in_features != len(FEATURES):
-        raise ModelError(f"{weights} takes {published.fn1.in_features} inputs, the table has {len(FEATURES)} features")
+    published = None if weights is None else _published(weights)
     with progress_bar("training steps", wanted=progress) as advance:
         training, trained = clock.time("training", lambda: parts.training_arrays(table, seeds, epochs, advance))
     network = published if published is not None else network_of(trained, 0)
     model = table_model(network, table)
     with progress_bar("evaluations", wanted=progress) as advance:
         main = clock.time("sobol", lambda: sobol_arrays(model, table, n_base, seed, advance))
-    others = clock.time(
-        "other parts",
-        lambda: [
-            parts.score_arrays(network, table),
-            parts.layer_arrays(network, table, _SIDE, seed, _LEVEL),
-            parts.rule_arrays(model, table, _SIDE, seed, _LEVEL),
-            parts.seed_arrays(trained, table, _SIDE, seed),
-            parts.component_arrays(table),
-        ],
-    )
+    others = clock.time("other parts", lambda: _other_parts(network, model, trained, table, seed))
     merged: list[xr.Dataset] = [main, training, *others]
     evaluations = {k: v for part in merged for k, v in part.attrs.items() if str(k).startswith("evaluations_")}
     arrays = xr.merge(merged, join="outer", combine_attrs="drop")
-    arrays.attrs = {
-        "title": "Diabetes study",
-        "quantity_of_interest": model.outputs[0],
-        "confidence_level": _LEVEL,
-        "estimator": "pick_freeze",
-        "network": "trained here" if published is None else "published",
-        "network_name": "the network trained here from seed 0" if published is None else Path(str(weights)).name,
-        "data_name": Path(data).name,
-        "recipe": "published" if epochs is None else "own",
-        "n_rows": len(table),
-        "replicates": REPLICATES,
-    }
+    arrays.attrs = _attributes(model, weights, Path(data).name, epochs) | {"n_rows": len(table)}
     findings = find(arrays)
     result = StudyResult(
         study="diabetes",
@@ -148,6 +126,45 @@ def diabetes(
     if out is not None:
         write_study(result, Path(out))
     return result
+
+
+def _published(weights: str | Path) -> TabularNet:
+    """The published network.
+
+    Raises:
+        ModelError: It takes other inputs than the features of the table.
+    """
+    network = load_tabular_net(weights)
+    if network.fn1.in_features != len(FEATURES):
+        raise ModelError(f"{weights} takes {network.fn1.in_features} inputs, the table has {len(FEATURES)} features")
+    return network
+
+
+def _other_parts(
+    network: TabularNet, model: TableModel, trained: Trained, table: TableDataset, seed: int
+) -> list[xr.Dataset]:
+    """All but the indices of the network and the trainings."""
+    return [
+        parts.score_arrays(network, table),
+        parts.layer_arrays(network, table, _SIDE, seed, _LEVEL),
+        parts.rule_arrays(model, table, _SIDE, seed, _LEVEL),
+        parts.seed_arrays(trained, table, _SIDE, seed),
+        parts.component_arrays(table),
+    ]
+
+
+def _attributes(model: TableModel, weights: str | Path | None, data_name: str, epochs: int | None) -> dict[str, Any]:
+    return {
+        "title": "Diabetes study",
+        "quantity_of_interest": model.outputs[0],
+        "confidence_level": _LEVEL,
+        "estimator": "pick_freeze",
+        "network": "trained here" if weights is None else "published",
+        "network_name": "the network trained here from seed 0" if weights is None else Path(str(weights)).name,
+        "data_name": data_name,
+        "recipe": "published" if epochs is None else "own",
+        "replicates": REPLICATES,
+    }
 
 
 def write_study(result: StudyResult, folder: Path) -> Path:

@@ -10,7 +10,13 @@ import xarray as xr
 
 from shiftgauge.report.format import number
 from shiftgauge.results.depth import growth
-from shiftgauge.results.explain_tables import agreement_table, mask_table, profile_table
+from shiftgauge.results.explain_tables import (
+    agreement_table,
+    curve_table,
+    mask_table,
+    profile_table,
+    randomisation_table,
+)
 
 
 def explain_headline(arrays: xr.Dataset) -> str:
@@ -20,11 +26,11 @@ def explain_headline(arrays: xr.Dataset) -> str:
         arrays: Of the result.
     """
     found = [*_depth_sentence(arrays), *_colour_sentence(arrays), *_agreement_sentence(arrays)]
-    found += _walk_sentence(arrays)
+    found += [*_one_method_sentence(arrays), *_walk_sentence(arrays)]
     found = found or _mask_sentence(arrays)
     if not found and "maximized" in arrays:
         found = [f"Images that raise {arrays.sizes['target']} classes and units were climbed to."]
-    return " ".join(found)
+    return " ".join(found) or _made_sentence(arrays)
 
 
 def _depth_sentence(arrays: xr.Dataset) -> list[str]:
@@ -76,6 +82,53 @@ def _agreement_sentence(arrays: xr.Dataset) -> list[str]:
         f"Methods of attribution agree by a rank correlation of {table['mean'].mean():.2f} on average, least "
         f"{listed([weakest['method'], weakest['other']])} ({weakest['mean']:.2f})."
     ]
+
+
+def _one_method_sentence(arrays: xr.Dataset) -> list[str]:
+    """Of one method alone, which no other can agree with: what its curves and the check by weights drawn anew say."""
+    if "attribution" not in arrays or arrays.sizes["method"] != 1:
+        return []
+    name, found = listed(arrays["method"].values.tolist()), []
+    gains = curve_table(arrays).dropna(subset=["gain"]).to_dict("records")
+    if gains:
+        said = [f"{number(row['gain'], 2)} in {row['curve']}{_gain_ends(row)}" for row in gains]
+        found.append(
+            f"Over random orders of pixels, the order by {name} gains an area of {' and '.join(said)} "
+            f"({gains[0]['images']} images)."
+        )
+    left = randomisation_table(arrays).query("maps == 'magnitude'").dropna(subset=["mean"]).to_dict("records")
+    if left:
+        found.append(
+            f"With the weights of all convolutions and linear layers drawn anew the maps of {name} keep a rank "
+            f"correlation of {left[-1]['mean']:.2f} with the genuine ones."
+        )
+    return found
+
+
+def _gain_ends(row: Mapping[Hashable, Any]) -> str:
+    low, high = row["gain_low"], row["gain_high"]
+    return f" (interval {number(low, 2)} to {number(high, 2)})" if np.isfinite([low, high]).all() else ""
+
+
+def _made_sentence(arrays: xr.Dataset) -> str:
+    """What was made, where nothing in it can be put against anything."""
+    blocks = "block" if arrays.sizes.get("block") == 1 else "blocks"
+    kinds = {
+        "norm_of_difference": f"maps of {arrays.sizes.get('block', 0)} {blocks}",
+        "norm_of_derivative": f"derivatives of {arrays.sizes.get('block', 0)} {blocks}",
+        "attribution": f"attributions by {listed(arrays['method'].values.tolist())}"
+        if "method" in arrays.sizes
+        else "",
+        "pixel_bound": "bounds of the pixels",
+        "mask_total_order": "Sobol' indices of masks",
+        "walk_reached_at": "pushes to other classes",
+    }
+    made = [text for name, text in kinds.items() if name in arrays]
+    if not made:
+        return ""
+    alone = "; there is no second method to agree with" if made == [kinds["attribution"]] else ""
+    text = " and ".join([", ".join(made[:-1]), made[-1]] if len(made) > 2 else made)
+    return f"{text[0].upper()}{text[1:]} for {arrays.sizes['image']} images{alone}."
 
 
 def _mask_sentence(arrays: xr.Dataset) -> list[str]:

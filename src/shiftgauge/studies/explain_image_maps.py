@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from shiftgauge.explain.depth_profile import channel_share
+from shiftgauge.explain.depth_profile import channel_share, relative_to
 from shiftgauge.explain.derivative_maps import derivative_maps
 from shiftgauge.explain.perturbation import PerturbationOptions, perturbation_maps
 from shiftgauge.models.torch_model import TorchClassifier
@@ -148,9 +148,8 @@ def map_profile(part: xr.Dataset) -> dict[str, np.ndarray]:
     """
     norm, rest = part["norm"].values.astype(np.float64), part["block_norm"].values[:, None]
     mean = norm.mean(axis=(-2, -1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(rest > 0, mean / rest, np.nan)
-    found = {"sensitivity": mean, "relative_sensitivity": relative, "square": (norm**2).mean(axis=(-2, -1))}
+    found = {"sensitivity": mean, "relative_sensitivity": relative_to(mean, rest)}
+    found["square"] = (norm**2).mean(axis=(-2, -1))
     return found | {"share": channel_share(norm.reshape(*norm.shape[:2], -1))}
 
 

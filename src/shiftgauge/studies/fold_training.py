@@ -17,7 +17,7 @@ from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.data.splits import Split
 from shiftgauge.errors import NumericalError, StoreError
 from shiftgauge.files import hash_bytes, hash_file
-from shiftgauge.models.architectures import WEIGHTS_FILE
+from shiftgauge.models.architectures import WEIGHTS_FILE, BuiltNetwork
 from shiftgauge.models.model_folder import RECORD_FILE, write_model_folder
 from shiftgauge.models.model_record import ModelRecord, NetworkOptions, plain
 from shiftgauge.models.preprocessing import Preprocessing
@@ -152,7 +152,20 @@ def _trained(
         source=source,
         device=task.device,
     )
-    found = fit(
+    found = _fitted(task, built, added, identity, folder / CHECKPOINTS)
+    held_out, size = task.part(split, "test"), recipe.options.validation_batch
+    logits = predict_logits(built.network, held_out, task.preprocessing, batch_size=size, device=task.device)
+    values = validation_values(logits, held_out.targets.numpy())
+    if task.keep_models:
+        write_model_folder(folder / MODEL_FOLDER, built.network, _record(task, network, split, found, values, added))
+    return _content(split, found, values, added), logits.astype(np.float32)
+
+
+def _fitted(
+    task: FoldTask, built: BuiltNetwork, added: Added, identity: Mapping[str, Any], checkpoints: Path
+) -> FitResult:
+    names = task.dataset.class_names
+    return fit(
         built.network,
         added.parts["train"],
         added.parts["validation"],
@@ -161,18 +174,12 @@ def _trained(
         n_classes=len(names),
         heads=built.heads,
         class_names=names,
-        folder=folder / CHECKPOINTS,
+        folder=checkpoints,
         identity={"fold": dict(identity), "added": dict(added.identity)},
         device=task.device,
         progress=task.progress,
         **added.arguments,
     )
-    held_out, size = task.part(split, "test"), recipe.options.validation_batch
-    logits = predict_logits(built.network, held_out, task.preprocessing, batch_size=size, device=task.device)
-    values = validation_values(logits, held_out.targets.numpy())
-    if task.keep_models:
-        write_model_folder(folder / MODEL_FOLDER, built.network, _record(task, network, split, found, values, added))
-    return _content(split, found, values, added), logits.astype(np.float32)
 
 
 def _content(split: Split, found: FitResult, values: Mapping[str, float], added: Added) -> dict[str, Any]:

@@ -54,7 +54,7 @@ from shiftgauge.studies.glass_recipe import (
     require_every_label,
     split_options,
 )
-from shiftgauge.studies.glass_trainings import FOLDERS, Plan, say_all, train_all
+from shiftgauge.studies.glass_trainings import Plan, say_all, train_all
 from shiftgauge.studies.glass_watch import watch_arrays
 from shiftgauge.studies.record import provenance, told_of, write_with_page
 from shiftgauge.studies.train_data import Divided, divide
@@ -82,7 +82,7 @@ def glass(
 
     Three trainings: the recipe, the same with a smaller input, and the same without class weights. The first is looked
     at on test after every epoch, as the published code does, and nothing is chosen by it. All go on after the last
-    epoch that an interrupted call finished; a finished training is not trained again.
+    epoch that an interrupted call finished; a finished training, and what its network said, are read.
 
     Args:
         data: See `glass_data`: the published layout (`img`, `txt`), a table of several labels, or an NPZ file.
@@ -147,9 +147,9 @@ def _name_of(path: Path) -> str:
 def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
     """Trains, measures and judges."""
     clock, recipe, divided = time.perf_counter(), plan.recipe, plan.divided
-    trained, seen = train_all(plan, watched=watched)
+    trained, seen, worked_on = train_all(plan, watched=watched)
     trainings = round(time.perf_counter() - clock, 1)
-    said = say_all(plan)
+    said = say_all(plan, trained)
     pieces = [_ablation(said, divided, recipe.seed), _facts(trained[RECIPE], said[RECIPE][1], divided)]
     if seen is not None:
         units, row = divided.groups("test"), _no_defect(divided.dataset)
@@ -166,7 +166,7 @@ def _result(plan: Plan, started: datetime, *, watched: bool) -> StudyResult:
         )
         | told_of(divided.dataset),
         cost={
-            "trainings": len(FOLDERS),
+            "trainings": worked_on,
             "training_seconds": trainings,
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
         },

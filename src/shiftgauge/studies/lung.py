@@ -26,7 +26,7 @@ from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.explain.captum_methods import captum_attributions
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.lung_figures import write_study_figures
-from shiftgauge.report.lung_page import write_study_page
+from shiftgauge.report.lung_page import PAGE
 from shiftgauge.results.run_folder import require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.studies.lung_baselines import FROZEN
@@ -79,7 +79,8 @@ def lung(
 ) -> StudyResult:
     """Does the lung-ultrasound study again.
 
-    A finished training is not trained again, an interrupted one goes on after its last epoch; the maps are made anew.
+    A finished training is not trained again, an interrupted one goes on after its last epoch. What networks say
+    and show is kept and read.
 
     Args:
         data: NPZ file with `images`, `labels`, `group` (the recording), or its folder; see `lung_data`.
@@ -137,7 +138,7 @@ def lung(
             progress=progress,
         )
         result = _result(plan, started, frames=frames)
-        write_with_page(result, folder, write_study_figures, write_study_page)
+        write_with_page(result, folder, write_study_figures, PAGE.write)
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not trained yet") from error
     return result

@@ -18,6 +18,7 @@ from shiftgauge.data.splits import Split, k_folds
 from shiftgauge.models.device import choose_device
 from shiftgauge.models.model_folder import load_model_folder
 from shiftgauge.results.train import MODEL_FOLDER, TrainResult
+from shiftgauge.studies.kept import MAPS, kept_arrays
 from shiftgauge.studies.lung_baselines import FrozenNetwork, baselines
 from shiftgauge.studies.lung_recipe import LungRecipe
 from shiftgauge.studies.train import train
@@ -205,14 +206,17 @@ def _trained(plan: Plan, way: str, fold: int, wanted: Wanted) -> TrainResult:
 
 
 def _said(plan: Plan, way: str, fold: int, frames: ImageDataset) -> FloatArray:
+    """What a network says of frames, measured or read."""
     place = choose_device(plan.device)
     model = load_model_folder(plan.model_folder(way, fold), place)
-    part = read_part(frames, model.record.preprocessing)
-    return predict_probabilities(
-        model.module,
-        part,
-        model.record.preprocessing,
-        temperature=model.record.temperature,
-        batch_size=_BATCH,
-        device=place,
-    )
+    record = model.record
+
+    def measure() -> dict[str, FloatArray]:
+        part, options = read_part(frames, record.preprocessing), {"batch_size": _BATCH, "device": place}
+        said = predict_probabilities(
+            model.module, part, record.preprocessing, temperature=record.temperature, **options
+        )
+        return {"said": said}
+
+    identity = [model.fingerprint, frames.fingerprint, record.preprocessing.to_dict(), record.temperature]
+    return kept_arrays(plan.folder / MAPS, "said", identity, measure)["said"]

@@ -120,15 +120,7 @@ def prepare(
     classes = with_class_of(quantity_of_interest, classes)
     names = quantity_names(classes, classifier.class_names)
     require_in("quantity of interest", quantity_of_interest, names)
-    pipeline = ShiftPipeline(
-        space.names,
-        fill=options.fill,
-        fill_value=options.fill_value,
-        field_of_view_deg=options.field_of_view_deg,
-        interpolation=options.interpolation,
-        order=options.order,
-        seed=seed,
-    )
+    pipeline = _pipeline(space, options, seed)
     chosen = chosen_images(source, images)
     repeat = pipeline.is_random and estimator != "gpc"
     inputs = Inputs(space=space, n_images=0 if chosen is not None else len(source), repeat=repeat)
@@ -195,6 +187,18 @@ def with_identities(space: Space) -> Space:
     """
     stated = [(p.name, {key: value for key, value in p.to_dict().items() if value != ""}) for p in space.parameters]
     return Space([shift_parameter(name, entry) for name, entry in stated])
+
+
+def _pipeline(space: Space, options: ShiftOptions, seed: int) -> ShiftPipeline:
+    return ShiftPipeline(
+        space.names,
+        fill=options.fill,
+        fill_value=options.fill_value,
+        field_of_view_deg=options.field_of_view_deg,
+        interpolation=options.interpolation,
+        order=options.order,
+        seed=seed,
+    )
 
 
 def _design(

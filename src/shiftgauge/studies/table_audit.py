@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,11 @@ import xarray as xr
 from shiftgauge.checks import require_in
 from shiftgauge.data.cells import Missing
 from shiftgauge.data.table import TableDataset
-from shiftgauge.errors import SpaceError
 from shiftgauge.evaluate.progress import progress_bar
 from shiftgauge.evaluate.quantities import finite_rows
-from shiftgauge.infer import CORRELATED, Rule
+from shiftgauge.infer import Rule
 from shiftgauge.models.load_table import load_table_model
 from shiftgauge.models.table_model import TableModel
-from shiftgauge.parameter import Parameter
 from shiftgauge.report.table_figures import write_table_figures
 from shiftgauge.report.table_page import write_table_page
 from shiftgauge.results.run_folder import require_own_folder
@@ -33,13 +31,12 @@ from shiftgauge.studies.reduction import Reduction, check_retraining, retrain
 from shiftgauge.studies.table_data import (
     as_table,
     feature_arrays,
-    infer_parameters,
-    rule_text,
     strongest_correlation,
 )
 from shiftgauge.studies.table_derivatives import derivative_arrays
 from shiftgauge.studies.table_labels import accuracy, true_classes
-from shiftgauge.studies.table_measure import TableEstimate, index_arrays, measure_table, ranked_inputs
+from shiftgauge.studies.table_measure import Measured, TableEstimate, index_arrays, measure_table, ranked_inputs
+from shiftgauge.studies.table_space import full_space, rule_facts
 from shiftgauge.studies.table_verdict import check_table_gates, find_table_messages, judge_table_gates, table_headline
 
 
@@ -130,51 +127,23 @@ def audit_table(
         reduction.sets(full.varying_names)
     with progress_bar("rows", wanted=progress) as advance:
         measured = measure_table(loaded, full, options, advance)
-    arrays = xr.merge(
-        [
-            index_arrays(measured.convergence),
-            feature_arrays(table, full),
-            derivative_arrays(loaded, table, full, options) if derivatives else xr.Dataset(),
-        ],
-        join="outer",
-    )
+    arrays = _arrays(loaded, table, full, options, measured, derivatives=derivatives)
     if reduction is not None:
         ranked = ranked_inputs(measured.indices, quantity)
         arrays = arrays.merge(retrain(loaded.estimator, table, ranked, reduction, seed=options.seed))
         arrays.attrs["reduction_score"] = score
     rest = loaded.values(table.values, require_finite=options.on_failure == "raise")
     arrays["data_mean"] = ("quantity", rest[finite_rows(rest)].mean(axis=0))
-    correlation = strongest_correlation(table)
-    arrays.attrs |= {
-        "title": title or "Audit of a tabular model",
-        "data_name": data_name,
-        "model_name": model_label(loaded),
-        "quantity_of_interest": quantity,
-        "confidence_level": options.confidence_level,
-        "estimator": options.estimator,
-        "rule": "given" if space is not None and set(full.names) <= set(_given(space)) else rule,
-        "rule_text": _rule_text(space, full, rule, quantiles),
-        "n_rows": len(table),
-        "n_missing": table.n_missing,
+    arrays.attrs |= {"title": title or "Audit of a tabular model", "data_name": data_name}
+    arrays.attrs |= {"model_name": model_label(loaded), "quantity_of_interest": quantity}
+    arrays.attrs |= _measured_facts(table, options, measured) | {
         "accuracy": accuracy(loaded, table, rest),
-        "majority": majority_share(table),
-        "correlation": correlation[0],
-        "correlation_of": " and ".join(correlation[1:]),
-        "seed": options.seed,
-        **({"residual": options.residual} if options.estimator == "gpc" else {}),
-        **ending_facts(measured.convergence),
-        **failure_facts(measured.values, measured.indices, measured.design),
+        **rule_facts(space, full, rule, quantiles),
     }
     result = TableAuditResult(
         config=record or _record(loaded, full, options, limits, reduction),
         provenance=_provenance(loaded, table, full, options, started),
-        cost={
-            "evaluations": measured.design.n_rows,
-            "seconds": round(measured.seconds, 3),
-            "rows_per_second": round(measured.design.n_rows / max(measured.seconds, 1e-9)),
-            "ending": measured.convergence.reason,
-            "reason": measured.convergence.text,
-        },
+        cost=_cost(measured),
         headline=table_headline(arrays),
         arrays=arrays,
         messages=find_table_messages(arrays, measured.indices),
@@ -185,6 +154,55 @@ def audit_table(
     return result
 
 
+def _arrays(
+    model: TableModel,
+    table: TableDataset,
+    space: Space,
+    options: TableEstimate,
+    measured: Measured,
+    *,
+    derivatives: bool,
+) -> xr.Dataset:
+    """Indices, the inputs, and the statistics of derivatives."""
+    return xr.merge(
+        [
+            index_arrays(measured.convergence),
+            feature_arrays(table, space),
+            derivative_arrays(model, table, space, options) if derivatives else xr.Dataset(),
+        ],
+        join="outer",
+    )
+
+
+def _measured_facts(table: TableDataset, options: TableEstimate, measured: Measured) -> dict[str, Any]:
+    """What the arrays say of the table, of how the indices were estimated, and of how that ended."""
+    correlation = strongest_correlation(table)
+    return {
+        "confidence_level": options.confidence_level,
+        "estimator": options.estimator,
+        "n_rows": len(table),
+        "n_missing": table.n_missing,
+        "majority": majority_share(table),
+        "correlation": correlation[0],
+        "correlation_of": " and ".join(correlation[1:]),
+        "seed": options.seed,
+        **({"residual": options.residual} if options.estimator == "gpc" else {}),
+        **ending_facts(measured.convergence),
+        **failure_facts(measured.values, measured.indices, measured.design),
+    }
+
+
+def _cost(measured: Measured) -> dict[str, Any]:
+    rows = measured.design.n_rows
+    return {
+        "evaluations": rows,
+        "seconds": round(measured.seconds, 3),
+        "rows_per_second": round(rows / max(measured.seconds, 1e-9)),
+        "ending": measured.convergence.reason,
+        "reason": measured.convergence.text,
+    }
+
+
 def write_table_run(result: TableAuditResult, folder: Path) -> Path:
     """Writes the whole run folder; run.json, which makes it a finished run, comes last.
 
@@ -192,48 +210,6 @@ def write_table_run(result: TableAuditResult, folder: Path) -> Path:
         StoreError: The folder cannot be written to.
     """
     return write_with_page(result, folder, write_table_figures, write_table_page)
-
-
-def full_space(
-    table: TableDataset, space: Space | Mapping[str, Any] | None, rule: Rule, quantiles: tuple[float, float]
-) -> Space:
-    """The space of all columns in the table's order: what was given, and the rule for the rest.
-
-    Raises:
-        SpaceError: A name that is no column, or a correlated space.
-    """
-    if space is None:
-        return Space(list(infer_parameters(table, rule, quantiles).values()))
-    given = {p.name: p for p in (space.parameters if isinstance(space, Space) else parameters_of(space))}
-    for name in given:
-        require_in("column", name, table.feature_names, SpaceError)
-    if isinstance(space, Space) and space.correlation is not None:
-        raise SpaceError(CORRELATED)
-    if isinstance(space, Space) and tuple(given) == table.feature_names:
-        return space
-    found = infer_parameters(table, rule, quantiles, given=tuple(given)) | given
-    return Space([found[n] for n in table.feature_names])
-
-
-def parameters_of(entries: Mapping[str, Any]) -> list[Parameter]:
-    """Parameters from {column: distribution}; [low, high] is uniform, a number is fixed.
-
-    Raises:
-        SpaceError: An entry that is no distribution.
-
-    Example:
-        >>> [p.describe() for p in parameters_of({"age": [20, 60], "sex": 1.0})]
-        ['uniform on [20, 60]', 'fixed at 1']
-    """
-    found = []
-    for name, entry in entries.items():
-        plain: Any = entry
-        if isinstance(entry, (list, tuple)) and len(entry) == 2:
-            plain = {"distribution": "uniform", "low": entry[0], "high": entry[1]}
-        elif isinstance(entry, (int, float)) and not isinstance(entry, bool):
-            plain = {"distribution": "fixed", "value": entry}
-        found.append(Parameter.from_dict(str(name), plain))
-    return found
 
 
 def majority_share(table: TableDataset) -> float:
@@ -248,21 +224,6 @@ def model_label(model: TableModel) -> str:
         if facts.get(key):
             return str(facts[key])
     return "the model"
-
-
-def _given(space: Space | Mapping[str, Any]) -> Sequence[str]:
-    return space.names if isinstance(space, Space) else [str(k) for k in space]
-
-
-def _rule_text(space: Space | Mapping[str, Any] | None, full: Space, rule: str, quantiles: tuple[float, float]) -> str:
-    rest = [n for n in full.names if space is None or n not in _given(space)]
-    if not rest:
-        return rule_text(None, quantiles)
-    text = rule_text(rule, quantiles, [n for n in rest if full[n].levels is not None])
-    if len(rest) == len(full.names):
-        return text
-    start = f"{len(full.names) - len(rest)} of {len(full.names)} ranges were given"
-    return f"{start}. Of the others: {text[0].lower()}{text[1:]}"
 
 
 def _record(

@@ -26,7 +26,7 @@ from shiftgauge.results.train import KIND, MODEL_FOLDER, TrainResult
 from shiftgauge.studies.additions_messages import additions_messages
 from shiftgauge.studies.adversarial_options import AdversarialOptions
 from shiftgauge.studies.enlargement import EnlargeOptions
-from shiftgauge.studies.recipe import Additions, add_to, check_additions
+from shiftgauge.studies.recipe import Added, Additions, add_to, check_additions
 from shiftgauge.studies.record import write_with_page
 from shiftgauge.studies.train_arguments import as_choice, as_options, as_train_options
 from shiftgauge.studies.train_data import Divided, divide, no_defect_label, task_of, training_data
@@ -180,10 +180,7 @@ def train(
     named = {"data": dataset.fingerprint, "perturb": plain(perturb_record or {}), "network": choice.to_dict()}
     where = {"device": device, "n_devices": n_devices, "progress": progress, "perturb": perturb, "watch": watch}
     where |= {"folder": folder / CHECKPOINTS, "identity": named}
-    built = begun(choice.head, built, parts, chosen, preprocessing, names, where)
-    added = add_to(additions, parts, built.network, chosen, preprocessing, names, device=device)
-    where |= {"identity": {**named, **added.identity}, **added.arguments}
-    found = _fitted(built, added.parts, added.options, preprocessing, names, where)
+    built, added, found = _worked(choice.head, additions, built, parts, chosen, preprocessing, names, where)
     groups, place = {name: divided.groups(name) for name in parts}, choose_device(device)
     run = TrainRun(
         choice=choice,
@@ -217,6 +214,23 @@ def _splitting(split: SplitOptions | Split | Divided | Mapping[str, Any] | None)
     if isinstance(split, Divided):
         return split
     return as_splitting(split if isinstance(split, Split) else as_options("split", split, SplitOptions))
+
+
+def _worked(
+    head: str,
+    additions: Additions,
+    built: BuiltNetwork,
+    parts: Mapping[str, Part],
+    options: TrainOptions,
+    preprocessing: Preprocessing,
+    names: Sequence[str],
+    where: Mapping[str, Any],
+) -> tuple[BuiltNetwork, Added, FitResult]:
+    """Begins the head, adds what is wanted besides, and trains; `where` is as of `_fitted`."""
+    built = begun(head, built, parts, options, preprocessing, tuple(names), where)
+    added = add_to(additions, parts, built.network, options, preprocessing, names, device=where["device"])
+    where = {**where, "identity": {**where["identity"], **added.identity}, **added.arguments}
+    return built, added, _fitted(built, added.parts, added.options, preprocessing, names, where)
 
 
 def _fitted(

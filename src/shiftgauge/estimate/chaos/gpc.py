@@ -1,23 +1,20 @@
 """Polynomial chaos by regression: indices of the surrogate, which are those of the function only when it fits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from shiftgauge.checks import require_in
-from shiftgauge.errors import NumericalError
-from shiftgauge.estimate.chaos.basis import Basis, input_bases
-from shiftgauge.estimate.chaos.candidates import FEW_IMAGES, ChaosOptions
-from shiftgauge.estimate.chaos.far_tails import tail_messages, tail_trial
-from shiftgauge.estimate.chaos.fit import LeastSquares, fit_terms
-from shiftgauge.estimate.chaos.indices import component_matrix, group_support
-from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual, chaos_tables, chaos_weights
-from shiftgauge.estimate.chaos.search import TermChoice, choose_terms
+from shiftgauge.estimate.chaos.basis import Basis
+from shiftgauge.estimate.chaos.candidates import ChaosOptions
+from shiftgauge.estimate.chaos.chaos_sample import ChaosSample, far_tails, fitted
+from shiftgauge.estimate.chaos.fit import LeastSquares
+from shiftgauge.estimate.chaos.intervals import RESIDUALS, Residual, chaos_weights
+from shiftgauge.estimate.chaos.search import TermChoice
 from shiftgauge.estimate.chaos.surrogate import ChaosSurrogate
 from shiftgauge.estimate.designs import PickFreezeDesign, PlainDesign
-from shiftgauge.estimate.moments import PAIRS_UP_TO, MomentLayout
 from shiftgauge.estimate.resampling import check_resampling
 from shiftgauge.estimate.result import Indices, Status, SurrogateInfo
 from shiftgauge.estimate.sobol import (
@@ -29,8 +26,7 @@ from shiftgauge.estimate.sobol import (
     index_tables,
     variance_floor,
 )
-from shiftgauge.estimate.threads import bounded_threads
-from shiftgauge.estimate.values import OnFailure, finite_rows
+from shiftgauge.estimate.values import OnFailure
 from shiftgauge.random import check_seed
 from shiftgauge.types import FloatArray, OutputsNQ
 
@@ -103,63 +99,48 @@ def gpc(
     check_resampling(resamples, confidence_level)
     check_seed(seed)
     require_in("residual", residual, RESIDUALS)
-    options = chaos or ChaosOptions()
-    unit, sample, n_dropped = independent_rows(design, values, outputs, on_failure)
-    coordinates = design.inputs.coordinates(unit)
-    bases = input_bases(design.inputs, default_features(design, image_features), options.max_features)
-    search = choose_terms(bases, options, coordinates, sample)
-    unseen = search.unseen_q2(bases, coordinates, sample)
-    groups = design.group_columns if isinstance(design, PickFreezeDesign) else _alone(design.inputs.names)
-    layout = MomentLayout(d=len(groups), second_order=True, with_pairs=len(groups) <= PAIRS_UP_TO)
-    weights = chaos_weights(len(sample), resamples, seed)
+    given = ChaosSample.of(design, values, outputs, chaos or ChaosOptions(), image_features, on_failure)
+    weights = chaos_weights(len(given.sample), resamples, seed)
     found: dict[str, FloatArray] = {}
     parts: list[tuple[TermChoice, LeastSquares]] = []
     far: dict[int, Status] = {}
-    for choice in search.choices:
-        part, terms = sample[:, choice.outputs], len(choice.indices)
-        with bounded_threads(2.0 * terms * max(len(sample) * (terms + part.shape[1]), weights.size)):
-            fit = fit_terms(bases, choice.indices, coordinates, part)
-            q2 = fit.q2 if unseen is None else unseen[choice.outputs]
-            error = ChaosError.of(
-                weights,
-                q2=q2,
-                leave_one_out=fit.q2,
-                residual=residual,
-                picked=choice.picked,
-                level=confidence_level,
-            )
-            matrix = component_matrix(group_support(choice.indices, list(groups.values())), layout)
-            tables = chaos_tables(fit, matrix, layout, part, error)
+    for choice in given.search.choices:
+        fit, tables = fitted(given, choice, weights, residual, confidence_level)
         for key, value in tables.items():
             found.setdefault(key, np.full((len(outputs), *value.shape[1:]), np.nan))[choice.outputs] = value
-        trial = tail_trial(design.inputs, bases, choice.indices, unit, part)
-        messages = tail_messages(trial, [str(outputs[q]) for q in choice.outputs.tolist()])
-        far.update({int(choice.outputs[k]): message for k, message in messages.items()})
+        far |= far_tails(given, choice)
         parts.append((choice, replace(fit, terms=np.empty((0, 0)), inverse=np.empty((0, 0)))))  # bounds memory
-    tables = index_tables(found, layout)
-    info = _information(design, bases, parts, outputs, len(sample), unseen)
+    tables = index_tables(found, given.layout)
+    info = _information(design, given.bases, parts, outputs, len(given.sample), given.unseen)
     spread = np.empty(len(outputs))
     for choice, fit in parts:
         spread[choice.outputs] = fit.variance
     _blank(tables, spread > variance_floor(tables["mean"], tables["variance"]))
     return Indices(
         estimator="gpc",
-        names=tuple(groups),
+        names=tuple(given.groups),
         outputs=tuple(outputs),
-        n_base=len(sample),
+        n_base=len(given.sample),
         n_evaluations=design.n_rows,
         resamples=resamples,
         replicates=1,
         confidence_level=confidence_level,
         seed=seed,
         surrogate=info,
-        status=(
-            *_messages(design, tables["defined"], tables["mean"], info, outputs),
-            *(far[q] for q in sorted(far) if tables["defined"][q]),
-            *([dropped_message(n_dropped, n_dropped + len(sample), "rows")] if n_dropped else []),
-        ),
-        n_dropped=n_dropped,
+        status=_status(given, tables, info, far),
+        n_dropped=given.n_dropped,
         **tables,
+    )
+
+
+def _status(
+    given: ChaosSample, tables: Mapping[str, Any], info: SurrogateInfo, far: Mapping[int, Status]
+) -> tuple[Status, ...]:
+    n_dropped, defined = given.n_dropped, tables["defined"]
+    return (
+        *_messages(given.design, defined, tables["mean"], info, given.outputs),
+        *(far[q] for q in sorted(far) if defined[q]),
+        *([dropped_message(n_dropped, n_dropped + len(given.sample), "rows")] if n_dropped else []),
     )
 
 
@@ -168,30 +149,6 @@ def _blank(tables: dict[str, Any], varies_q: np.ndarray) -> None:
     for key in (k for k in tables if k.startswith(("first", "total", "second", "closed"))):
         if tables[key] is not None:
             tables[key][~varies_q] = np.nan
-
-
-def default_features(design: PlainDesign | PickFreezeDesign, features: FloatArray | None) -> FloatArray | None:
-    """The given image features, or one indicator per image when there are few images."""
-    if features is None and 1 < design.inputs.n_images <= FEW_IMAGES:
-        return np.eye(design.inputs.n_images)
-    return features
-
-
-def independent_rows(
-    design: PlainDesign | PickFreezeDesign, values: OutputsNQ, outputs: Sequence[str], on_failure: OnFailure
-) -> tuple[FloatArray, OutputsNQ, int]:
-    """Points of the unit cube and values of the independent rows that did not fail, and how many were left out."""
-    sample, finite = finite_rows(design, values, outputs, on_failure)
-    unit = design.rows(0, design.n_rows).unit
-    if isinstance(design, PickFreezeDesign):
-        kept = np.arange(design.n_rows) % design.rows_per_block < 2
-        unit, sample, finite = unit[kept], sample[kept], finite[kept]
-    left = int(finite.sum())
-    if 2 * left < len(finite):
-        raise NumericalError(f"{len(finite) - left} of {len(finite)} runs failed; indices of the rest say little")
-    if left < len(finite):
-        unit, sample = unit[finite], sample[finite]
-    return unit, sample, len(finite) - left
 
 
 def _information(
@@ -266,7 +223,3 @@ def _messages(
         messages.append(correlated_message(design.inputs.names))
     size, what = (design.n, "points") if isinstance(design, PlainDesign) else (design.n_base, "blocks")
     return (*messages, *balance_messages(design.method, size, what), *fixed_messages(design.inputs.space))
-
-
-def _alone(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    return {name: (column,) for column, name in enumerate(names)}

@@ -9,8 +9,8 @@ import numpy as np
 from shiftgauge.checks import require_in
 from shiftgauge.errors import DataError
 from shiftgauge.estimate.chaos.basis import Basis, PolynomialBasis
+from shiftgauge.estimate.chaos.chaos_sample import independent_rows
 from shiftgauge.estimate.chaos.fit import fit_terms
-from shiftgauge.estimate.chaos.gpc import independent_rows
 from shiftgauge.estimate.chaos.index_set import IndexSet
 from shiftgauge.estimate.chaos.intervals import RESIDUALS, ChaosError, Residual, chaos_weights
 from shiftgauge.estimate.chaos.search import PICKED

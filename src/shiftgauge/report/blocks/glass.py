@@ -8,7 +8,7 @@ import numpy as np
 
 from shiftgauge.report.blocks.bars import Axis, bar
 from shiftgauge.report.blocks.plot import Line, draw_lines
-from shiftgauge.report.format import duration, fixed, interval, percent
+from shiftgauge.report.format import duration, fixed, interval, percent, signed_interval
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.study import StudyResult
 
@@ -61,7 +61,7 @@ def build_table(result: StudyResult, table: str, caption: str) -> dict[str, Any]
         each.append([way, *(fixed(score(result, table, way, name).value) for name in labels)])
         if way != ways[0]:
             gaps = [score(result, table, way, figure, "difference") for figure in _SHOWN]
-            differences.append([way, *(f"{_signed(e.value)} [{_signed(e.low)}, {_signed(e.high)}]" for e in gaps)])
+            differences.append([way, *(signed_interval(e.value, e.low, e.high, 4) for e in gaps)])
     return {
         "bars": {"caption": caption, "axis": _AXIS, "rows": rows},
         "names": [("Micro F1", ""), ("Macro F1", "first"), ("Macro F1 of defects", "")],
@@ -98,14 +98,11 @@ def build_study_cost(result: StudyResult) -> dict[str, Any]:
     cost = result.cost
     facts = [
         ("Trainings", str(cost["trainings"])),
-        ("Time of three trainings, with their pages", duration(float(cost["training_seconds"]))),
+        ("Time of the trainings, with their pages", duration(float(cost["training_seconds"]))),
         ("Time in all", duration(float(cost["seconds"]))),
         ("Run on", str(result.provenance.get("device", ""))),
     ]
-    how = "What this call took; a training that was finished before is read and costs nothing again."
+    how = (
+        "What this call took. Finished trainings and what their networks say are read; scores and pages are made again."
+    )
     return {"facts": facts, "trial": [], "how": how}
-
-
-def _signed(value: float) -> str:
-    text = fixed(value, 4)
-    return text if text.startswith(("−", "–")) else f"+{text}"

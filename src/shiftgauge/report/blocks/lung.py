@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from shiftgauge.report.blocks.bars import Axis, bar
-from shiftgauge.report.format import duration, fixed, interval
+from shiftgauge.report.format import duration, fixed, interval, signed_interval
 from shiftgauge.report.pictures import data_uri
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.study import StudyResult
@@ -214,7 +214,7 @@ def build_study_cost(result: StudyResult) -> dict[str, Any]:
         ("Time in all", duration(float(cost["seconds"]))),
         ("Run on", str(result.provenance.get("device", ""))),
     ]
-    how = "What this call took; a training that was finished before is read and costs nothing again."
+    how = "What this call took. Finished trainings, maps and what networks say are read; baselines are fitted again."
     return {"facts": facts, "trial": [], "how": how}
 
 
@@ -230,9 +230,4 @@ def _gap(result: StudyResult, way: str, other: str, measure: str) -> Estimate:
 
 
 def _signed_interval(e: Estimate) -> str:
-    return f"{_signed(e.value)} [{_signed(e.low)}, {_signed(e.high)}]" if np.isfinite(e.value) else fixed(e.value)
-
-
-def _signed(value: float) -> str:
-    text = fixed(value)
-    return text if text.startswith(("−", "–")) else f"+{text}"
+    return signed_interval(e.value, e.low, e.high)

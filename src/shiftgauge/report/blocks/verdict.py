@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from shiftgauge.report.blocks.method import method_text, surrogate_text
 from shiftgauge.report.format import clean, input_label, interval, number, percent, quantity_label
 from shiftgauge.report.read import Quantity, estimate, gauge_words, is_constant, is_unmoved, ranked, strings
 from shiftgauge.results.audit import AuditResult
-from shiftgauge.results.status import TRUSTED_SHARE
+from shiftgauge.results.result import RunResult
+from shiftgauge.results.status import TRUSTED_SHARE, Gate
 
 TRUST: Final = {
     "info": "You can rely on this result",
@@ -22,20 +24,59 @@ TRUST: Final = {
 def build(result: AuditResult, quantity: Quantity) -> dict[str, Any]:
     """Returns headline, level, messages, key figures, gates and, for a poor `gpc` surrogate, the alarm."""
     reason, surrogate = clean(result.arrays.attrs.get("reason", "")), surrogate_text(result.arrays, quantity)
+    measured = " ".join(part for part in (measured_text(result), reason, surrogate) if part)
+    frame = build_frame(
+        result,
+        figures=_figures(result, quantity),
+        measured=measured,
+        alarm=None if quantity.factual else alarm_text(quantity),
+        gates=build_gates(result.gates),
+    )
+    level = result.level if quantity.factual else "alarm"
+    return {**frame, "level": level, "trust": TRUST[level]}
+
+
+def build_frame(
+    result: RunResult,
+    *,
+    figures: Sequence[Mapping[str, str]],
+    measured: str,
+    alarm: str | None = None,
+    gates: Sequence[Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Returns what every page opens with, whatever the kind of the result.
+
+    Args:
+        result: The result.
+        figures: The key figures: title, value, text, tone.
+        measured: Which model, which data, how it was measured.
+        alarm: A sentence that stands above everything; None for none.
+        gates: As `build_gates` gives them; None leaves the section of gates out.
+    """
     return {
         "headline": result.headline,
-        "level": result.level if quantity.factual else "alarm",
-        "trust": TRUST[result.level if quantity.factual else "alarm"],
+        "level": result.level,
+        "trust": TRUST[result.level],
         "messages": result.messages,
-        "alarm": None if quantity.factual else alarm_text(quantity),
-        "figures": _figures(result, quantity),
-        "gates": [
-            {"name": g.name, "limit": number(g.limit), "value": number(g.value), "passed": g.passed, "text": g.text}
-            for g in result.gates
-        ],
+        "alarm": alarm,
+        "figures": figures,
+        "gates": gates,
         "passed": result.passed,
-        "measured": " ".join(part for part in (measured_text(result), reason, surrogate) if part),
+        "measured": measured,
     }
+
+
+def build_gates(gates: Sequence[Gate], shown: Callable[[float], str] = number) -> list[dict[str, Any]]:
+    """Returns the rows of the table of gates.
+
+    Args:
+        gates: The gates.
+        shown: How a limit or a value is written.
+    """
+    return [
+        {"name": g.name, "limit": shown(g.limit), "value": shown(g.value), "passed": g.passed, "text": g.text}
+        for g in gates
+    ]
 
 
 def alarm_text(quantity: Quantity) -> str:
