@@ -47,6 +47,7 @@ bench-smoke: $(VENV)/.installed-dev ## the same benchmarks at a tiny size: do th
 	$(BIN)/python benchmarks/bench_diabetes.py --smoke
 	$(BIN)/python benchmarks/bench_train.py --smoke
 	$(BIN)/python benchmarks/bench_parseval.py --smoke
+	$(BIN)/python benchmarks/bench_attack.py --smoke
 	$(BIN)/python benchmarks/bench_explain.py --smoke
 	$(BIN)/python benchmarks/bench_maximise.py --smoke
 	$(BIN)/python benchmarks/bench_gradcam.py --smoke

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import multiprocessing
 import time
 import warnings
@@ -33,7 +34,7 @@ from shiftgauge.attack.curve import budget_curve
 from shiftgauge.attack.images import attack_images, images_at_budgets
 from shiftgauge.attack.kinds import FGSM, PGD
 from shiftgauge.attack.transfer import transfer_matrix
-from shiftgauge.models.architectures import build_network, is_architecture
+from shiftgauge.models.architectures import build_network
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
 
@@ -186,12 +187,11 @@ def by_art(part: str, bench: Bench) -> Sides:
     kind, shape = quiet("art.estimators.classification").PyTorchClassifier, (bench.channels, SIDE, SIDE)
     loss = nn.CrossEntropyLoss()
     net = kind(bench.pixels(), loss=loss, input_shape=shape, nb_classes=CLASSES, clip_values=RANGE)
-    x, y, options = images.numpy(), labels.numpy(), {"eps_step": EPSILON / 4, "max_iter": bench.steps}
+    x, y, options = images.numpy(), labels.numpy(), {"eps_step": EPSILON / 4, "max_iter": bench.steps, "verbose": False}
     if part == "fgsm":
         makers = [evasion.FastGradientMethod(net, eps=e, batch_size=32) for e in bench.epsilons]
     else:
-        descent = evasion.ProjectedGradientDescent(net, eps=EPSILON, num_random_init=1, verbose=False, **options)
-        makers = [descent]
+        makers = [evasion.ProjectedGradientDescent(net, eps=EPSILON, num_random_init=1, **options)]
     return {
         "alone": lambda: np.stack([maker.generate(x, y) for maker in makers]),
         "judged": lambda: np.array(
@@ -200,12 +200,9 @@ def by_art(part: str, bench: Bench) -> Sides:
     }
 
 
-SIDES: Mapping[str, Callable[[str, Bench], Sides]] = {
-    "ours": ours,
-    "torchattacks": by_torchattacks,
-    "foolbox": by_foolbox,
-    "art": by_art,
-}
+SIDES: Mapping[str, Callable[[str, Bench], Sides]] = dict(
+    zip(PACKAGES, (ours, by_torchattacks, by_foolbox, by_art), strict=True)
+)
 
 
 def quiet(name: str) -> Any:
@@ -217,13 +214,9 @@ def quiet(name: str) -> Any:
 def serve(pipe: Any, package: str, part: str, options: argparse.Namespace) -> None:
     """One package in a process of its own: for each request its sides once, with seconds and the mean of what came."""
     torch.set_num_threads(options.threads)
-    try:
-        bench = Bench(options)
-        sides = SIDES[package](part, bench)
-    except ImportError as error:
-        pipe.send(str(error))
-        return
-    pipe.send(list(sides))
+    bench = Bench(options)
+    sides = SIDES[package](part, bench)
+    pipe.send("ready")
     while pipe.recv():
         told = {}
         for name, side in sides.items():
@@ -236,16 +229,15 @@ def serve(pipe: Any, package: str, part: str, options: argparse.Namespace) -> No
 def measure(
     part: str, options: argparse.Namespace
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
-    """Best seconds and last outcome of each side, (package, side)."""
+    """Best seconds and last outcome of each (package, side)."""
     context, workers = multiprocessing.get_context("spawn"), {}
     for package in PACKAGES if part != "transfer" else PACKAGES[:2]:
-        here, there = context.Pipe()
-        process = context.Process(target=serve, args=(there, package, part, options), daemon=True)
-        process.start()
-        if isinstance(answer := here.recv(), str):
-            print(f"  {package} is left out: {answer}")
-        else:
-            workers[package] = here
+        if package != "ours" and importlib.util.find_spec(package) is None:
+            print(f"  {package} is left out: it is not installed")
+            continue
+        workers[package], there = context.Pipe()
+        context.Process(target=serve, args=(there, package, part, options), daemon=True).start()
+        workers[package].recv()
     seconds: dict[tuple[str, str], float] = {}
     found: dict[tuple[str, str], float] = {}
     for _ in range(1 if options.smoke else options.rounds):
@@ -275,8 +267,7 @@ def report(part: str, options: argparse.Namespace) -> None:
         key = (package, name.split(" at ")[0])
         best[key] = min(best.get(key, (float("inf"), "")), (spent, name))
     for (package, name), (spent, full) in best.items():
-        kind = name.split(",")[0]
-        base = best.get(("ours", kind)) or best["ours", "judged"]
+        base = best.get(("ours", name.split(",")[0])) or best["ours", "judged"]
         alone = best.get(("ours", "alone"))
         ratio = "" if package == "ours" else f", {spent / base[0]:.2f} times ours"
         if package == "foolbox" and alone:
@@ -287,10 +278,9 @@ def report(part: str, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    usual = "wide_resnet_small" if is_architecture("wide_resnet_small") else "resnet18_small"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*GOALS, []], help="default all")
-    parser.add_argument("--network", default=usual)
+    parser.add_argument("--network", default="wide_resnet_small")
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from attack_cases import SHAPE, conv, images_of, labelled, usual
-from fakes import MeanClassifier
 from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.images import attack_images
 from shiftgauge.attack.kinds import (
     APGD,
-    ATTACKS,
     BIM,
     FGSM,
     PGD,
@@ -21,11 +19,9 @@ from shiftgauge.attack.kinds import (
     MomentumFGSM,
     Square,
     UniformNoise,
-    attack_from_dict,
-    attack_to_dict,
 )
 from shiftgauge.attack.snr import set_snr_db, snr_db
-from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError
+from shiftgauge.errors import ConfigError, ModelError, NumericalError
 from shiftgauge.types import Execution
 from small_networks import ConvNet, Several, held, in_place, left_as_it_was, wrap
 
@@ -192,48 +188,6 @@ def test_network_without_slope_is_told():
     assert "The gradient is 0 for 5 of 5 images" in found.messages[0].text
 
 
-class _Root(nn.Module):
-    def __init__(self, where):
-        super().__init__()
-        self.where = where
-
-    def forward(self, x):
-        flat = x.flatten(1)[:, :3]
-        return torch.sqrt(flat * 0) if self.where == "gradient" else torch.log(flat * 0 - 1)
-
-
-def test_nan_gradients_and_nan_logits_are_named():
-    preprocessed = wrap(_Root("gradient"))
-    with pytest.raises(NumericalError, match=r"gradient of the loss `ce` is NaN or infinite for 4 of 4 images"):
-        attack_images(preprocessed, images_of(4), [0] * 4, FGSM(), usual("linf"))
-    with pytest.raises(NumericalError, match="the model gives NaN or infinite logits for 4 of 4"):
-        attack_images(wrap(_Root("logits")), images_of(4), [0] * 4, Square(queries=2), usual("linf"))
-
-
-def test_classifier_without_gradients_is_told_what_to_use():
-    images = torch.full((2, 1, 8, 8), 0.5)
-    with pytest.raises(ModelError, match=r"attack `pgd` needs gradients, which a MeanClassifier does not give; use"):
-        attack_images(MeanClassifier(), images, [0, 1], PGD(), Budget(epsilon=0.1))
-    assert attack_images(MeanClassifier(), images, [0, 1], UniformNoise(), Budget(epsilon=0.1)).gradients == 0
-
-
-def test_images_that_are_no_pixels_are_refused():
-    classifier = conv()
-    whole = torch.randint(0, 255, (2, *SHAPE))
-    for images, message in (
-        (whole.to(torch.uint8), "tensor of floats from 0 to 1, got torch.uint8; divide whole numbers by 255"),
-        (whole.float(), "whole numbers up to .*divide by 255"),
-        (whole.numpy(), "tensor of floats"),
-        (torch.rand(2, 3, 9, 8), r"shape \(N, 3, 8, 8\)"),
-        (torch.full((2, *SHAPE), torch.nan), "NaN or infinite"),
-        (torch.rand(0, *SHAPE), "no image was given"),
-    ):
-        with pytest.raises(DataError, match=message):
-            attack_images(classifier, images, None, FGSM(), Budget(epsilon=0.1))
-    with pytest.raises(DataError, match="outside `bounds`"):
-        attack_images(classifier, images_of(2) + 0.5, None, FGSM(), Budget(epsilon=0.1, bounds=(0, 1)))
-
-
 def test_epsilon_beyond_the_range_is_carried_out_and_told():
     classifier = conv()
     images, labels = labelled(classifier, 3)
@@ -277,16 +231,6 @@ def test_bad_options_are_refused_before_any_work():
         attack_images(classifier, images_of(2), None, FGSM(), usual("linf"), streams=[1])
     with pytest.raises(ConfigError, match="`seed`"):
         attack_images(classifier, images_of(2), None, FGSM(), usual("linf"), seed=-1)
-
-
-def test_attacks_are_made_from_names_and_options():
-    for attack in EACH:
-        assert attack_from_dict(attack_to_dict(attack)) == attack
-    assert set(ATTACKS) == {a.name for a in EACH}
-    with pytest.raises(ConfigError, match="did you mean `pgd`"):
-        attack_from_dict({"name": "pdg"})
-    with pytest.raises(ConfigError, match="did you mean `steps`"):
-        attack_from_dict({"name": "pgd", "step": 3})
 
 
 def test_progress_comes_to_its_end():

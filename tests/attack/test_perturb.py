@@ -84,3 +84,26 @@ def test_what_does_not_fit_is_refused():
         perturb(_logits(net), images, labels, FGSM(), Budget(epsilon=0.1, unit="input"))
     with pytest.raises(DataError, match="floats from 0 to 1"):
         perturb(_logits(net), (images * 64).long(), labels, FGSM(), usual("linf"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (torch.tensor([0, 1, 2, 7]), r"classes up to 7, the network gives logits \(4, 5\)"),
+        (torch.tensor([0, 1, 2, -1]), "`labels_n` must be classes from 0 on, got -1"),
+        (torch.zeros(4), r"tensor \(n,\) of int64, .* got torch.float32 \(4,\)"),
+        ([0, 1, 2, 3], "tensor .* got list"),
+    ],
+)
+def test_labels_that_are_no_classes_are_told(labels, said):
+    net = ConvNet(n_classes=5).eval()
+    for attack in (FGSM(), FGSM(loss="margin"), PGD(steps=1)):
+        with pytest.raises(ConfigError, match=said):
+            perturb(_logits(net), images_of(4), labels, attack, usual("linf"))
+
+
+def test_images_that_are_not_finite_are_told():
+    net, images = ConvNet(n_classes=5).eval(), images_of(4)
+    images[1, 0, 0, 0] = torch.nan
+    with pytest.raises(DataError, match="NaN or infinite"):
+        perturb(_logits(net), images, torch.arange(4), FGSM(), usual("linf"))

@@ -98,7 +98,7 @@ def _network(path: Path, size: int) -> None:
 def test_the_commands_of_the_readme_run_on_a_small_network(cli, tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("onnxruntime", reason="running the network needs onnxruntime")
     page = (ROOT / "README.md").read_text()
-    commands = re.findall(r"^shiftgauge ((?:init images/ --model|audit audit\.yaml).*)$", page, re.MULTILINE)
+    commands = re.findall(r"^shiftgauge ((?:init images/ --model net|audit audit\.yaml).*)$", page, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["init", "audit"]
     for name, level in (("crack", 40), ("good", 128), ("pore", 215)):
         (tmp_path / "images" / name).mkdir(parents=True)

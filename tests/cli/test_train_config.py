@@ -22,10 +22,13 @@ from shiftgauge.cli.train_build import (
     train_options,
 )
 from shiftgauge.cli.train_config import TrainConfig
+from shiftgauge.cli.train_folds import fold_options, grid_recipe
 from shiftgauge.errors import ConfigError
 from shiftgauge.models.parseval import ParsevalOptions
 from shiftgauge.studies.adversarial_options import AdversarialOptions
 from shiftgauge.studies.enlargement import EnlargeOptions
+from shiftgauge.studies.grid_ranges import recipes
+from shiftgauge.studies.recipe import Recipe
 from shiftgauge.studies.train_options import SplitOptions, ThresholdOptions
 from shiftgauge.train.augment import AugmentOptions
 from shiftgauge.train.averaging import AveragingOptions
@@ -206,5 +209,50 @@ def test_keys_that_do_not_go_together_are_an_error_at_their_section(tmp_path: Pa
 def test_a_wrong_key_or_value_of_what_is_added_is_named(tmp_path: Path, name, section, said):
     path = tmp_path / "t.yaml"
     path.write_text(yaml.safe_dump({"model": {"architecture": "resnet18"}, "data": {"folder": "x"}, name: section}))
+    with pytest.raises(ConfigError, match=said):
+        load_train_config(path)
+
+
+def test_the_recipe_of_a_grid_is_that_of_the_file(tmp_path: Path):
+    path = tmp_path / "t.yaml"
+    values = {
+        "model": {"architecture": "wide_resnet_small", "size": 24, "arguments": {"depth": 10}},
+        "data": {"folder": "x"},
+        "train": {
+            "epochs": 3,
+            "optimizer": {"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+            "schedule": {"kind": "step", "warmup_epochs": 2},
+            "loss": {"class_weights": [1.0, 2.0]},
+            "augment": {"flips": ["horizontal"], "shifts": {"parameters": {"brightness": [0.9, 1.1]}}},
+            "sampling": {"batch_size": 8},
+        },
+        "enlarge": {"kind": "pgd", "epsilon": 0.01, "source": "old"},
+        "constraint": {"beta": 0.002},
+        "grid": {"ranges": {"epochs": [9, 5]}},
+    }
+    path.write_text(yaml.safe_dump(values))
+    loaded = load_train_config(path)
+    found = Recipe.of(task="single", **grid_recipe(loaded))
+    expected = Recipe.of(network_choice(loaded), "single", options=train_options(loaded), **additions(loaded))
+    assert found.to_dict() == expected.to_dict()
+    assert found.additions == expected.additions
+    longer = next(recipes(grid_recipe(loaded), [{"epochs": 9, "learning_rate": 0.01}], "single"))
+    assert (longer.options.epochs, longer.options.optimizer.learning_rate) == (9, 0.01)
+    assert (fold_options(loaded).k, fold_options(loaded).by) == (3, "group")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"folds": {}, "split": {"by": "group"}}, "`split` is about one training and does not count with `folds`"),
+        ({"grid": {"ranges": {"epochs": [1]}}, "gates": {}}, "`gates` is about one training .* with `grid`"),
+        ({"folds": {"k": 1}}, r"`folds\.k` must be ≥ 2, got 1"),
+        ({"grid": {"ranges": {}}}, "at least 1"),
+        ({"grid": {"ranges": {"epochs": []}}}, "at least 1"),
+    ],
+)
+def test_what_does_not_go_with_folds_is_an_error(tmp_path: Path, more, said):
+    path = tmp_path / "t.yaml"
+    path.write_text(yaml.safe_dump({"model": {"architecture": "resnet18"}, "data": {"folder": "x"}, **more}))
     with pytest.raises(ConfigError, match=said):
         load_train_config(path)

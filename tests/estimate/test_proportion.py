@@ -81,6 +81,35 @@ def test_groups_are_resampled_whole():
     assert paired_difference(first, second, groups=people) == found
 
 
+@pytest.mark.parametrize("n_groups", [2, 4, 8])
+def test_interval_of_few_groups_misses_no_more_often_than_it_says(n_groups):
+    rng, size = np.random.default_rng(n_groups), 20
+    groups = [str(i // size) for i in range(n_groups * size)]
+    drawn, missed = GroupBootstrap.of(groups, len(groups), resamples=500), 0
+    for _ in range(300):
+        taste = np.repeat(rng.normal(0, 0.15, n_groups), size) / 2  # one group likes the first more, another the second
+        first, second = rng.random(len(groups)) < 0.7 + taste, rng.random(len(groups)) < 0.7 - taste
+        found = paired_difference(first, second, groups=drawn)
+        missed += not found.low <= 0 <= found.high
+    assert missed / 300 <= 0.085
+
+
+def test_resamples_that_were_drawn_before_give_the_same():
+    people = [str(i // 10) for i in range(100)]
+    rng = np.random.default_rng(0)
+    first, second = rng.random(100) < 0.7, rng.random(100) < 0.5
+    drawn = GroupBootstrap.of(people, 100, resamples=300, seed=4)
+    expected = paired_difference(first, second, groups=people, resamples=300, seed=4)
+    assert paired_difference(first, second, groups=drawn) == expected
+
+
+def test_groups_that_all_differ_alike_leave_room():
+    people, second = ["a"] * 10 + ["b"] * 10, np.tile(np.arange(10) < 3, 2)
+    found = paired_difference(np.tile(np.arange(10) < 6, 2), second, groups=people)
+    assert found.difference == pytest.approx(0.3)
+    assert found.low < 0
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="two columns of one length"):
         paired_difference([1, 0], [1])

@@ -45,3 +45,5 @@ def test_classes_that_do_not_exist():
         target_classes(classifier, IMAGES, "class 11")
     with pytest.raises(ConfigError, match="one for each of the 5 images, got 1"):
         target_classes(classifier, IMAGES, [0])
+    with pytest.raises(ConfigError, match=r"whole numbers, got 0\.7"):
+        target_classes(classifier, IMAGES, torch.full((5,), 0.7, dtype=torch.float64))

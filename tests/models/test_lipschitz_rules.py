@@ -139,6 +139,40 @@ def test_a_channel_that_is_switched_off_lets_no_change_through():
     assert lipschitz_bound(nn.Sequential(norm, nn.Flatten(), head), SHAPE).value == pytest.approx(0, abs=1e-12)
 
 
+def written_over_in_part(self, x):
+    h = 2 * x
+    rows = h.flatten(1)
+    h.add_(x)
+    return rows + 1
+
+
+def added_in_place(self, x):
+    h = 2 * x
+    h.add_(x)
+    return h + 1
+
+
+def added_under_another_name(self, x):
+    h = 2 * x
+    k = h
+    k += x
+    return h + k
+
+
+def test_a_value_that_was_written_over_counts_as_what_it_became():
+    assert lipschitz_bound(Run(added_in_place), SHAPE).value == pytest.approx(3)
+
+
+def test_a_normalisation_of_another_axis_than_that_of_the_outputs_is_not_taken_into_the_layer_before():
+    linear, norm = nn.Linear(3, 3, bias=False), nn.BatchNorm1d(3, affine=False, eps=0)
+    norm.running_var.copy_(torch.tensor([100.0, 1e-4, 1.0]))  # gains 0.1, 100, 1 of the second axis
+    with torch.no_grad():
+        linear.weight.copy_(torch.diag(torch.tensor([1.0, 0.0, 0.0])))
+    network = nn.Sequential(nn.Flatten(), nn.Unflatten(1, (3, 3)), linear, norm, nn.Flatten())
+    run = Run(lambda self, x: self.parts[1](self.parts[0](x.view(1, 3, 3))), linear, norm).eval()
+    assert lipschitz_bound(run, (1, 3, 3)).value >= jacobian_norm(network, torch.rand(1, 3, 3)) - 1e-4
+
+
 REASONS = [
     (nn.Sequential(nn.Flatten(), nn.LayerNorm(192)), "`1` stands in the way: it divides by the standard deviation"),
     (part(nn.GroupNorm(1, 3)), r"`parts\.0` stands in the way: it divides by the standard deviation"),
@@ -156,6 +190,9 @@ REASONS = [
     (part(nn.Conv2d(3, 1, 3, padding=1, padding_mode="replicate")), "`replicate` repeats values of the edge"),
     (part(nn.BatchNorm2d(3, track_running_stats=False)), "other images of the batch"),
     (function(lambda x: x if x.sum() > 0 else -x), "the way through the network cannot be followed"),
+    (function(lambda x: x.softmax(0)), "over the images of a batch"),
+    (Run(added_under_another_name), "its parts in the order of the graph give another output"),
+    (Run(written_over_in_part), "writes over a value that is read again"),
     (nn.Sequential(nn.ReLU()), "does not give one row of outputs for each image"),
 ]
 

@@ -13,11 +13,11 @@ from explain_runs import classifier
 from shiftgauge.attack.budget import Budget, budgets_at_snr
 from shiftgauge.attack.fgsm import FGSM
 from shiftgauge.attack.images import attack_images
-from shiftgauge.attack.noise import GaussianNoise, UniformNoise
+from shiftgauge.attack.noise import UniformNoise
 from shiftgauge.attack.pgd import PGD
 from shiftgauge.attack.square import Square
 from shiftgauge.attack.transfer import transfer_matrix
-from shiftgauge.errors import ConfigError, DataError, InterruptedRunError, ShiftgaugeError, StoreError
+from shiftgauge.errors import ConfigError, InterruptedRunError, ShiftgaugeError
 from shiftgauge.estimate.proportion import paired_difference, wilson_interval
 from shiftgauge.results.attack import AttackResult
 from shiftgauge.studies import attack_parts
@@ -247,39 +247,6 @@ def test_a_limit_on_what_is_not_measured_is_refused_before_anything_is_done(tmp_
     with pytest.raises(ConfigError, match=said):
         run(tmp_path / "run", gates=AttackGates(min_accuracy=(AccuracyGate(**gate),)))
     assert not (tmp_path / "run").exists()
-
-
-def test_what_cannot_be_done_is_refused_in_one_line(tmp_path):
-    images, labels = data()
-    with pytest.raises(ConfigError, match="same classes"):
-        run(tmp_path / "run", of={"one": classifier(), "two": _other_classes()})
-    with pytest.raises(ConfigError, match="target"):
-        run(tmp_path / "run", chosen=options(target="e"))
-    with pytest.raises(DataError, match="no image"):
-        run(tmp_path / "run", given=(images[labels == 1], labels[labels == 1]), chosen=options(target="b"))
-    with pytest.raises(ConfigError, match="at least two models"):
-        run(tmp_path / "run", of={"one": classifier()}, chosen=options(transfer=True))
-    noise = AttackOptions(attacks={"g": GaussianNoise()}, epsilon=(0.1,), snr_db=None)
-    with pytest.raises(ConfigError, match="l2"):
-        run(tmp_path / "run", chosen=noise)
-    with pytest.raises(ConfigError, match="at least one model"):
-        run(tmp_path / "run", of={})
-    with pytest.raises(StoreError, match="audit"):
-        run(tmp_path / "run", audit=tmp_path / "nothing")
-    assert not (tmp_path / "run").exists()
-
-
-def _other_classes():
-    from explain_runs import ConvNet, wrap
-
-    return wrap(ConvNet(), classes=("a", "b", "c", "e"))
-
-
-def test_other_data_are_refused_in_the_same_folder(tmp_path):
-    alone = options(pictures=None, shifts=())
-    run(tmp_path / "run", of={"plain": classifier()}, chosen=alone)
-    with pytest.raises(StoreError, match="another data"):
-        run(tmp_path / "run", of={"plain": classifier()}, given=data(seed=1), chosen=alone)
 
 
 def test_the_function_is_the_package(attacked):

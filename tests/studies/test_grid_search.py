@@ -166,6 +166,21 @@ def test_the_best_row_has_the_spread_of_its_folds_and_what_choosing_it_costs():
     assert table.loc[0, ["difference_to_best", "p_value"]].tolist() == pytest.approx([pair.difference, pair.p_value])
 
 
+@pytest.mark.parametrize("key", ["epsilon", "adversarial.steps", "share", "enlarge.epsilon"])
+def test_a_range_begins_no_training_that_nobody_asked_for(key):
+    part = "enlarge" if "share" in key or "enlarge" in key else "adversarial"
+    with pytest.raises(ShiftgaugeError, match=f"`{key}` changes `{part}`, which the recipe does not have"):
+        list(recipes(BASE, [{key: 0.1}], "single"))
+
+
+def test_all_intervals_of_the_table_have_the_level_that_was_asked_for():
+    values = [[0.70, 0.72, 0.71], [0.80, 0.60, 0.74]]
+    table = replace(made(values), confidence_level=0.8).table
+    pair = compare_folds(values[0], values[1], test_ratio=0.25, confidence_level=0.8)
+    assert table.loc[0, ["difference_low", "difference_high"]].tolist() == pytest.approx([pair.low, pair.high])
+    assert table.loc[1, "high"] == fold_spread(values[1], test_ratio=0.25, confidence_level=0.8).high
+
+
 def test_of_a_loss_less_is_better():
     values = [[0.5, 0.6, 0.7], [0.4, 0.5, 0.6]]
     best = made(values, "loss").best

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shiftgauge.attack.losses import LOSSES, LossName
+from shiftgauge.attack.losses import LOSSES, LossName, check_classes
 from shiftgauge.attack.problem import Problem, Slope
 from shiftgauge.attack.steps import State
 from shiftgauge.checks import require_in, require_positive_int, require_range
@@ -111,6 +111,20 @@ class APGD:
         if require_range("rho", self.rho, 0, 1) == 0:
             raise ConfigError("`rho` must be in (0, 1], got 0; the step would never be halved for too few rises")
 
+    def check_classes(self, n_classes: int, *, targeted: bool) -> None:
+        """Refuses more classes to lead to than there are, and such classes beside targets.
+
+        Raises:
+            ConfigError: Either.
+        """
+        if self.target_classes and targeted:
+            raise ConfigError("`target_classes` chooses the classes itself; leave it 0 where `targets` are given")
+        if self.target_classes >= n_classes:
+            raise ConfigError(
+                f"`target_classes` must be below the number of classes, {n_classes}, got {self.target_classes}"
+            )
+        check_classes(self.loss, n_classes, towards=targeted or self.target_classes > 0)
+
     @property
     def runs(self) -> int:
         """Starts, times the classes that are tried."""
@@ -132,8 +146,6 @@ class APGD:
 
     def init(self, problem: Problem, run: int) -> APGDState:
         """A random point on the border of each ball, and its gradient."""
-        if self.target_classes and problem.targets is not None:
-            raise ConfigError("`target_classes` chooses the classes itself; leave it 0 where `targets` are given")
         aim = problem.labels if not self.target_classes else self._aim(problem, run // self.restarts)
         images = _start(problem, run)
         slope = problem.slope(images, self.loss, aim if self.target_classes else None)
@@ -175,10 +187,7 @@ class APGD:
     def _aim(self, problem: Problem, place: int) -> Tensor:
         """The class with the largest logit but `place` others, the label aside."""
         logits = problem.values(problem.ball.centre)
-        if self.target_classes >= logits.shape[1]:
-            raise ConfigError(
-                f"`target_classes` must be below the number of classes, {logits.shape[1]}, got {self.target_classes}"
-            )
+        self.check_classes(logits.shape[1], targeted=problem.targets is not None)
         others = logits.scatter(1, problem.labels[:, None], -torch.inf)
         return others.argsort(dim=1, descending=True)[:, place]
 

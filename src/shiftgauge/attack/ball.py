@@ -16,6 +16,12 @@ _SHRINK = 1 - 1e-12
 """What is too long is shortened to so much of ε."""
 
 
+def rows_of(images: Tensor) -> Tensor:
+    """Images (n, C, H, W) as rows (n, d) in the order in which they lie in memory: quick to reduce, and no copy."""
+    dense = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+    return (images.permute(0, 2, 3, 1) if dense else images).flatten(1)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ball:
     r"""A ball around each image of a batch, and the range of pixels where one is given.
@@ -77,8 +83,7 @@ class Ball:
 
     def unit(self, direction: Tensor) -> Tensor:
         """Scales each image's direction to the length 1 in the ball's norm; zeros stay."""
-        order = torch.inf if self.norm == "linf" else 2
-        length = torch.linalg.vector_norm(direction, order, dim=(1, 2, 3), keepdim=True)
+        length = _length(rows_of(direction), self.norm).view(-1, 1, 1, 1)
         return direction / torch.where(length > 0, length, 1)
 
     def along(self, direction: Tensor) -> Tensor:
@@ -95,7 +100,7 @@ class Ball:
         if self.norm == "linf":
             return torch.clamp(images, *self.corners)
         away = (images - self.centre) / self.span
-        length = torch.linalg.vector_norm(away, 2, dim=(1, 2, 3), keepdim=True)
+        length = _length(rows_of(away), "l2").view(-1, 1, 1, 1)
         limit = self.epsilon.to(length.dtype).view(-1, 1, 1, 1)
         shrink = torch.where(length > limit, limit / torch.where(length > 0, length, 1), 1)
         return self._cut(self.centre + away * (shrink * self.span))
@@ -124,8 +129,7 @@ class Ball:
 
     def length(self, away: Tensor) -> Tensor:
         """The same for differences x' − x in float64."""
-        order = torch.inf if self.norm == "linf" else 2
-        return torch.linalg.vector_norm(away / self.weight, order, dim=(1, 2, 3))
+        return _length(rows_of(away / self.weight), self.norm)
 
     def _inward(self, images: Tensor, limit: Tensor) -> Tensor:
         """Images of which each value that lies further from x than the limit is replaced by its neighbour towards x."""
@@ -134,3 +138,7 @@ class Ball:
 
     def _cut(self, images: Tensor) -> Tensor:
         return images if self.bounds is None else images.clamp_(*self.bounds)
+
+
+def _length(rows_nd: Tensor, norm: NormName) -> Tensor:
+    return rows_nd.abs().amax(dim=1) if norm == "linf" else torch.linalg.vector_norm(rows_nd, 2, dim=1)

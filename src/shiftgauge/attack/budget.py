@@ -20,6 +20,8 @@ from shiftgauge.models.input_scale import InputScale, ScaleName
 
 Epsilon: TypeAlias = float | Sequence[float] | npt.NDArray[np.floating] | Tensor
 """One ε for all images, or one for each."""
+_MOST = 2.0
+"""Images without a negative value that hold larger ones than this are none in [0, 1], changed or not."""
 SnrOf: TypeAlias = Literal["image", "set"]
 
 
@@ -146,11 +148,15 @@ class Budget:
         """Checks that images lie in the range in which they must stay.
 
         Raises:
-            DataError: They do not, or they look like whole numbers from 0 to 255.
+            DataError: They do not, they are NaN or infinite, or they look like values from 0 to 255.
         """
         low, high = float(images_nchw.min()), float(images_nchw.max())
-        if high > 1 and low >= 0 and bool((images_nchw == images_nchw.round()).all()):
-            raise DataError(f"images hold whole numbers up to {high:g}; pixels are from 0 to 1, so divide by 255")
+        if not math.isfinite(low + high):
+            raise DataError("images hold values that are NaN or infinite")
+        whole = high > 1 and bool((images_nchw == images_nchw.round()).all())
+        if low >= 0 and (whole or high > _MOST):
+            kind = "whole numbers" if whole else "values"
+            raise DataError(f"images hold {kind} up to {high:g}; pixels are from 0 to 1, so divide by 255")
         if self.bounds is None:
             return
         least, most = torch.tensor(self.bounds, dtype=images_nchw.dtype).tolist()

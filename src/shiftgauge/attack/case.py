@@ -11,19 +11,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from shiftgauge.attack.apgd import APGD
 from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.kinds import Attack
+from shiftgauge.attack.losses import check_classes
 from shiftgauge.attack.problem import Cost, LogitsFunction, Problem
 from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.models.device import with_float64
 from shiftgauge.models.folded import folded_logits
 from shiftgauge.models.input_scale import InputScale, input_scale
-from shiftgauge.models.inputs import Targets, require_images, target_classes
+from shiftgauge.models.inputs import Targets, largest_outputs, require_images, target_classes
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.random import check_seed
 from shiftgauge.types import Classifier, DifferentiableClassifier, Execution, MultiLabelClassifier
 
-_PIXELS: Final = 64 * 32 * 32
-"""Pixels in a batch: on CPUs activations of about so many images of 32×32 stay in the cache."""
+_PIXELS: Final = 32 * 32 * 32
+"""Pixels in a batch: on CPUs larger activations neither stay in the cache nor in memory that is at hand."""
 _BATCHES: Final = (8, 64)
 """Smallest and largest batch that is chosen."""
 
@@ -72,9 +75,22 @@ class Case:
         """Logits (n, K) of images without graph; log-probabilities where the classifier gives no logits."""
         return as_logits(self.classifier, self.classifier.outputs(images, self.execution))
 
+    def said(self, images: Tensor, classifier: Classifier | None = None, *, named: str = "the model") -> Tensor:
+        """Class with the largest output for each image, (n,), on the CPU.
+
+        Args:
+            images: (n, C, H, W).
+            classifier: Another one than the one that is attacked.
+            named: What an error calls it.
+
+        Raises:
+            NumericalError: Outputs are NaN, so that there is no largest one.
+        """
+        return largest_outputs((classifier or self.classifier).outputs(images, self.execution), named=named).cpu()
+
     def problem(self, rows: slice, cost: Cost, *, fast: bool) -> Callable[[Budget, Tensor], Problem]:
         """A function: budget, radii of all images → the problem of some rows."""
-        device = device_of(self.classifier) or self.images.device
+        device = with_float64(device_of(self.classifier) or self.images.device)  # balls are exact in float64
         centre = in_layout(self.images[rows].to(device), channels_last=fast)
         logits = _with_grad(self.classifier, fast=fast)
         labels = self.labels[rows].to(device)
@@ -126,6 +142,7 @@ def make_case(
             f"the attack `{attack.name}` needs gradients, which a {type(classifier).__name__} does not give; use "
             "`Square`, or the trained network itself (a model folder, an nn.Module)"
         )
+    _check_classes(attack, classifier.n_classes, targeted=targets is not None)
     images = require_images(classifier, images_nchw)
     for budget in budgets:
         budget.check_images(images)
@@ -168,11 +185,11 @@ def check_models(models: Mapping[str, Classifier], labels: Targets) -> None:
 
 
 def usual_batch(input_shape: tuple[int, int, int]) -> int:
-    """Images in one pass: 64 of 32×32 pixels and smaller, fewer of larger ones, at least 8.
+    """Images in one pass: 32 of 32×32 pixels, more of smaller ones and fewer of larger ones, from 8 to 64.
 
     Example:
-        >>> usual_batch((3, 32, 32)), usual_batch((3, 224, 224))
-        (64, 8)
+        >>> usual_batch((3, 32, 32)), usual_batch((1, 24, 24)), usual_batch((3, 224, 224))
+        (32, 56, 8)
     """
     fitting = _PIXELS // (input_shape[1] * input_shape[2])
     return int(min(max(fitting, _BATCHES[0]), _BATCHES[1]))
@@ -206,6 +223,13 @@ def _with_grad(classifier: Classifier, *, fast: bool) -> LogitsFunction:
     if isinstance(classifier, DifferentiableClassifier):
         return classifier.logits_with_grad
     return lambda images: as_logits(classifier, classifier.outputs(images))
+
+
+def _check_classes(attack: Attack, n_classes: int, *, targeted: bool) -> None:
+    if isinstance(attack, APGD):
+        attack.check_classes(n_classes, targeted=targeted)
+    elif attack.needs_gradient:
+        check_classes(getattr(attack, "loss", ""), n_classes, towards=targeted)
 
 
 def _places(classifier: Classifier, images: Tensor, named: Targets, batch_size: int) -> Tensor:

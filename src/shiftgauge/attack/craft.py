@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from shiftgauge.attack.kinds import Attack
 from shiftgauge.attack.problem import Cost, Problem
 from shiftgauge.attack.steps import DirectAttack, IteratedAttack, run_iterated
 from shiftgauge.errors import ConfigError, ModelError, NumericalError
+
+_LONG: Final = 16
+"""Passes from which on memory is kept; a short attack would pay for fresh memory once more."""
 
 Progress = Callable[[int, int], None]
 """Called with (images × steps × budgets done, all of them)."""
@@ -115,6 +118,11 @@ def problems_of(
 def work_of(attack: Attack) -> int:
     """Steps of an attack over all of its runs."""
     return 1 if isinstance(attack, DirectAttack) else attack.steps * attack.runs
+
+
+def is_long(case: Case, budgets: int) -> bool:
+    """Whether an attack takes so many passes that keeping freed memory between them pays."""
+    return sum(1 for _ in case.slices()) * work_of(case.attack) * (budgets if work_of(case.attack) > 1 else 1) >= _LONG
 
 
 def budgets_for(attack: Attack, budgets: Sequence[Budget]) -> tuple[Budget, ...]:

@@ -18,12 +18,14 @@ from shiftgauge.attack.attacked import findings
 from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.cache import ImageCache
 from shiftgauge.attack.case import make_case
-from shiftgauge.attack.craft import Progress, budgets_for
+from shiftgauge.attack.craft import Progress, budgets_for, is_long
 from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.problem import Cost
 from shiftgauge.attack.sweep import Tally, sweep, sweep_nested
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
+from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets
 from shiftgauge.results.status import Message
 from shiftgauge.types import Classifier, Execution, FloatArray
@@ -159,11 +161,12 @@ def budget_curve(
         bootstrap = None if groups is None else GroupBootstrap.of(groups, len(case), resamples=resamples, seed=seed)
         radii = [budget.radii(case.images, case.scale) for budget in spent]
         tally = Tally(case, len(spent), keep_images=keep_images)
-        if success_only:
-            sweep_nested(case, spent, radii, tally, cost, progress=progress)
-        else:
-            kept = None if cache is None else ImageCache(cache)
-            sweep(case, spent, radii, tally, cost, cache=kept, progress=progress)
+        with full_precision(), kept_memory(wanted=is_long(case, len(spent))):
+            if success_only:
+                sweep_nested(case, spent, radii, tally, cost, progress=progress)
+            else:
+                kept = None if cache is None else ImageCache(cache)
+                sweep(case, spent, radii, tally, cost, cache=kept, progress=progress)
     right = tally.predicted == case.labels.numpy()
     accuracy, low, high = share_interval(right, bootstrap, confidence_level)
     epsilon = torch.stack(radii).numpy()

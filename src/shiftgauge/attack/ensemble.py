@@ -81,6 +81,8 @@ def attack_in_turn(
         classifier, images_nchw, labels, attacks[0], [budget],
         targets=targets, success_only=True, seed=seed, streams=streams, execution=execution,
     )  # fmt: skip
+    for attack in attacks[1:]:  # what one cannot do is told before another has worked
+        make_case(classifier, images_nchw, case.labels, attack, [budget], targets=case.targets, execution=execution)
     radii = budget.radii(case.images, case.scale)
     images, predicted = case.images.clone(), np.empty(len(case), np.int64)
     flat, rows = np.ones(len(case), bool), np.arange(len(case))

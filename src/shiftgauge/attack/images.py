@@ -13,12 +13,14 @@ from torch import Tensor
 from shiftgauge.attack.attacked import Attacked, findings
 from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.case import Case, make_case
-from shiftgauge.attack.craft import Progress, budgets_for, crafted_batches
+from shiftgauge.attack.craft import Progress, budgets_for, crafted_batches, is_long
 from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.problem import Cost
-from shiftgauge.attack.snr import set_snr_db, snr_db
+from shiftgauge.attack.snr import energies, snr_of_energies
+from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets
-from shiftgauge.types import Classifier, Execution
+from shiftgauge.types import Classifier, Execution, FloatArray
 
 
 def attack_images(
@@ -93,9 +95,10 @@ def attack_images(
         (spent,) = budgets_for(attack, [budget])
         radii = spent.radii(case.images, case.scale)
         images, flat = torch.empty_like(case.images), np.zeros(len(case), bool)
-        for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
-            images[rows], flat[rows] = found.images, found.flat.numpy()
-        predicted = case.outputs(images).argmax(dim=1).cpu().numpy()
+        with full_precision(), kept_memory(wanted=is_long(case, 1)):
+            for rows, _, found in crafted_batches(case, [spent], [radii], cost, progress=progress):
+                images[rows], flat[rows] = found.images, found.flat.numpy()
+            predicted = case.said(images).numpy()
     cost.evaluations += len(case)
     return attacked(case, spent, radii, images, flat, predicted, cost, time.perf_counter() - begin)
 
@@ -154,8 +157,9 @@ def images_at_budgets(
         )  # fmt: skip
         radii = [budget.radii(case.images, case.scale) for budget in spent]
         made = torch.empty(len(spent), *case.images.shape, device=case.images.device)
-        for rows, number, found in crafted_batches(case, spent, radii, Cost(), progress=progress):
-            made[number, rows] = found.images
+        with full_precision(), kept_memory(wanted=is_long(case, len(spent))):
+            for rows, number, found in crafted_batches(case, spent, radii, Cost(), progress=progress):
+                made[number, rows] = found.images
     return made
 
 
@@ -172,7 +176,9 @@ def attacked(
     """Measures attacked images and makes the result."""
     labels = case.labels.numpy()
     targets = None if case.targets is None else case.targets.numpy()
-    clean, changed = seen_images(case, budget, case.images), seen_images(case, budget, images)
+    signal, noise = seen_energies(case, budget, images)
+    balls = (budget.ball(case.images[rows], radii_n[rows], case.scale) for rows in case.slices())
+    lengths = [ball.distance(images[rows]) for ball, rows in zip(balls, case.slices(), strict=True)]
     epsilon, plain = radii_n.numpy(), budget.to_dict()
     return Attacked(
         images=images,
@@ -181,9 +187,9 @@ def attacked(
         predicted=predicted,
         success=predicted != labels if targets is None else predicted == targets,
         epsilon=epsilon,
-        distance=budget.ball(case.images, radii_n, case.scale).distance(images).cpu().numpy(),
-        snr_db=snr_db(clean, changed),
-        set_snr_db=set_snr_db(clean, changed),
+        distance=torch.cat(lengths).cpu().numpy(),
+        snr_db=snr_of_energies(signal, noise),
+        set_snr_db=float(snr_of_energies(signal.sum(), noise.sum())),
         zero_gradient=flat,
         unit=budget.unit,
         norm=budget.norm,
@@ -195,6 +201,15 @@ def attacked(
         seconds=seconds,
         messages=findings(flat, epsilon, plain, budget.norm),
     )
+
+
+def seen_energies(case: Case, budget: Budget, images: Tensor) -> tuple[FloatArray, FloatArray]:
+    """Sums of squares of all images and of their changes in the budget's unit, (N,) each, a batch at a time."""
+    pairs = (
+        [seen_images(case, budget, each[rows]) for each in (case.images, images)] for rows in case.slices()
+    )  # float64 copies of all images at once would take many times their own memory
+    signal, noise = zip(*(energies(clean, changed) for clean, changed in pairs), strict=True)
+    return np.concatenate(signal), np.concatenate(noise)
 
 
 def seen_images(case: Case, budget: Budget, images: Tensor) -> npt.NDArray[np.float64]:

@@ -67,6 +67,25 @@ def attack_loss(name: LossName, logits_nk: Tensor, label_n: Tensor, target_n: Te
     return -sign * entropy if target_n is not None else torch.where(entropy == 0, -odds, entropy)
 
 
+def check_classes(name: str, n_classes: int, *, towards: bool) -> None:
+    """Refuses a loss that compares more classes than there are.
+
+    Args:
+        name: Of the loss.
+        n_classes: K.
+        towards: Whether it leads towards a class.
+
+    Raises:
+        ConfigError: `dlr` with fewer than three classes, or four towards a class.
+    """
+    needed = 4 if towards else 3
+    if name == "dlr" and n_classes < needed:
+        way = " towards a class" if towards else ""
+        raise ConfigError(
+            f"the loss `dlr`{way} compares {needed} classes, the model has {n_classes}; use `ce` or `margin`"
+        )
+
+
 def fooled(logits_nk: Tensor, label_n: Tensor, target_n: Tensor | None = None) -> Tensor:
     """Whether the largest logit is another than the label's, or is the target's where one is given, (n,)."""
     said = logits_nk.argmax(dim=1)
@@ -82,11 +101,8 @@ def _others(logits_nk: Tensor, class_n: Tensor) -> Tensor:
 
 
 def _dlr(logits_nk: Tensor, label_n: Tensor, target_n: Tensor | None) -> Tensor:
-    needed, k = (3 if target_n is None else 4), logits_nk.shape[1]
-    if k < needed:
-        towards = "" if target_n is None else " towards a class"
-        raise ConfigError(f"the loss `dlr`{towards} compares {needed} classes, the model has {k}; use `ce` or `margin`")
-    largest = logits_nk.topk(needed, dim=1).values
+    check_classes("dlr", logits_nk.shape[1], towards=target_n is not None)
+    largest = logits_nk.topk(3 if target_n is None else 4, dim=1).values
     own = _of(logits_nk, label_n)
     if target_n is None:
         return (_others(logits_nk, label_n).amax(dim=1) - own) / (largest[:, 0] - largest[:, 2] + _TINY)

@@ -14,19 +14,20 @@ import numpy.typing as npt
 from torch import Tensor
 
 from shiftgauge.attack.budget import Budget, SnrOf, budgets_at_snr
-from shiftgauge.attack.case import Case, check_models, make_case
+from shiftgauge.attack.case import check_models, make_case
 from shiftgauge.attack.curve import budget_curve
-from shiftgauge.attack.images import seen_images
+from shiftgauge.attack.images import seen_energies
 from shiftgauge.attack.kinds import Attack, attack_to_dict
 from shiftgauge.attack.natural import NaturalShift
 from shiftgauge.attack.noise import UniformNoise
 from shiftgauge.attack.one_scale_result import OneScale, ScaleCurve
 from shiftgauge.attack.problem import Cost
-from shiftgauge.attack.snr import NormName, energies, snr_of_energies
+from shiftgauge.attack.snr import NormName, snr_of_energies
 from shiftgauge.errors import ConfigError
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
 from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.input_scale import ScaleName
 from shiftgauge.models.inputs import Targets
 from shiftgauge.results.status import Message
@@ -115,7 +116,7 @@ def one_scale(
         options={"execution": execution, "cache": cache},
         tell=_teller(progress, len(models) * len(ways)),
     )
-    with kept_memory():
+    with full_precision(), kept_memory():
         clean = plan.clean()
         curves = [curve for way, attack in attacks.items() for curve in plan.under_attack(way, attack, success_only)]
         curves += [curve for shift in shifts for curve in plan.under_shift(shift)]
@@ -175,7 +176,7 @@ class _Plan:
 
     def clean(self) -> npt.NDArray[np.bool_]:
         """Whether each model is right about the images as given, (M, N)."""
-        return np.stack([self._said(case, case.images) == case.labels.numpy() for case in self.cases.values()])
+        return np.stack([self._said(name, case.images) == case.labels.numpy() for name, case in self.cases.items()])
 
     def under_attack(self, way: str, attack: Attack, success_only: bool) -> Iterator[ScaleCurve]:
         """The curves of all models under an attack made on themselves, or under noise."""
@@ -205,9 +206,8 @@ class _Plan:
         for i, level in enumerate(levels):
             images = shift.images(next(iter(self.cases.values())).images, level)
             for name, case in self.cases.items():
-                said[name][i] = self._said(case, images)
-                pair = (seen_images(case, self.still, each) for each in (case.images, images))
-                sums[name][:, i] = energies(*pair)
+                said[name][i] = self._said(name, images)
+                sums[name][:, i] = seen_energies(case, self.still, images)
         for _ in self.models:
             self.tell()
         return [self._shifted(name, shift, said[name], sums[name]) for name in self.models]
@@ -231,9 +231,9 @@ class _Plan:
             high=high,
         )
 
-    def _said(self, case: Case, images: Tensor) -> npt.NDArray[np.int64]:
+    def _said(self, name: str, images: Tensor) -> npt.NDArray[np.int64]:
         self.cost.evaluations += len(images)
-        return case.outputs(images).argmax(dim=1).cpu().numpy()
+        return self.cases[name].said(images, named=f"model `{name}`").numpy()
 
 
 def _ways(attacks: Mapping[str, Attack], shifts: Sequence[NaturalShift], snr_db: Sequence[float]) -> tuple[str, ...]:

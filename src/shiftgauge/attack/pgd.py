@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shiftgauge.attack.ball import Ball
+from shiftgauge.attack.ball import Ball, rows_of
 from shiftgauge.attack.losses import LOSSES, LossName, attack_loss
 from shiftgauge.attack.problem import Problem, Slope
 from shiftgauge.attack.steps import S, State
@@ -209,7 +209,7 @@ class MomentumFGSM:
         """One gradient, added to the momentum, and one step."""
         slope = problem.slope(state.images, self.loss)
         gradient = slope.gradient * problem.ball.span
-        size = torch.linalg.vector_norm(gradient, 1, dim=(1, 2, 3), keepdim=True)
+        size = rows_of(gradient).abs().sum(dim=1).view(-1, 1, 1, 1)
         fresh = gradient / torch.where(size > 0, size, 1)
         momentum = torch.add(fresh, state.momentum, alpha=self.decay)
         direction = momentum.sign() if problem.ball.norm == "linf" else problem.ball.unit(momentum)

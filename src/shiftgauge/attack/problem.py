@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from shiftgauge.attack.ball import Ball
+from shiftgauge.attack.ball import Ball, rows_of
 from shiftgauge.attack.losses import LossName, attack_loss, fooled
 from shiftgauge.errors import ModelError, NumericalError
 from shiftgauge.random import generator
@@ -125,7 +125,7 @@ class Problem:
         gradient = torch.zeros_like(at) if gradient is None else gradient
         self.cost.evaluations += len(images)
         self.cost.gradients += len(images)
-        peak = torch.linalg.vector_norm(gradient, torch.inf, dim=(1, 2, 3))
+        peak = rows_of(gradient).abs().amax(dim=1)  # NaN comes through
         if not bool(torch.isfinite(peak).all()):
             raise NumericalError(
                 f"the gradient of the loss `{loss}` is NaN or infinite for {self._named(~torch.isfinite(peak))}; look "

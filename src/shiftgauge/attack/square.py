@@ -114,7 +114,7 @@ class Square:
             loss=attack_loss(self.loss, logits, problem.labels, problem.targets),
             flat=torch.zeros_like(plain.flat),
             drawn=torch.empty(len(problem), 0, 0, device=images.device),
-            run=torch.full((len(problem),), run),
+            run=torch.full((len(problem),), run, device=images.device),
         )
 
     def step(self, problem: Problem, state: SquareState, k: int) -> SquareState:

@@ -73,7 +73,7 @@ def sweep(
     """Each budget for itself."""
     for rows, number, found in crafted_batches(case, budgets, radii, cost, cache=cache, progress=progress):
         cost.evaluations += len(found.images)
-        tally.note(number, rows, found.images, case.outputs(found.images).argmax(dim=1), budgets[number])
+        tally.note(number, rows, found.images, case.said(found.images), budgets[number])
         tally.flat[rows] |= found.flat.numpy() & (radii[number][rows] > 0).numpy()
 
 
@@ -99,7 +99,7 @@ def sweep_nested(
                 found = made[number] if made else _made(problems[number], left, case)
                 fresh = found.images[left] if made else found.images
                 cost.evaluations += len(left)
-                images[left], said[left] = fresh, case.outputs(fresh).argmax(dim=1).cpu()
+                images[left], said[left] = fresh, case.said(fresh)
                 tally.flat[rows.start + left.numpy()] |= found.flat.numpy()[left if made else slice(None)]
             tally.note(number, rows, images, said, budgets[number])
             done += len(images)

@@ -27,6 +27,7 @@ from shiftgauge.errors import ConfigError, ModelError
 from shiftgauge.estimate.group_bootstrap import GroupBootstrap
 from shiftgauge.estimate.proportion import share_interval
 from shiftgauge.models.allocation import kept_memory
+from shiftgauge.models.device import full_precision
 from shiftgauge.models.inputs import Targets
 from shiftgauge.types import Classifier, Execution
 
@@ -98,21 +99,21 @@ def transfer_matrix(
     if not attacks:
         raise ConfigError("`attacks` must hold at least one attack, got none")
     kept = None if cache is None else ImageCache(cache)
-    with torch.inference_mode(mode=False), kept_memory():
+    with torch.inference_mode(mode=False), full_precision(), kept_memory():
         cases = {
             (a, s): _case(models, s, images_nchw, labels, attack, budgets, seed, execution)
             for a, attack in attacks.items()
             for s in made
         }
         first = next(iter(cases.values()))
-        clean = np.stack([_right(models[t], first, first.images, slice(None), cost) for t in tried])
+        clean = np.stack([_right(t, models[t], first, first.images, slice(None), cost) for t in tried])
         tables = _Tables(len(attacks), len(budgets), len(made), clean)
         for number, ((a, s), case) in enumerate(cases.items()):
             place = (list(attacks).index(a), made.index(s))
             if case.attack.is_noise and place[1] and case.scale == cases[a, made[0]].scale:
                 tables.copy_source(place[0], place[1])
             else:
-                _fill(tables, place, case, budgets, [models[t] for t in tried], cost, kept)
+                _fill(tables, place, case, budgets, {t: models[t] for t in tried}, cost, kept)
             if progress is not None:
                 progress(number + 1, len(cases))
     return _result(
@@ -148,7 +149,7 @@ def _fill(
     place: tuple[int, int],
     case: Case,
     budgets: Sequence[Budget],
-    tried: Sequence[Classifier],
+    tried: Mapping[str, Classifier],
     cost: Cost,
     cache: ImageCache | None,
 ) -> None:
@@ -163,8 +164,8 @@ def _fill(
         tables.signal[a, b, s, rows], tables.noise[a, b, s, rows] = energies(clean, changed)
         tables.flat[a, s, rows] |= found.flat.numpy()
         same = not tables.noise[a, b, s, rows].any()
-        for t, target in enumerate(tried):
-            right = tables.clean[t, rows] if same else _right(target, case, found.images, rows, cost)
+        for t, (name, target) in enumerate(tried.items()):
+            right = tables.clean[t, rows] if same else _right(name, target, case, found.images, rows, cost)
             tables.right[a, b, s, t, rows] = right
 
 
@@ -213,10 +214,11 @@ def _result(
     )
 
 
-def _right(classifier: Classifier, case: Case, images: Tensor, rows: slice, cost: Cost) -> npt.NDArray[np.bool_]:
+def _right(
+    name: str, classifier: Classifier, case: Case, images: Tensor, rows: slice, cost: Cost
+) -> npt.NDArray[np.bool_]:
     cost.evaluations += len(images)
-    said = classifier.outputs(images, case.execution).argmax(dim=1)
-    return (said.cpu() == case.labels[rows]).numpy()
+    return (case.said(images, classifier, named=f"target `{name}`") == case.labels[rows]).numpy()
 
 
 def _case(

@@ -30,6 +30,9 @@ def train_command(
 
     A training that was stopped, however, goes on with the same command after its last finished epoch, and ends with
     the weights of one that was not. The folder `model` within the run folder goes wherever a model goes.
+
+    With a section `folds` the recipe is cross-validated instead, with `grid` every combination of values is; both print
+    and keep tables, and go on where they were stopped.
     """
     with exit_codes(debug=debug) as ending:
         from shiftgauge.cli.reader import load_train_config
@@ -37,6 +40,12 @@ def train_command(
         loaded = load_train_config(config, overrides or ())
         folder = loaded.run_folder(out, loaded.config.out)
         ending.code = INTERRUPTED  # until there is a result
+        if loaded.config.in_folds:
+            from shiftgauge.cli.train_folds import run_folds
+
+            run_folds(loaded, folder, quiet=quiet)
+            ending.code = 0
+            return
         result = run_training(loaded, folder, progress=False if quiet else None)
         ending.code = 0 if result.passed else GATE_MISSED
         from shiftgauge.report.train_terminal import train_summary

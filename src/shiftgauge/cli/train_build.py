@@ -28,22 +28,22 @@ def network_choice(loaded: LoadedTrain) -> NetworkChoice:
     """
     from shiftgauge.studies.train_options import NetworkChoice
 
+    with loaded.at("model"):
+        return NetworkChoice(**network_values(loaded))
+
+
+def network_values(loaded: LoadedTrain) -> dict[str, Any]:
+    """The keywords of `NetworkChoice` as the section `model` has them."""
     section = loaded.config.model
     weights = section.pretrained
     if isinstance(weights, str) and weights != "packaged":
         weights = loaded.resolve(weights)
-    with loaded.at("model"):
-        return NetworkChoice(
-            architecture=section.architecture,
-            size=section.size,
-            channels=section.channels,
-            pretrained=weights,
-            dropout=section.dropout,
-            head=section.head,
-            first_convolution=section.first_convolution,
-            arguments=section.arguments,
-            preprocessing=preprocessing_keys(section.preprocessing),
-        )
+    plain = ("architecture", "size", "channels", "dropout", "head", "first_convolution", "arguments")
+    return {
+        **{name: getattr(section, name) for name in plain},
+        "pretrained": weights,
+        "preprocessing": preprocessing_keys(section.preprocessing),
+    }
 
 
 def data_values(loaded: LoadedTrain) -> dict[str, Any]:
@@ -140,6 +140,17 @@ def train_options(loaded: LoadedTrain) -> TrainOptions:
             seed=section.seed,
             validation_batch=section.validation_batch,
         )
+
+
+def train_values(loaded: LoadedTrain) -> dict[str, Any]:
+    """The section `train` as nested mappings, for what changes single keys of it; changes of images as options.
+
+    Raises:
+        ConfigError, SpaceError: As of `train_options`.
+    """
+    values = loaded.config.train.model_dump(exclude={"device", "devices", "memory_gb", "augment"})
+    values["loss"] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["loss"].items()}
+    return {**values, "augment": train_options(loaded).augment}
 
 
 def for_task(loaded: LoadedTrain, options: TrainOptions, task: str) -> TrainOptions:

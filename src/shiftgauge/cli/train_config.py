@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from shiftgauge.cli.adversarial_section import AdversarialSection, ConstraintSection, EnlargeSection
 from shiftgauge.cli.config import PreprocessingSection
 from shiftgauge.cli.data_section import DataSection
+from shiftgauge.cli.folds_section import ONE_TRAINING, FoldsSection, GridSection
 from shiftgauge.cli.section import Section, Share
 from shiftgauge.cli.train_section import Count, Positive, TrainSection
 from shiftgauge.shifts.limits import Fill
@@ -168,6 +169,12 @@ class TrainConfig(Section):
     enlarge: EnlargeSection | None = Field(
         default=None, description="Copies of training images that are added to them; left out, none."
     )
+    folds: FoldsSection | None = Field(
+        default=None, description="Cross-validation in place of one training; left out, one training."
+    )
+    grid: GridSection | None = Field(
+        default=None, description="Grid search in folds in place of one training; left out, none."
+    )
     thresholds: ThresholdsSection | None = Field(
         default=None,
         description="How thresholds are chosen for several labels; left out, those with the largest F1.",
@@ -182,3 +189,16 @@ class TrainConfig(Section):
         default=None, description="Run folder; default: runs/ and the name of this file, beside it."
     )
     title: str = Field(default="", description="Title of the page.")
+
+    @property
+    def in_folds(self) -> bool:
+        """Whether folds are trained rather than one network."""
+        return self.folds is not None or self.grid is not None
+
+    @model_validator(mode="after")
+    def _folds_alone(self) -> Self:
+        asked = "grid" if self.grid is not None else "folds"
+        for name in ONE_TRAINING if self.in_folds else ():
+            if name in self.model_fields_set:
+                raise ValueError(f"`{name}` is about one training and does not count with `{asked}`; leave one out")
+        return self

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from shiftgauge.checks import require_range
 from shiftgauge.errors import DataError
@@ -94,7 +95,7 @@ def paired_difference(
     first_n: npt.ArrayLike,
     second_n: npt.ArrayLike,
     *,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str] | GroupBootstrap | None = None,
     confidence_level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -107,19 +108,23 @@ def paired_difference(
     $$ d - \sqrt{(p_1 - l_1)^2 - 2 \hat\varphi (p_1 - l_1)(u_2 - p_2) + (u_2 - p_2)^2}, \qquad
        d + \sqrt{(u_1 - p_1)^2 - 2 \hat\varphi (u_1 - p_1)(p_2 - l_2) + (p_2 - l_2)^2} $$
 
-    With groups, whole groups are resampled, each with both of its columns; where no image tells the two apart, the ends
-    lie as far from 0 as a share of differing groups may be that was never met in G groups, 1 − (α/2)^(1/G).
+    With groups, whole groups are resampled, each with both of its columns. Quantiles of resamples are too near of few
+    groups: with 4 of them an interval of 95 % misses a difference of 0 one time in five. So the ends are the farther
+    ones of the quantiles and of Student's interval $d \pm t_{G-1} \, s \sqrt{G / (G - 1)}$ with s the standard
+    deviation of the resamples. Where resamples are all alike, the ends lie as far away as a share of differing groups
+    may be that was never met in G groups, 1 − (α/2)^(1/G).
 
     Args:
         first_n: Whether the first is right about each image (N,).
         second_n: The same of the second.
-        groups: Group of each image (person, board, recording), or None for independent images.
+        groups: Group of each image (person, board, recording), or resamples of groups that were drawn before; None for
+            independent images.
         confidence_level: In [0.5, 0.999].
         resamples: Of groups.
         seed: Of the resamples.
 
     Raises:
-        DataError: No image, or columns of different lengths.
+        DataError: No image, or columns of different lengths, or another number of groups.
 
     Example:
         >>> found = paired_difference([1, 1, 1, 0, 1, 1, 1, 1], [1, 0, 1, 0, 1, 0, 1, 1])
@@ -129,6 +134,8 @@ def paired_difference(
     References:
         Newcombe, R. G. (1998). Improved confidence intervals for the difference between binomial proportions based on
         paired data. Statistics in Medicine 17, 2635-2650.
+        Hesterberg, T. C. (2015). What teachers should know about the bootstrap. The American Statistician 69, 371-386.
+        doi:10.1080/00031305.2015.1089789 (on the narrowness of percentile intervals)
     """
     first, second = np.asarray(first_n, bool), np.asarray(second_n, bool)
     if first.ndim != 1 or first.shape != second.shape or not len(first):
@@ -137,7 +144,8 @@ def paired_difference(
     if groups is None:
         low, high = _newcombe(first, second, confidence_level)
     else:
-        drawn = GroupBootstrap.of(groups, len(first), resamples=resamples, seed=seed)
+        known = isinstance(groups, GroupBootstrap)
+        drawn = groups if known else GroupBootstrap.of(groups, len(first), resamples=resamples, seed=seed)
         low, high = _resampled(drawn, first.astype(np.float64) - second, confidence_level)
     return PairedDifference(
         difference=difference,
@@ -151,14 +159,17 @@ def paired_difference(
 
 def _resampled(drawn: GroupBootstrap, change_n: FloatArray, confidence_level: float) -> tuple[float, float]:
     half = (1 - require_range("confidence_level", confidence_level, 0.5, 0.999)) / 2
-    if not change_n.any():
-        reach = 1 - half ** (1 / drawn.n_groups)
-        return -reach, reach
+    g, difference = drawn.n_groups, float(change_n.mean())
     sums = drawn.sums(np.stack([change_n, np.ones(len(change_n))], axis=1))
-    if not len(sums):
+    resampled = sums[:, 0] / sums[:, 1]
+    if not change_n.any() or (len(resampled) and np.ptp(resampled) < 1e-12):
+        reach = 1 - half ** (1 / g)
+        return max(difference - reach, -1.0), min(difference + reach, 1.0)
+    if not len(resampled):
         return np.nan, np.nan
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], [half, 1 - half])
-    return float(low), float(high)
+    low, high = np.quantile(resampled, [half, 1 - half])
+    far = float(student.ppf(1 - half, g - 1)) * float(resampled.std()) * np.sqrt(g / (g - 1))
+    return max(min(float(low), difference - far), -1.0), min(max(float(high), difference + far), 1.0)
 
 
 def _newcombe(

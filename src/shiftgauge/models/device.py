@@ -8,6 +8,8 @@ import torch
 
 from shiftgauge.errors import ModelError
 
+_WITHOUT_FLOAT64 = ("mps",)
+
 
 def choose_device(wanted: str | torch.device | None = None) -> torch.device:
     """Returns the device to use: the wanted one, else cuda, else mps, else cpu.
@@ -39,6 +41,16 @@ def choose_device(wanted: str | torch.device | None = None) -> torch.device:
         usable = ", ".join(name for name, there in available.items() if there)
         raise ModelError(f"device `{wanted}` is not available here; usable: {usable}")
     return device
+
+
+def with_float64(device: torch.device) -> torch.device:
+    """The device itself, or the CPU in place of one that has no float64 (Apple's mps).
+
+    Example:
+        >>> with_float64(torch.device("cuda")), with_float64(torch.device("mps"))
+        (device(type='cuda'), device(type='cpu'))
+    """
+    return torch.device("cpu") if device.type in _WITHOUT_FLOAT64 else device
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from shiftgauge.checks import require_in, require_positive_int
-from shiftgauge.errors import ConfigError, DataError, ModelError
+from shiftgauge.errors import ConfigError, DataError, ModelError, NumericalError
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.types import Classifier, DifferentiableClassifier, Execution
 
@@ -82,6 +82,26 @@ def class_place(classifier: Classifier, label: str | int) -> int:
     return place
 
 
+def largest_outputs(outputs_nk: torch.Tensor, *, named: str = "the model") -> torch.Tensor:
+    """Returns the place of the largest output of each image, (n,).
+
+    Args:
+        outputs_nk: (n, K).
+        named: What an error calls the classifier.
+
+    Raises:
+        NumericalError: Outputs are NaN; `argmax` would take NaN for the largest.
+
+    Example:
+        >>> largest_outputs(torch.tensor([[0.2, 0.8], [0.9, 0.1]])).tolist()
+        [1, 0]
+    """
+    bad = outputs_nk.isnan().any(dim=1)
+    if bool(bad.any()):
+        raise NumericalError(f"{named} gives NaN for {int(bad.sum())} of {len(bad)} images, so that it names no class")
+    return outputs_nk.argmax(dim=1)
+
+
 def target_classes(
     classifier: Classifier, images_nchw: torch.Tensor, targets: Targets, *, batch_size: int = 32
 ) -> npt.NDArray[np.int64]:
@@ -98,6 +118,7 @@ def target_classes(
 
     Raises:
         ConfigError: An unknown class, or another number of them than there are images.
+        NumericalError: The classifier has to be asked and gives NaN.
 
     Example:
         >>> from shiftgauge.models.preprocessing import Preprocessing
@@ -111,10 +132,13 @@ def target_classes(
     n = len(images_nchw)
     if targets is None:
         outputs = classifier.outputs(images_nchw, Execution(batch_size=batch_size))
-        return outputs.argmax(dim=1).cpu().numpy().astype(np.int64)
+        return largest_outputs(outputs).cpu().numpy().astype(np.int64)
     if isinstance(targets, (str, int, np.integer)):
         return np.full(n, class_place(classifier, targets if isinstance(targets, str) else int(targets)), np.int64)
     asked = targets.tolist() if isinstance(targets, (np.ndarray, torch.Tensor)) else list(targets)
     if len(asked) != n:
         raise ConfigError(f"`targets` must name one class, or one for each of the {n} images, got {len(asked)}")
+    fraction = next((k for k in asked if not isinstance(k, str) and int(k) != k), None)
+    if fraction is not None:
+        raise ConfigError(f"classes must be names or whole numbers, got {fraction}")
     return np.array([class_place(classifier, k if isinstance(k, str) else int(k)) for k in asked], np.int64)

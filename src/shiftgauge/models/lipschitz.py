@@ -14,6 +14,7 @@ from torch import nn
 
 from shiftgauge.checks import require_positive_int, require_range
 from shiftgauge.errors import ConfigError, ModelError, NumericalError
+from shiftgauge.models.conv_norm import generator
 from shiftgauge.models.conversion import evaluation_mode
 from shiftgauge.models.lipschitz_linear import NoBoundError
 from shiftgauge.models.lipschitz_rules import Change
@@ -109,7 +110,7 @@ def lipschitz_bound(
     shape = _image_shape(input_shape)
     start = Change(constant=1.0, channels=None if std is None else _per_pixel(std, shape[0]))
     first = next(network.parameters(), torch.empty(0))
-    example = torch.zeros(1, *shape, device=first.device, dtype=first.dtype)
+    example = torch.rand(1, *shape, generator=generator(0)).to(first)
     walk, reason = LipschitzWalk(start, require_range("tolerance", tolerance, 1e-6, 0.5)), ""
     with evaluation_mode(network), torch.no_grad():
         try:

@@ -235,6 +235,9 @@ def _joined(part: Part) -> Change:
 
 def _softmax(part: Part) -> Change:
     """Its Jacobian diag(p) − ppᵀ has rows whose absolute values add up to 2 p (1 − p) ≤ ½."""
+    axis = part.target.dim if isinstance(part.target, nn.Softmax) else part.option(1, "dim")
+    if axis is None or axis % part.out.ndim == 0:
+        raise NoBoundError("its values add up to 1 over the images of a batch, or over an axis that is not stated")
     return Change(constant=part.first.plain / 2)
 
 

@@ -59,7 +59,7 @@ class LipschitzWalk:
 
         Args:
             network: In evaluation mode.
-            example_1chw: One image, to know shapes by.
+            example_1chw: One image that is not uniform, to know shapes by, and whether the graph is the network.
 
         Raises:
             NoBoundError: No constant follows.
@@ -69,7 +69,12 @@ class LipschitzWalk:
         except TRACE_ERRORS as error:
             raise NoBoundError(f"the way through the network cannot be followed: {one_line(error)}") from error
         walked = _Interpreter(graph, self)
-        out = walked.run(example_1chw)
+        out = walked.run(example_1chw.clone())
+        if isinstance(out, torch.Tensor) and not _same(out, network(example_1chw.clone())):
+            raise NoBoundError(
+                "the way through the network cannot be followed: its parts in the order of the graph give another "
+                "output; look for `+=` on a value that has a second name"
+            )
         last = next(iter(reversed(graph.graph.nodes))).args[0]
         if not isinstance(last, fx.Node) or not isinstance(out, torch.Tensor) or out.ndim != 2:
             raise NoBoundError("the network does not give one row of outputs for each image")
@@ -99,6 +104,7 @@ class _Interpreter(fx.Interpreter):
         self.waiting: dict[fx.Node, Part] = {}
 
     def run_node(self, n: fx.Node) -> Any:
+        before = self._versions(n)
         out = super().run_node(n)
         if n.op == "placeholder":
             self.changes[n] = self.start
@@ -107,10 +113,30 @@ class _Interpreter(fx.Interpreter):
         elif n.op != "output":
             try:
                 self.changes[n] = self._change(n, out)
+                self._written_over(n, out, before)
             except NoBoundError as error:
                 name = str(n.target) if n.op == "call_module" else n.name
                 raise NoBoundError(f"`{name}` stands in the way: {error}") from error
         return out
+
+    def _versions(self, n: fx.Node) -> dict[fx.Node, int]:
+        """How often each value that is read again after a node has been written over."""
+        done = self.user_to_last_uses.get(n, [])
+        held = {m: value for m, value in self.env.items() if isinstance(value, torch.Tensor) and m not in done}
+        return {m: value._version for m, value in held.items()}
+
+    def _written_over(self, n: fx.Node, out: Any, before: dict[fx.Node, int]) -> None:
+        """Values that a node wrote over can change as its output can, where they are the same tensor.
+
+        Raises:
+            NoBoundError: It wrote over a part of a value, or a view of one, that is read again.
+        """
+        for m, version in before.items():
+            if self.env[m]._version == version:
+                continue
+            if self.env[m] is not out:
+                raise NoBoundError("it writes over a value that is read again under another name")
+            self.changes[m] = self.changes[n]
 
     def _change(self, n: fx.Node, out: Any) -> Change | None:
         changes = [self._known(argument) for argument in n.args]
@@ -130,7 +156,8 @@ class _Interpreter(fx.Interpreter):
 
     def _ruled(self, n: fx.Node, part: Part) -> Change:
         module = isinstance(part.target, nn.Module)
-        if type(part.target) in _LINEAR and self._waits(n):
+        by_output = part.out.ndim in (2, 4)  # else the axis that is normalised is not that of the outputs
+        if type(part.target) in _LINEAR and by_output and self._waits(n):
             self.waiting[n] = part
             return part.first
         kind, before = type(part.target).__name__ if module else n.name, n.args[0]
@@ -156,6 +183,13 @@ class _Interpreter(fx.Interpreter):
         if isinstance(argument, (list, tuple)):
             return [self._known(part) for part in argument]
         return self.changes[argument] if isinstance(argument, fx.Node) else None
+
+
+def _same(found: torch.Tensor, network: Any) -> bool:
+    """Whether two outputs are one up to rounding."""
+    if not isinstance(network, torch.Tensor) or network.shape != found.shape:
+        return False
+    return bool(torch.allclose(found.double(), network.double(), rtol=1e-3, atol=1e-3 * float(network.abs().max())))
 
 
 def _moving(changes: Iterable[Any]) -> list[Change]:

@@ -14,6 +14,7 @@ from shiftgauge.attack.budget import Budget
 from shiftgauge.attack.fgsm import FGSM
 from shiftgauge.attack.perturb import perturb
 from shiftgauge.attack.pgd import PGD
+from shiftgauge.models.device import with_float64
 from shiftgauge.models.input_scale import InputScale
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.random import stream_key
@@ -112,9 +113,11 @@ class _Wiring:
         """The next perturbation of free training: a step along the steepest direction, and back into the ball."""
         budget, n = self.budget(self.options.epsilon), len(images)
         radii = torch.full((n,), self.options.epsilon, dtype=torch.float64)
-        ball = budget.ball(images, radii, self.scale)
-        share = float(self.options.relative_step or 1)
-        return ball.step(images + delta, ball.steepest(gradient.float()), share) - images
+        work = with_float64(images.device)
+        there = images.to(work)
+        ball, share = budget.ball(there, radii, self.scale), float(self.options.relative_step or 1)
+        found = ball.step(there + delta.to(work), ball.steepest(gradient.float().to(work)), share) - there
+        return found.to(images.device)
 
     def _iterated(self, loss: Any) -> PGD:
         """PGD from a random start; the one step of `fast` is PGD with a single step."""

@@ -17,6 +17,8 @@ from shiftgauge.studies.attack_options import NaturalLevels
 from shiftgauge.studies.attack_subject import Subject
 
 _ENDS: Final = ("", "_low", "_high")
+_WIDEST: Final = 0.999
+"""Largest level of an interval that stands for many comparisons."""
 _MOST_COMPARED: Final = 6
 """Models of which every pair is compared; of more, each is compared with the first."""
 
@@ -62,17 +64,24 @@ class Intervals:
     def __init__(self, subject: Subject) -> None:
         options = subject.options
         self.level, self.groups = options.confidence_level, subject.groups
-        self._drawn = {"resamples": options.resamples, "seed": options.seed}
-        n = len(subject.dataset)
-        self._bootstrap = None if self.groups is None else GroupBootstrap.of(self.groups, n, **self._drawn)
+        n, drawn = len(subject.dataset), {"resamples": options.resamples, "seed": options.seed}
+        self._bootstrap = None if self.groups is None else GroupBootstrap.of(self.groups, n, **drawn)
 
     def share(self, hit_xn: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], ...]:
         """Share of images and the ends of its interval along the last axis."""
         return share_interval(np.asarray(hit_xn, bool), self._bootstrap, self.level)
 
-    def paired(self, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> PairedDifference:
-        """Share of the first minus that of the second on the same images."""
-        return paired_difference(first, second, groups=self.groups, confidence_level=self.level, **self._drawn)
+    def paired(self, first: npt.NDArray[Any], second: npt.NDArray[Any], *, of: int = 1) -> PairedDifference:
+        """Share of the first minus that of the second on the same images.
+
+        Args:
+            first: Whether the first is right (N,).
+            second: Whether the second is.
+            of: Comparisons of which the most telling is looked for: the interval is as much wider that any of them
+                misses no more often than one does (Bonferroni), up to 99.9 %.
+        """
+        level = max(self.level, min(1 - (1 - self.level) / of, _WIDEST))
+        return paired_difference(first, second, groups=self._bootstrap, confidence_level=level)
 
 
 def curve_rows(subject: Subject, parts: Mapping[tuple[str, str], xr.Dataset]) -> list[Row]:

@@ -216,11 +216,11 @@ class AttackOptions:
 
     @property
     def headline_at(self) -> float:
-        """The ratio or ε of the headline; NaN where nothing is attacked."""
+        """The ratio or ε of the headline, one that allows a change if any does; NaN where nothing is attacked."""
         if self.at is not None:
             return self.at
         known = [value for value in self.asked if math.isfinite(value) and (self.snr_db is not None or value > 0)]
-        return known[len(known) // 2] if known else math.nan
+        return known[len(known) // 2] if known else (*self.asked, math.nan)[0]
 
     @property
     def adversarial(self) -> tuple[str, ...]:

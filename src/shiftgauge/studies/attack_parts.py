@@ -35,6 +35,8 @@ METHODS: Final = {"curve": 1, "transfer": 1, "natural": 1, "pictures": 1}
 one."""
 _IMAGES: Final = "attacked"
 _DIGITS: Final = 16
+_SHIFTED: Final = 64
+"""Images that a natural shift changes at once: geometric ones hold several times their size."""
 
 
 def attack_store(folder: Path, data: str) -> PartStore:
@@ -204,8 +206,13 @@ def as_natural(shift: NaturalLevels, pipeline: ShiftPipeline) -> NaturalShift:
     """A shift of the catalogue as a function of images and one strength; each image keeps its own draws."""
 
     def apply(images_nchw: Tensor, level: float) -> Tensor:
-        theta = torch.tensor([[level, *shift.beside.values()]], dtype=torch.float64).repeat(len(images_nchw), 1)
-        return pipeline(images_nchw, theta, torch.arange(len(images_nchw)))
+        theta, found = (
+            torch.tensor([[level, *shift.beside.values()]], dtype=torch.float64),
+            torch.empty_like(images_nchw),
+        )
+        for rows in torch.arange(len(images_nchw)).split(_SHIFTED):
+            found[rows] = pipeline(images_nchw[rows], theta.repeat(len(rows), 1), rows)
+        return found
 
     return NaturalShift(name=shift.name, levels=shift.levels, apply=apply, unit=shift.unit)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
 
+from shiftgauge.errors import NumericalError
 from shiftgauge.results.status import Message
 from shiftgauge.studies.attack_parts import curve_part, forget_images, natural_part, picture_part, transfer_part
 from shiftgauge.studies.attack_subject import Subject
@@ -50,6 +51,22 @@ class Work:
         return tuple(dict.fromkeys(Message(**entry) for entries in told for entry in entries))
 
 
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Puts a name in front of what is said of numbers that are none.
+
+    Args:
+        what: Attack and model.
+
+    Raises:
+        NumericalError: One was raised inside the block.
+    """
+    try:
+        yield
+    except NumericalError as error:
+        raise NumericalError(f"{what}: {error}") from error
+
+
 def all_parts(subject: Subject, store: PartStore, bar: Bar) -> Work:
     """Makes what is not in the store yet.
 
@@ -62,7 +79,7 @@ def all_parts(subject: Subject, store: PartStore, bar: Bar) -> Work:
     work = Work(curves={}, transfer={}, natural={}, pictures={})
     for way, attack in options.attacks.items():
         for model in models:
-            with bar(f"{way} on {model}") as advance:
+            with bar(f"{way} on {model}") as advance, naming(f"“{way}” on “{model}”"):
                 work.curves[model, way] = curve_part(subject, store, model, way, advance)
                 if options.wants_transfer(len(models)) and not attack.is_noise:
                     work.transfer[model, way] = transfer_part(subject, store, model, way)
@@ -72,7 +89,7 @@ def all_parts(subject: Subject, store: PartStore, bar: Bar) -> Work:
             work.natural[shift.name] = natural_part(subject, store, shift)
             advance(done + 1, len(options.shifts))
     for model, way in _shown(subject):
-        with bar(f"pictures of {way} on {model}") as advance:
+        with bar(f"pictures of {way} on {model}") as advance, naming(f"“{way}” on “{model}”"):
             work.pictures[model, way] = picture_part(subject, store, model, way, advance)
     return work
 

@@ -170,7 +170,12 @@ class CrossValidation:
     @property
     def summary(self) -> pd.DataFrame:
         """A row for each figure: mean, spread, standard errors and interval."""
-        return pd.DataFrame([{"metric": name, **asdict(self.spread(name))} for name in METRICS])
+        return self.summary_at(0.95)
+
+    def summary_at(self, confidence_level: float) -> pd.DataFrame:
+        """The same with intervals of another level."""
+        spreads = {name: self.spread(name, confidence_level=confidence_level) for name in METRICS}
+        return pd.DataFrame([{"metric": name, **asdict(spread)} for name, spread in spreads.items()])
 
     def written(self) -> CrossValidation:
         """Writes `folds.csv`, `summary.csv`, `history.csv`, `predictions.csv` and, last, the record.

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -201,11 +203,16 @@ def enlarge(
         return Enlarged(part=part, options=longer, record={**options.to_dict(), "n_copies": 0})
     record: dict[str, Any] = {**options.to_dict(), "n_copies": len(rows)}
     if make is not None:
-        added = larger.pixels.batch(range(len(part), len(larger)))
-        record["copies"] = hash_array(added.numpy())
+        record["copies"] = hash_array(_added(larger))
     if model is not None:
         record["source"] = model.fingerprint
     return Enlarged(part=larger, options=training, record=record, source=model)
+
+
+def _added(larger: Part) -> npt.NDArray[np.float32]:
+    """The copies as they are held, without another copy of them all."""
+    pixels: Any = larger.pixels
+    return pixels.second.images_nchw.numpy()
 
 
 def check_source(options: EnlargeOptions, task: Task) -> None:

@@ -64,6 +64,11 @@ class GridSearch:
         return int(np.nanargmax(np.where(np.isfinite(scores), scores, np.nan)))
 
     @property
+    def any_finished(self) -> bool:
+        """Whether a row has a figure on every fold, so that there is a best one."""
+        return bool(np.isfinite(self.values_rj).all(axis=1).any())
+
+    @property
     def best(self) -> dict[str, Any]:
         """Values, spread and standard errors of the best row, and what choosing it costs.
 
@@ -101,7 +106,7 @@ class GridSearch:
         the corrected resampled t-test on the same folds, which takes the best row as if it had not been chosen; `best`;
         `epochs`, `seconds`, and `status`, `done` or why a training diverged.
         """
-        best = self.best_row if np.isfinite(self.values_rj).all(axis=1).any() else -1
+        best = self.best_row if self.any_finished else -1
         return pd.DataFrame([self._row(r, best) for r in range(len(self.outcomes))])
 
     def with_row(self, outcomes: tuple[FoldOutcome, ...]) -> GridSearch:
@@ -138,7 +143,8 @@ class GridSearch:
         found |= {f"fold_{f + 1}": value for f, value in enumerate(values)}
         found |= dict.fromkeys(_COMPARED, math.nan)
         if not problem and best >= 0 and len(values) > 1:
-            pair = compare_folds(values, self.values_rj[best], test_ratio=self.test_ratio)
+            more: dict[str, Any] = {"test_ratio": self.test_ratio, "confidence_level": self.confidence_level}
+            pair = compare_folds(values, self.values_rj[best], **more)
             found |= dict(zip(_COMPARED, (pair.difference, pair.low, pair.high, pair.p_value), strict=True))
         return found | {
             "best": row == best,

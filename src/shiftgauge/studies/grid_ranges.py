@@ -24,6 +24,8 @@ SHORT: Final[Mapping[str, str]] = {
     "share": "enlarge.share",
 }
 """Short names of keys that are often searched over; any other key is written out, such as `options.schedule.kind`."""
+_CHOSEN: Final[Mapping[str, str]] = {"adversarial": "method", "enlarge": "kind"}
+"""Parts of a recipe that a range can change but not begin → what has to be chosen there."""
 _ROOTS: Final = ("model", "options", "adversarial", "constraint", "enlarge")
 
 
@@ -85,7 +87,7 @@ def recipes(base: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], task: s
         task: `single` or `multi`.
 
     Raises:
-        ConfigError: A combination that is no recipe; the message says which.
+        ConfigError: A combination that is no recipe, and which, or a range of a part that the recipe does not have.
 
     Example:
         >>> base = {"model": {"architecture": "resnet18_small"}}
@@ -95,10 +97,20 @@ def recipes(base: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], task: s
     for cell in cells:
         values = dict(base)
         for key, value in cell.items():
+            _require_part(base, key)
             values = _put(values, long_name(key).split("."), value)
         with saying(cell):
             recipe = Recipe.of(values.pop("model"), task, **values)
         yield recipe
+
+
+def _require_part(base: Mapping[str, Any], key: str) -> None:
+    """Refuses a range that would add a part which nobody has chosen a method or kind for."""
+    part = long_name(key).split(".")[0]
+    if part in _CHOSEN and base.get(part) is None:
+        raise ConfigError(
+            f"`{key}` changes `{part}`, which the recipe does not have; give it `{part}` with its {_CHOSEN[part]}"
+        )
 
 
 @contextmanager
