@@ -17,9 +17,7 @@ from shiftgauge.report.format import clean, number
 from shiftgauge.report.read import Estimate, pick, strings
 from shiftgauge.results.study import StudyResult
 
-HUES: Final = (
-    "first", "total", "hued green", "hued purple", "hued brown", "part", "hued red", "hued ink", "random", "plain",
-)  # fmt: skip
+HUES: Final = ("first", "total", "hued green", "hued purple", "hued brown", "part", "hued red", "hued ink")
 """Colours of lines that stand beside each other."""
 _AXIS: Final = "signal-to-noise ratio, dB (left is louder)"
 _CURVES: Final = {"accuracy": "accuracy on validation", "loss": "loss on validation", "train_loss": "loss of training"}
