@@ -47,7 +47,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 def images_of(plan: Plan, rows: npt.NDArray[np.int64]) -> Tensor:
     """Crops as the networks are given them, before standardising, float32 (N, 1, S, S)."""
-    return plan.whole.pixels.batch(rows)
+    return plan.whole.pixels.batch(rows.copy())
 
 
 def pgd_epsilons(plan: Plan, marked: Sequence[float]) -> tuple[float, ...]:

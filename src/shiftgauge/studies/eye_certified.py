@@ -38,7 +38,7 @@ def certified_arrays(plan: Plan, trained: Mapping[str, CrossValidation]) -> xr.D
         trained: The networks in folds.
 
     Returns:
-        bound (bounded, fold); certified (bounded, ratio), over all crops; and over (bounded, layer): layer_smallest and
+        lipschitz (bounded, fold); certified (bounded, ratio), over all crops; and over (bounded, layer): layer_smallest and
         layer_largest (singular values of the flattened kernel), layer_factor, layer_norm, layer_norm_bound,
         layer_constrained. NaN where a network lacks a layer.
     """
@@ -51,7 +51,7 @@ def certified_arrays(plan: Plan, trained: Mapping[str, CrossValidation]) -> xr.D
     shares = [np.average([f["certified"].values for f in by_name[n]], axis=0, weights=counts) for n in BOUNDED]
     arrays = xr.Dataset(
         {
-            "bound": (("bounded", "fold"), np.array([[float(f["bound"]) for f in by_name[n]] for n in BOUNDED])),
+            "lipschitz": (("bounded", "fold"), np.array([[float(f["lipschitz"]) for f in by_name[n]] for n in BOUNDED])),
             "certified": (("bounded", "ratio"), np.stack(shares)),
         },
         coords={"bounded": list(BOUNDED), "ratio": list(RATIOS), "fold": np.arange(1, plan.recipe.k + 1)},
@@ -71,7 +71,7 @@ def _fold(plan: Plan, cv: CrossValidation, fold: int) -> xr.Dataset:
         seen = ((images - plan.scale.mean) / plan.scale.std).flatten(1).norm(dim=1).double().numpy()
         return xr.Dataset(
             {
-                "bound": bound.value,
+                "lipschitz": bound.value,
                 "certified": ("ratio", certified_shares(bound, outcome.logits_nk, cv.targets[outcome.rows], seen)),
             }
         )

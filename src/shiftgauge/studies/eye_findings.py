@@ -201,7 +201,7 @@ def tight_layers(a: xr.Dataset) -> Finding:
 
 def certified(a: xr.Dataset) -> Finding:
     """A fact: the bound of the whole network, and the accuracy that no change at a ratio can take."""
-    bounds = {name: a["bound"].sel(bounded=name).values for name in (SCALED, UNSCALED, WIDE)}
+    bounds = {name: a["lipschitz"].sel(bounded=name).values for name in (SCALED, UNSCALED, WIDE)}
     told = "; ".join(f"{n} {np.min(v):.3g} to {np.max(v):.3g}" for n, v in bounds.items())
     shares = a["certified"].sel(bounded=SCALED)
     at = ", ".join(f"{float(shares.sel(ratio=r)):.3f} at {r:g} dB" for r in (60.0, 50.0, 40.0))

@@ -187,7 +187,7 @@ def build_bounds(result: StudyResult) -> dict[str, Any]:
     ratios = [float(r) for r in data["ratio"].values]
     rows, layers = [], []
     for name in strings(data, "bounded"):
-        values = pick(data, "bound", bounded=name)
+        values = pick(data, "lipschitz", bounded=name)
         shares = [fixed(float(v)) for v in pick(data, "certified", bounded=name)]
         rows.append([name, f"{number(float(values.min()))} to {number(float(values.max()))}", *shares])
         own = []
