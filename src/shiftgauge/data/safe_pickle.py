@@ -94,6 +94,10 @@ def _empty(kind: Any, shape: Any, code: Any) -> np.ndarray:
     return np.ndarray((0,), np.dtype("uint8"))
 
 
+def _dtype(*given: Any) -> np.dtype:
+    return np.dtype(*given)
+
+
 def _scalar(dtype: np.dtype, content: Any) -> Any:
     if dtype.hasobject:
         raise ValueError("a number is stored as a Python object")
@@ -115,7 +119,7 @@ def _from_buffer(content: Any, dtype: np.dtype, shape: Any, order: str) -> np.nd
 
 _MAKERS: Final = {"_reconstruct": _empty, "scalar": _scalar, "_frombuffer": _from_buffer}
 _PLAIN: Final = {
-    ("numpy", "dtype"): lambda *given: np.dtype(*given),
+    ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _latin_bytes,
     **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset)},
 }

@@ -27,9 +27,8 @@ def plot_models(result: StudyResult) -> Figure:
         for k, axes in enumerate(panels):
             family, names = families(result)[k % 2]
             for j, name in enumerate(names):
-                way, *line = curves_of(result, name)[k // 2]
-                _band(axes, line, _HUES[j], name)
-            _by_ratio(axes, f"{way}, {family}")
+                _band(axes, curves_of(result, name)[k // 2][1:], _HUES[j], name)
+            _by_ratio(axes, f"{strings(result.arrays, 'attack')[k // 2]}, {family}")
             axes.legend(frameon=False, fontsize=6)
     return figure
 

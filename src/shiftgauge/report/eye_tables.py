@@ -21,7 +21,9 @@ _PARTS: Final = {
         "order_published", "order_here", "order_kept", "order_same", "order_sure", "order_against", "order_pairs",
     ),
     "certified": ("certified",),
-    "layers": ("layer_smallest", "layer_largest", "layer_factor", "layer_norm", "layer_norm_bound", "layer_constrained"),
+    "layers": (
+        "layer_smallest", "layer_largest", "layer_factor", "layer_norm", "layer_norm_bound", "layer_constrained",
+    ),
 }  # fmt: skip
 _FOLDS: Final = {
     "attack_folds": ("white_fold", "transfer_fold"),

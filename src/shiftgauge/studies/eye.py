@@ -64,7 +64,8 @@ def eye(
     Finished folds and measured attacks are read, an interrupted training goes on after its last epoch.
 
     Args:
-        data: The published file, an NPZ file with `images`, `labels` and if wanted `group`, or a folder; see `eye_data`.
+        data: The published file, an NPZ file with `images`, `labels` and if wanted `group`, or a folder; see
+            `eye_data`.
         out: Folder of the study: run.json, results.nc, scores.csv, findings.csv, tables/, figures/, report.html, and a
             folder for each training.
         recipe: `published`, or `small` for one processor core; see `EyeRecipe`.
@@ -150,7 +151,11 @@ def _result(plan: Plan, started: datetime) -> StudyResult:
     spent = sum(o.seconds for cv in (*trained.values(), *enlarged.values()) for o in cv.outcomes)
     return StudyResult(
         study="eye",
-        config={"recipe": asdict(plan.recipe), "copies": [cell.name for cell in enlarged], "data": told_of(plan.dataset)},
+        config={
+            "recipe": asdict(plan.recipe),
+            "copies": [cell.name for cell in enlarged],
+            "data": told_of(plan.dataset),
+        },
         provenance=provenance(
             {"data": plan.dataset.fingerprint, **_hashes(trained)},
             plan.recipe.seed,
@@ -171,7 +176,9 @@ def _result(plan: Plan, started: datetime) -> StudyResult:
     )
 
 
-def _measured(plan: Plan, trained: Mapping[str, CrossValidation], enlarged: Mapping[Cell, CrossValidation]) -> xr.Dataset:
+def _measured(
+    plan: Plan, trained: Mapping[str, CrossValidation], enlarged: Mapping[Cell, CrossValidation]
+) -> xr.Dataset:
     """Everything that is measured of the trained networks."""
     plain = trained[WIDE]
     attacked = attack_models(plan, trained, MARKED)
@@ -221,7 +228,8 @@ def _attributes(plan: Plan, plain: CrossValidation) -> dict[str, Any]:
         "quick": int(recipe.quick),
         "published_recipe": int(recipe.published),
         "by_person": int(plan.by_person),
-        "recipe_text": f"WRN-{recipe.depth}-1 and CNN at {recipe.size} × {recipe.size}, {recipe.epochs_each} epochs",
+        "recipe_text": f"WRN-{recipe.depth}-1 and CNN at {recipe.size} × {recipe.size}, "
+        f"{recipe.epochs_each} epoch{'s' * (recipe.epochs_each > 1)}",
         "n_crops": len(plan.dataset),
         "n_persons": len(set(plan.dataset.groups or ())),
         "n_units": len(np.unique(plain.units)),

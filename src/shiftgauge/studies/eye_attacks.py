@@ -19,6 +19,7 @@ from shiftgauge.attack.natural import NaturalShift
 from shiftgauge.attack.noise import UniformNoise
 from shiftgauge.attack.one_scale import one_scale
 from shiftgauge.attack.pgd import PGD
+from shiftgauge.attack.snr import set_rms, snr_for_epsilon
 from shiftgauge.attack.transfer import Transfer, transfer_matrix
 from shiftgauge.data.dataset import stratified_order
 from shiftgauge.evaluate.progress import progress_bar
@@ -81,7 +82,7 @@ def attack_models(
     Returns:
         Network → for each fold `rows`, `pgd_rows`, and for each way (`fgsm`, `noise`, `pgd`) whether it is right:
         `white_…` on its own images, `transfer_…` on those of its source (ε, image); the ratios `snr_…` (ε,) of the set;
-        and for each natural shift `shift_…` (strength, image) and `shift_snr_…`.
+        for PGD those of the ball; and for each natural shift `shift_…` (strength, image) and `shift_snr_…`.
     """
     found: dict[str, list[Arrays]] = {name: [] for name in trained}
     total, done = len(trained) * plan.recipe.k, 0
@@ -149,11 +150,24 @@ def _attacked(
         return {
             **_sides(once, pair, name),
             **_sides(often, pair, name),
+            "snr_pgd": ball_ratios(plan, rows[few], pgd),
             **_natural(plan, pair[name], rows),
         }
 
     found = kept_arrays(plan.folder / MEASURED, "attacks", asked, measure)
     return {"rows": rows, "pgd_rows": rows[few], **found}
+
+
+def ball_ratios(plan: Plan, rows: npt.NDArray[np.int64], epsilons: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Ratio of the loudest change within each ball, 20 log10(RMS/ε), over the set; an iterated attack is quieter.
+
+    Args:
+        plan: What was trained.
+        rows: Crops.
+        epsilons: Of the balls; 0 is infinite.
+    """
+    seen = (images_of(plan, rows) - plan.scale.mean) / plan.scale.std
+    return np.array([snr_for_epsilon(e, set_rms(seen)) if e else np.inf for e in epsilons], np.float64)
 
 
 def _of_images(plan: Plan, rows: npt.NDArray[np.int64]) -> list[Any]:
@@ -196,7 +210,9 @@ def _natural(plan: Plan, model: TrainedClassifier, rows: npt.NDArray[np.int64]) 
     """The network under natural shifts."""
     shifts = [_shift(key, plan.recipe.seed) for key in SHIFTS]
     labels = plan.dataset.labels[rows].tolist()
-    found = one_scale({"model": model}, images_of(plan, rows), labels, attacks={}, snr_db=(), unit="input", shifts=shifts)
+    found = one_scale(
+        {"model": model}, images_of(plan, rows), labels, attacks={}, snr_db=(), unit="input", shifts=shifts
+    )
     arrays: Arrays = {}
     for key in SHIFTS:
         curve = found.curve("model", key)

@@ -1,4 +1,4 @@
-"""What is certain of the Parseval networks: norms of their layers, a bound of the whole, and accuracy that must stay."""
+"""What is certain of the Parseval networks: norms of layers, a bound of the whole, and accuracy that must stay."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ RATIOS: Final = (80.0, 70.0, 60.0, 55.0, 50.0, 45.0, 40.0, 33.0, 28.0)
 BOUNDED: Final = (WIDE, UNSCALED, SCALED)
 """Networks whose layers are told."""
 _TOLERANCE: Final = 0.05
+_MATRIX: Final = 2
 
 
 def certified_arrays(plan: Plan, trained: Mapping[str, CrossValidation]) -> xr.Dataset:
@@ -38,20 +39,23 @@ def certified_arrays(plan: Plan, trained: Mapping[str, CrossValidation]) -> xr.D
         trained: The networks in folds.
 
     Returns:
-        lipschitz (bounded, fold); certified (bounded, ratio), over all crops; and over (bounded, layer): layer_smallest and
-        layer_largest (singular values of the flattened kernel), layer_factor, layer_norm, layer_norm_bound,
+        lipschitz (bounded, fold); certified (bounded, ratio), over all crops; and over (bounded, layer):
+        layer_smallest and layer_largest (singular values of the flattened kernel), layer_factor, layer_norm, layer_norm_bound and
         layer_constrained. NaN where a network lacks a layer.
     """
     by_name, layers = {}, {}
     for name in BOUNDED:
         found = [_fold(plan, trained[name], fold) for fold in range(plan.recipe.k)]
         by_name[name] = found
-        layers[name] = _layers(plan, trained[name])
+        layers[name] = _layers(plan, name, trained[name])
     counts = np.array([len(o.rows) for o in trained[WIDE].outcomes], float)
     shares = [np.average([f["certified"].values for f in by_name[n]], axis=0, weights=counts) for n in BOUNDED]
     arrays = xr.Dataset(
         {
-            "lipschitz": (("bounded", "fold"), np.array([[float(f["lipschitz"]) for f in by_name[n]] for n in BOUNDED])),
+            "lipschitz": (
+                ("bounded", "fold"),
+                np.array([[float(f["lipschitz"]) for f in by_name[n]] for n in BOUNDED]),
+            ),
             "certified": (("bounded", "ratio"), np.stack(shares)),
         },
         coords={"bounded": list(BOUNDED), "ratio": list(RATIOS), "fold": np.arange(1, plan.recipe.k + 1)},
@@ -92,7 +96,8 @@ def certified_shares(bound: LipschitzBound, logits_nk: Any, labels_n: Any, norm_
     return np.array([float((radius > norm_n * 10 ** (-db / 20)).mean()) for db in RATIOS])
 
 
-def _layers(plan: Plan, cv: CrossValidation) -> xr.Dataset:
+def _layers(plan: Plan, name: str, cv: CrossValidation) -> xr.Dataset:
+    bound = plan.models[name].constraint is not None
     model = load_model_folder(cv.outcomes[0].model_folder, plan.device)
 
     def measure() -> xr.Dataset:
@@ -103,10 +108,9 @@ def _layers(plan: Plan, cv: CrossValidation) -> xr.Dataset:
             "factor": [s.factor for s in spectra],
             "norm": [s.norm for s in spectra],
             "norm_bound": [s.norm_bound for s in spectra],
-            "constrained": [float(s.constrained) for s in spectra],
+            "constrained": [float(bound and len(s.shape) > _MATRIX) for s in spectra],  # convolutions
         }
         names = [s.name for s in spectra]
         return xr.Dataset({f"layer_{k}": ("layer", v) for k, v in columns.items()}, coords={"layer": names})
 
-    return kept(plan.folder / MEASURED, "layers", [model.fingerprint, list(model.input_shape)], measure)
-
+    return kept(plan.folder / MEASURED, "layers", [model.fingerprint, list(model.input_shape), bound], measure)

@@ -111,8 +111,8 @@ def loss_arrays(pooled: Pooled, hardened: Mapping[str, str], epsilon: float) -> 
 def order_arrays(pooled: Pooled, epsilon: float, test_ratio: float) -> xr.Dataset:
     """Whether the order of the published networks comes back: on clean crops and at one ε, as published and white-box.
 
-    Folds are drawn anew with replacement; an order holds in a draw where the means of the drawn folds have it. Of pairs
-    that stand next to each other in the published order it is told how many of ours are surely so, and surely not.
+    Folds are drawn anew with replacement; an order holds in a draw where the means of the drawn folds have it, none of
+    them equal. Of pairs that stand next to each other in the published order it is told how many of ours are surely so, and surely not.
 
     Args:
         pooled: Answers.
@@ -161,8 +161,8 @@ def _stability(published: list[str], values_mj: FloatArray, pooled: Pooled, test
     ours = np.argsort(-values_mj.mean(axis=1), kind="stable")
     folds = generator(pooled.seed, "order of networks").integers(0, k, (ORDER_DRAWS, k))
     drawn = values_mj[:, folds].mean(axis=2)
-    kept = (np.diff(drawn[ours], axis=0) <= 0).all(axis=0)
-    same = (np.diff(drawn, axis=0) <= 0).all(axis=0)
+    kept = (np.diff(drawn[ours], axis=0) < 0).all(axis=0)
+    same = (np.diff(drawn, axis=0) < 0).all(axis=0)
     gaps = [
         compare_folds(values_mj[i], values_mj[i + 1], test_ratio=test_ratio, confidence_level=pooled.level)
         for i in range(m - 1)

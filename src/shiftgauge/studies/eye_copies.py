@@ -45,8 +45,8 @@ def copy_arrays(
         level: Of intervals.
 
     Returns:
-        copies_clean (copies, fold), copies_fgsm and copies_noise (copies, copy_epsilon, fold), copies_kind, copies_share,
-        copies_of_epsilon (copies,); contrast_difference (contrast, scope) with `_interval`, contrast_p,
+        copies_clean (copies, fold), copies_fgsm and copies_noise (copies, copy_epsilon, fold), copies_kind,
+        copies_share, copies_of_epsilon (copies,); contrast_difference (contrast, scope) with `_interval`, contrast_p,
         contrast_flip_p. A scope is a share with an ε, or the mean over all of them.
     """
     clean = np.stack([cv.values("accuracy") for cv in enlarged.values()])
@@ -101,9 +101,7 @@ def _contrasts(
     return xr.Dataset(arrays, coords={"contrast": list(CONTRASTS), "scope": names, "bound": ["low", "high"]})
 
 
-def _values(
-    kind: str, values: Mapping[Cell, FloatArray], base: FloatArray, share: float, epsilon: float
-) -> FloatArray:
+def _values(kind: str, values: Mapping[Cell, FloatArray], base: FloatArray, share: float, epsilon: float) -> FloatArray:
     """Accuracy of each fold with a kind of copies at a share and ε; controls have no ε."""
     if kind == "none":
         return base

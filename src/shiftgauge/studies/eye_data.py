@@ -46,7 +46,9 @@ class PixelScale:
         return cls(mean=float(values.mean()), std=float(values.std()) or 1.0)
 
 
-def eye_data(data: str | Path | Mapping[str, Any] | ImageDataset, *, quick: bool = False, seed: int = 0) -> ImageDataset:
+def eye_data(
+    data: str | Path | Mapping[str, Any] | ImageDataset, *, quick: bool = False, seed: int = 0
+) -> ImageDataset:
     """Reads crops with one class each, and the person or face of each where it is known.
 
     Persons are those that the data state (`group` in an NPZ file, `person`, `subject`, `group` or `id` in the published

@@ -59,7 +59,7 @@ def curve_arrays(trained: Mapping[str, CrossValidation]) -> xr.Dataset:
 
     Returns:
         roc (model, false_rate, fold); learned (model, curve, epoch, fold) with the curves `accuracy` and `loss` on
-        validation crops and `train_loss`.
+        validation crops and `train_loss`, NaN after the last epoch.
     """
     kinds = ("accuracy", "loss", "train_loss")
     roc, learned = [], []
@@ -68,7 +68,8 @@ def curve_arrays(trained: Mapping[str, CrossValidation]) -> xr.Dataset:
         roc.append(np.stack(found, axis=1))
         values = [[[epoch[kind] for epoch in o.history] for kind in kinds] for o in cv.outcomes]
         learned.append(np.moveaxis(np.array(values, float), 0, -1))
-    k, epochs = roc[0].shape[1], learned[0].shape[1]
+    k, epochs = roc[0].shape[1], max(found.shape[1] for found in learned)
+    learned = [np.pad(f, ((0, 0), (0, epochs - f.shape[1]), (0, 0)), constant_values=np.nan) for f in learned]
     return xr.Dataset(
         {
             "roc": (("model", "false_rate", "fold"), np.stack(roc)),
@@ -143,5 +144,3 @@ def picture_arrays(plan: Plan, plain: CrossValidation) -> xr.Dataset:
 def clean_right(cv: CrossValidation) -> npt.NDArray[np.bool_]:
     """Whether the networks of all folds are right about the crops held out, in the order of the folds."""
     return np.concatenate([cv.right(fold) for fold in range(len(cv.outcomes))])
-
-

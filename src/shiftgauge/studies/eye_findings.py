@@ -13,7 +13,7 @@ import xarray as xr
 
 from shiftgauge.results.status import Message
 from shiftgauge.results.study import Agreement, Finding, without_verdicts
-from shiftgauge.studies.claims import quick_headline, shown, signed
+from shiftgauge.studies.claims import Bounds, quick_headline, shown, signed
 from shiftgauge.studies.eye_attacks import FGSM_NAME, PGD_NAME
 from shiftgauge.studies.eye_copies import CONTRASTS
 from shiftgauge.studies.eye_models import CNN, CNN_PARSEVAL, HELPS, SCALED, UNSCALED, WIDE, WIDE_FGSM, WIDE_PGD
@@ -115,8 +115,8 @@ def really_white_box(a: xr.Dataset) -> Finding:
         topic="Robustness of adversarially trained networks is measured white-box",
         published=f"{TABLE_8.accuracy['ResNet-ADV'][-1]:.3f} at 33 dB, called white-box; the images were made on the "
         "plain network",
-        measured=f"{WIDE_FGSM} at {db(a, FGSM_NAME, LOUD)}: the transfer overstates accuracy by {signed(gaps[0])} under "
-        f"FGSM, {signed(gaps[1])} under PGD",
+        measured=f"{WIDE_FGSM} at {db(a, FGSM_NAME, LOUD)}: the transfer overstates accuracy by {signed(gaps[0])} "
+        f"under FGSM, {signed(gaps[1])} under PGD",
         agreement=verdict,
         why="White-box is an attack by the gradients of the network itself; the difference is on the same images.",
     )
@@ -131,7 +131,8 @@ def parseval_helps(a: xr.Dataset, first: str, second: str) -> Finding:
     return Finding(
         topic=f"The Parseval constraint helps: {first}",
         published=_PUBLISHED_HELP[second],
-        measured=f"less {second} at {db(a, PGD_NAME, LOUD)} under PGD {signed(gap)}, clean {signed(clean)}; {told}.{beside}",
+        measured=f"less {second} at {db(a, PGD_NAME, LOUD)} under PGD {signed(gap)}, "
+        f"clean {signed(clean)}; {told}.{beside}",
         agreement=judged([gap]),
         why="Each network is attacked on itself, on the same folds; judged at the loudest of the published ratios.",
     )
@@ -147,6 +148,11 @@ def _beside(a: xr.Dataset, model: str) -> str:
 def hardening_keeps(a: xr.Dataset, model: str) -> Finding:
     """Whether an adversarially trained network loses at most a third of what the plain one loses under PGD."""
     ratio = ratio_of(a, model)
+    part = (
+        "where the plain one loses nothing"
+        if np.isnan(ratio[0])
+        else f"it loses {shown(ratio)} of what the plain one loses"
+    )
     table = TABLE_8.accuracy
     before, after = (table[name][0] - table[name][-1] for name in ("ResNet-ADV", "ResNet"))
     flipped: dict[Agreement, Agreement] = {"agrees": "differs", "differs": "agrees"}
@@ -155,8 +161,9 @@ def hardening_keeps(a: xr.Dataset, model: str) -> Finding:
         topic=f"Adversarial training keeps most of it: {model}",
         published=f"loses {before:.3f} at 33 dB where the plain network loses {after:.3f}, {before / after:.2f} of it "
         "(by a transfer attack)",
-        measured=f"under white-box PGD at {db(a, PGD_NAME, LOUD)} it loses {shown(ratio)} of what the plain one loses; "
-        f"accuracy {shown(accuracy_of(a, model, PGD_NAME, LOUD))} against {shown(accuracy_of(a, WIDE, PGD_NAME, LOUD))}",
+        measured=f"under white-box PGD at {db(a, PGD_NAME, LOUD)} {part}; "
+        f"accuracy {shown(accuracy_of(a, model, PGD_NAME, LOUD))} against "
+        f"{shown(accuracy_of(a, WIDE, PGD_NAME, LOUD))}",
         agreement=flipped.get(verdict, verdict),
         why="Agrees where it surely loses at most a third as much; persons are drawn anew, the networks stay.",
     )
@@ -168,9 +175,9 @@ def stable_order(a: xr.Dataset) -> Finding:
     same, kept = a["order_same"].values, a["order_kept"].values
     judged_at = [k for k, name in enumerate(names) if name.endswith(("clean", "as published"))]
     verdict: Agreement = "unclear"
-    if min(same[judged_at]) >= 0.95:  # noqa: PLR2004
+    if min(same[judged_at]) >= 0.95:
         verdict = "agrees"
-    elif max(same[judged_at]) <= 0.05:  # noqa: PLR2004
+    elif max(same[judged_at]) <= 0.05:
         verdict = "differs"
     parts = [f"{name} {same[k]:.0%} (our own order {kept[k]:.0%})" for k, name in enumerate(names)]
     return Finding(
@@ -191,7 +198,7 @@ def tight_layers(a: xr.Dataset) -> Finding:
     right = float(a["layer_norm"].sel(bounded=SCALED).where(a["layer_constrained"].sel(bounded=SCALED) > 0).max())
     return Finding(
         topic="Kernels near tight frames make layers that do not enlarge",
-        published="singular values of the flattened kernels 0.987 to 1.004; the norms of the convolutions are up to 3.01",
+        published="singular values of the flattened kernels 0.987 to 1.004; norms of the convolutions up to 3.01",
         measured=f"{UNSCALED}: largest singular value {float(values.max()):.3f}, largest norm of a convolution "
         f"{norm:.2f}; {SCALED}: {right:.3f}",
         agreement="differs" if norm > _TIGHT else "agrees",
@@ -219,14 +226,29 @@ def headline(a: xr.Dataset) -> str:
     gap, chance = contrast_of(a, _BEYOND_CLEAN), p_of(a, _BEYOND_CLEAN)
     verb = "raises" if gap[1] > 0 else "lowers" if gap[2] < 0 else "does not surely change"
     ratio, at = ratio_of(a, WIDE_PGD), db(a, PGD_NAME, LOUD)
-    helped = [f"{f} less {s} {signed(pair_of(a, f, s, PGD_NAME, LOUD))}" for f, s in HELPS]
+    helped = [f"{f} {compared(pair_of(a, f, s, PGD_NAME, LOUD), s)}" for f, s in HELPS]
+    lost = "nothing is lost by the plain network"
+    if np.isfinite(ratio[0]):
+        lost = f"the PGD-trained network loses there {shown(ratio, 2)} of what the plain one loses"
     text = (
-        f"Adding adversarial copies {verb} clean accuracy beyond as many clean copies: {signed(gap, 4)} (p {chance:.2g}). "
-        f"Under PGD at {at}, each network attacked on itself: {'; '.join(helped)}. The PGD-trained network loses there "
-        f"{shown(ratio, 2)} of what the plain one loses. The published order on clean crops is found in "
-        f"{float(a['order_same'].values[0]):.0%} of draws of folds."
+        f"Adding adversarial copies {verb} clean accuracy beyond as many clean copies: {signed(gap, 4)} "
+        f"(p {chance:.2g}). Under PGD at {at}, each network attacked on itself: {'; '.join(helped)}; {lost}. "
+        f"The published order on clean crops is found in {float(a['order_same'].values[0]):.0%} of draws of folds."
     )
     return quick_headline(text) if a.attrs["quick"] else text
+
+
+def compared(gap: Bounds, other: str) -> str:
+    """By how much a network is better or worse than another, or that it cannot be told.
+
+    Example:
+        >>> compared((0.1, 0.05, 0.15), "WRN")
+        'is better than WRN by +0.100 [+0.050, +0.150]'
+    """
+    word = (
+        "is better than" if gap[1] > 0 else "is worse than" if gap[2] < 0 else "is neither surely better nor worse than"
+    )
+    return f"{word} {other} by {signed(gap)}"
 
 
 def messages(a: xr.Dataset, notes: tuple[str, ...]) -> tuple[Message, ...]:
@@ -239,7 +261,9 @@ def messages(a: xr.Dataset, notes: tuple[str, ...]) -> tuple[Message, ...]:
         text = "The crops name no persons: those of one person are on both sides of every fold, and accuracies too high"
         found.append(Message(level="alarm", code="no_persons", text=text))
     if not a.attrs["published_recipe"]:
-        found.append(Message(level="caution", code="own_recipe", text=f"Not the published recipe: {a.attrs['recipe_text']}"))
+        found.append(
+            Message(level="caution", code="own_recipe", text=f"Not the published recipe: {a.attrs['recipe_text']}")
+        )
     text = (
         "Intervals over persons hold the networks fixed; those over folds know other trainings as far as folds differ, "
         "by an approximation. An accuracy under an attack is an upper bound: a stronger attack may find more"

@@ -50,6 +50,7 @@ HARDENED: Final[Mapping[str, str]] = {
 _L2: Final = 2e-4
 _CNN_L2: Final = 2e-3
 _BETA, _STRONG_BETA = 1e-3, 2e-2
+_SLOW: Final = 2
 _RIGHT: Final = {"normalisation": "mean_only", "scaling": "measured", "feature_scale": 100.0}
 _UNSCALED: Final = {"scaling": "none", "aggregation": "sigmoid", "aggregated": "identity"}
 
@@ -85,7 +86,8 @@ def eye_models(recipe: EyeRecipe, scale: PixelScale) -> dict[str, EyeModel]:
     start, kernels drawn to tight frames, λ a sigmoid on the identity blocks, batch normalisation, and convolutions that
     are not 1-Lipschitz. `Parseval, scaled` is one whose layers never enlarge: convolutions divided by their measured
     norm, λ on the simplex in every block, the mean alone taken away in place of a batch normalisation, and a stronger
-    retraction; it learns with AdamW, for with the SGD of the others its small outputs would not move. With the recipe
+    retraction; it learns with AdamW, for with the SGD of the others its small outputs would not move, and for twice as
+    many epochs, for it learns slowly. With the recipe
     `published` the networks have the peculiarities of the published code as well (see `PUBLISHED_WIDE_RESNET`).
 
     Args:
@@ -101,8 +103,8 @@ def eye_models(recipe: EyeRecipe, scale: PixelScale) -> dict[str, EyeModel]:
 
 
 def _wide(recipe: EyeRecipe, scale: PixelScale) -> dict[str, EyeModel]:
-    quirks = dict(PUBLISHED_WIDE_RESNET) if recipe.name == "published" else {}
-    unscaled = dict(PUBLISHED_PARSEVAL) if recipe.name == "published" else dict(_UNSCALED)
+    quirks = dict(PUBLISHED_WIDE_RESNET) if recipe.quirks else {}
+    unscaled = dict(PUBLISHED_PARSEVAL) if recipe.quirks else dict(_UNSCALED)
     depth = {"depth": recipe.depth}
     wide = _choice("wide_resnet_small", recipe, scale, depth | quirks)
     parseval = _choice("parseval_resnet_small", recipe, scale, depth | unscaled)
@@ -116,7 +118,7 @@ def _wide(recipe: EyeRecipe, scale: PixelScale) -> dict[str, EyeModel]:
             UNSCALED: {"network": parseval, "options": decayed, "constraint": retracted},
             SCALED: {
                 "network": right,
-                "options": recipe.options(rate=3e-3, decay=0.0, kind="adamw"),
+                "options": recipe.options(rate=3e-3, decay=0.0, kind="adamw", times=_SLOW),
                 "constraint": ParsevalOptions(beta=_STRONG_BETA),
             },
             WIDE_FGSM: {"network": wide, "options": decayed, "adversarial": half_batch()},
@@ -132,7 +134,7 @@ def _wide(recipe: EyeRecipe, scale: PixelScale) -> dict[str, EyeModel]:
 
 
 def _plain_cnn(recipe: EyeRecipe, scale: PixelScale) -> dict[str, EyeModel]:
-    quirks = dict(PUBLISHED_CNN) if recipe.name == "published" else {}
+    quirks = dict(PUBLISHED_CNN) if recipe.quirks else {}
     cnn = _choice("cnn_small", recipe, scale, quirks)
     orthogonal = _choice("cnn_small", recipe, scale, quirks | {"init": "orthogonal"})
     free, decayed = (recipe.options(rate=0.01, decay=decay) for decay in (0.0, _CNN_L2))

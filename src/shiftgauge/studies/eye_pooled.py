@@ -106,7 +106,9 @@ def accuracy_arrays(pooled: Pooled) -> xr.Dataset:
             found["overstated"][m, a, places], found["overstated_interval"][m, a, places] = gap, ends
     axes = ("model", "attack", "epsilon")
     last = {"_interval": ("bound",), "_fold": ("fold",)}
-    variables = {n: ((*axes, *next((d for end, d in last.items() if n.endswith(end)), ())), v) for n, v in found.items()}
+    variables = {
+        n: ((*axes, *next((d for end, d in last.items() if n.endswith(end)), ())), v) for n, v in found.items()
+    }
     coords = {"model": list(pooled.models), "attack": list(ATTACKS), "epsilon": grid, "bound": ["low", "high"]}
     return xr.Dataset({**variables, "snr": (axes[1:], ratios)}, coords=coords | {"fold": np.arange(1, k + 1)})
 

@@ -140,7 +140,7 @@ def published_snr(epsilon: float) -> float:
 
 
 def read_log(path: str | Path) -> pd.DataFrame:
-    """Reads a published log: JSON objects one after the other, each with `SNR` (Infinity for clean) and mean accuracies.
+    """Reads a published log: JSON objects one after the other, each with `SNR` (Infinity if clean) and mean accuracies.
 
     The ε of a row follows from its ratio, so that the extra first row of one log (100 dB, a copy of the clean one)
     moves nothing; that row is left out.

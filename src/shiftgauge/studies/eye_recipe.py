@@ -87,6 +87,11 @@ class EyeRecipe:
         return self.name == "published" and not self.quick and self.epochs in (None, 50) and self.folds in (None, 10)
 
     @property
+    def quirks(self) -> bool:
+        """Whether networks have the peculiarities of the published code."""
+        return self.name == "published" and not self.quick
+
+    @property
     def epochs_each(self) -> int:
         """Epochs of each training."""
         return self.epochs or self._extent["epochs"]
@@ -136,17 +141,20 @@ class EyeRecipe:
         """Steps of the search in PGD training."""
         return self._extent["inner_steps"]
 
-    def options(self, *, rate: float, decay: float, kind: Literal["sgd", "adamw"] = "sgd") -> TrainOptions:
+    def options(
+        self, *, rate: float, decay: float, kind: Literal["sgd", "adamw"] = "sgd", times: int = 1
+    ) -> TrainOptions:
         """The training. The last epoch is kept, as published.
 
         Args:
             rate: First learning rate.
             decay: Factor λ of the gradient λ w; the published L2 term of 10⁻⁴ w² is λ = 2 · 10⁻⁴.
             kind: `sgd` with momentum 0.9, or `adamw`.
+            times: As many times the epochs.
         """
-        steps = ScheduleOptions(kind="step", factor=0.1, step_epochs=10)
+        steps = ScheduleOptions(kind="step", factor=0.1, step_epochs=10 * times)
         return TrainOptions(
-            epochs=self.epochs_each,
+            epochs=times * self.epochs_each,
             optimizer=OptimizerOptions(kind=kind, learning_rate=rate, weight_decay=decay, momentum=0.9),
             schedule=steps if self.name == "published" else ScheduleOptions(kind="cosine"),
             sampling=SamplingOptions(batch_size=64),

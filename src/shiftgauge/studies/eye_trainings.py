@@ -92,9 +92,7 @@ class Plan:
         Near-duplicates are not looked for: all crops show one thing, and those of different persons would be joined.
         """
         by: Any = "group" if self.by_person else "stratified"
-        return FoldOptions(
-            k=self.recipe.k, validation=_VALIDATION, by=by, near_duplicates=False, seed=self.recipe.seed
-        )
+        return FoldOptions(k=self.recipe.k, validation=_VALIDATION, by=by, near_duplicates=False, seed=self.recipe.seed)
 
 
 def cells(recipe: EyeRecipe) -> tuple[Cell, ...]:

@@ -1,4 +1,4 @@
-"""Drawings of the page of the eye-state study: curves by ratio, box plots over folds, ROC, learning, pictures, classes."""
+"""Drawings of the page of the eye-state study: curves by ratio, boxes over folds, ROC, learning, pictures, classes."""
 
 from __future__ import annotations
 
@@ -167,7 +167,12 @@ def build_classes(result: StudyResult) -> dict[str, Any]:
     counts = [Estimate(float(v)) for v in pick(result.arrays, "class_count")]
     axis = axis_for(counts)
     rows = [
-        {"label": name, "note": "", "bar": bar(axis, ((e, "first"),)), "cells": [{"value": f"{e.value:,.0f}", "interval": ""}]}
+        {
+            "label": name,
+            "note": "",
+            "bar": bar(axis, ((e, "first"),)),
+            "cells": [{"value": f"{e.value:,.0f}", "interval": ""}],
+        }
         for name, e in zip(strings(result.arrays, "class"), counts, strict=True)
     ]
     return {"caption": "Crops of each class", "axis": axis, "rows": rows}
