@@ -39,7 +39,7 @@ def study_sentence(result: StudyResult) -> str:
     return (
         f"{clean(at['recipe_text'])}, on {clean(at['data_name'])}: {int(at['n_crops']):,} crops of "
         f"{int(at['n_classes'])} classes in {int(at['n_folds'])} folds, of {whom}. ε and ratios are those of "
-        f"standardised crops, of PGD those of its ball; attacks are L∞ and may leave the range of pixels, as published. "
+        "standardised crops, of PGD those of its ball; attacks are L∞ and may leave the range of pixels, as published. "
         f"PGD takes {int(at['pgd_steps'])} steps{few}. {level} intervals."
     )
 

@@ -40,8 +40,8 @@ def certified_arrays(plan: Plan, trained: Mapping[str, CrossValidation]) -> xr.D
 
     Returns:
         lipschitz (bounded, fold); certified (bounded, ratio), over all crops; and over (bounded, layer):
-        layer_smallest and layer_largest (singular values of the flattened kernel), layer_factor, layer_norm, layer_norm_bound and
-        layer_constrained. NaN where a network lacks a layer.
+        layer_smallest and layer_largest (singular values of the flattened kernel), layer_factor, layer_norm,
+        layer_norm_bound and layer_constrained. NaN where a network lacks a layer.
     """
     by_name, layers = {}, {}
     for name in BOUNDED:

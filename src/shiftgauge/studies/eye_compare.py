@@ -112,7 +112,8 @@ def order_arrays(pooled: Pooled, epsilon: float, test_ratio: float) -> xr.Datase
     """Whether the order of the published networks comes back: on clean crops and at one ε, as published and white-box.
 
     Folds are drawn anew with replacement; an order holds in a draw where the means of the drawn folds have it, none of
-    them equal. Of pairs that stand next to each other in the published order it is told how many of ours are surely so, and surely not.
+    them equal. Of pairs that stand next to each other in the published order it is told how many of ours are
+    surely so, and surely not.
 
     Args:
         pooled: Answers.

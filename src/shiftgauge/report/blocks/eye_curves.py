@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from markupsafe import Markup
@@ -19,6 +19,8 @@ from shiftgauge.results.study import StudyResult
 
 HUES: Final = ("first", "total", "hued green", "hued purple", "hued brown", "part", "hued red", "hued ink")
 """Colours of lines that stand beside each other."""
+Curve: TypeAlias = tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Name, ratio, accuracy, lower and upper end."""
 _AXIS: Final = "signal-to-noise ratio, dB (left is louder)"
 _CURVES: Final = {"accuracy": "accuracy on validation", "loss": "loss on validation", "train_loss": "loss of training"}
 
@@ -30,8 +32,8 @@ def families(result: StudyResult) -> list[tuple[str, list[str]]]:
     return [("Wide residual and Parseval networks", wide), ("CNN", [m for m in models if m not in wide])]
 
 
-def curves_of(result: StudyResult, model: str) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Every way of changing crops of one network: name, ratio, accuracy, lower and upper end, by falling ratio."""
+def curves_of(result: StudyResult, model: str) -> list[Curve]:
+    """Every way of changing crops of one network, each by rising ratio."""
     data, found = result.arrays, []
     for a, attack in enumerate(strings(data, "attack")):
         ends = pick(data, "white_interval", model=model, attack=a)
@@ -60,30 +62,36 @@ def build_scale(result: StudyResult) -> dict[str, Any]:
             for k, (name, x, y, low, high) in enumerate(everything[model])
         ]
         by_model.append({"label": model, "svg": _drawn(lines, f"Accuracy by ratio, {clean(model)}", ends)})
-    by_attack = []
-    for k, way in enumerate(ways[:2]):
-        for family, names in families(result):
-            lines = [
-                Line(x=x, y=y, kind=HUES[j], label=name, dots=True, band=(x, low, high))
-                for j, name in enumerate(names)
-                for _, x, y, low, high in [everything[name][k]]
-            ]
-            svg = _drawn(lines, f"Accuracy by ratio under {way}", ends)
-            by_attack.append({"label": f"{way}, {family}", "svg": svg, "legend": legend(names, HUES)})
-    return {"models": by_model, "ways": legend(ways, HUES), "attacks": by_attack}
+    groups = []
+    for family, names in families(result):
+        drawn = [c[1] for name in names for c in everything[name][:2]]
+        panels = [_of_way(everything, names, k, _ends(drawn)) for k in range(2)]
+        groups.append({"label": family, "legend": legend(names, HUES), "panels": panels})
+    return {"models": by_model, "ways": legend(ways, HUES), "groups": groups}
+
+
+def _of_way(
+    everything: Mapping[str, Sequence[Curve]], names: Sequence[str], way: int, ends: tuple[float, float]
+) -> dict[str, Any]:
+    """All networks of a family under one way of changing crops."""
+    lines = []
+    for k, name in enumerate(names):
+        _, x, y, low, high = everything[name][way]
+        lines.append(Line(x=x, y=y, kind=HUES[k], label=name, dots=True, band=(x, low, high)))
+    label = everything[names[0]][way][0]
+    return {"label": label, "svg": _drawn(lines, f"Accuracy by ratio under {label}", ends)}
 
 
 def build_boxes(result: StudyResult) -> list[dict[str, Any]]:
     """Returns box plots over folds at the ratios of tables, for FGSM and PGD."""
     found = []
-    for attack in strings(result.arrays, "attack")[:2]:
-        for family, names in families(result):
+    for family, names in families(result):
+        panels = []
+        for attack in strings(result.arrays, "attack")[:2]:
             places, boxes = box_values(result, attack, names)
             said = f"Accuracy of folds under {attack}, {family}"
-            found.append(
-                {"label": f"{attack}, {family}", "svg": draw_boxes(boxes, places, HUES, said=said),
-                 "legend": legend(names, HUES)}
-            )  # fmt: skip
+            panels.append({"label": attack, "svg": draw_boxes(boxes, places, HUES, said=said)})
+        found.append({"label": family, "legend": legend(names, HUES), "panels": panels})
     return found
 
 
@@ -119,7 +127,8 @@ def build_roc(result: StudyResult) -> list[dict[str, Any]]:
             x_range=(-3.0, 0.0),
             y_range=UNIT,
         )
-        found.append({"label": family, "svg": svg, "legend": legend(names, HUES)})
+        panels = [{"label": "all classes together", "svg": svg}]
+        found.append({"label": family, "legend": legend(names, HUES), "panels": panels})
     return found
 
 
@@ -128,15 +137,17 @@ def build_learning(result: StudyResult) -> list[dict[str, Any]]:
     data, found = result.arrays, []
     x = data["epoch"].values.astype(float)
     for family, names in families(result):
+        panels = []
         for c, curve in enumerate(strings(data, "curve")):
             lines = []
             for k, name in enumerate(names):
                 values = pick(data, "learned", model=name, curve=c)
                 mean, half = values.mean(axis=1), values.std(axis=1, ddof=1)
                 lines.append(Line(x=x, y=mean, kind=HUES[k], label=name, band=(x, mean - half, mean + half)))
-            label = f"{_CURVES[curve]}, {family}"
-            svg = draw_lines(lines, x_label="epoch", said=f"Learning curves: {label}", x_range=(1.0, max(2.0, x[-1])))
-            found.append({"label": label, "svg": svg, "legend": legend(names, HUES)})
+            said = f"Learning curves: {_CURVES[curve]}, {family}"
+            svg = draw_lines(lines, x_label="epoch", said=said, x_range=(1.0, max(2.0, x[-1])))
+            panels.append({"label": _CURVES[curve], "svg": svg})
+        found.append({"label": family, "legend": legend(names, HUES), "panels": panels})
     return found
 
 
@@ -184,4 +195,5 @@ def _drawn(lines: Sequence[Line], said: str, ends: tuple[float, float]) -> Marku
 
 def _ends(ratios: Sequence[np.ndarray]) -> tuple[float, float]:
     known = np.concatenate(ratios)
-    return float(np.floor(known.min())), float(np.ceil(known.max()))
+    low, high = float(np.floor(known.min())), float(np.ceil(known.max()))
+    return (low, high) if high > low else (low - 1, high + 1)
