@@ -21,6 +21,8 @@ from shiftgauge.studies.eye_trainings import cells
 RECIPE = EyeRecipe(name="small")
 GRID = (0.0, *MARKED)
 N, FOLDS = 60, 5
+LOST_AT = 0.4
+"""What a network loses at the judged ε where nothing else is said."""
 NAMES = ("closed", "open")
 
 
@@ -59,7 +61,11 @@ def pooled(accuracy=(), transfer=(), n=N):
             rows = np.arange(n) + fold * n
             found = {"rows": rows, "pgd_rows": rows}
             for way in ("fgsm", "pgd"):
-                found |= {f"white_{way}": white, f"transfer_{way}": tried, f"snr_{way}": np.array([np.inf, 50, 46, 40, 33.2, 28])}
+                found |= {
+                    f"white_{way}": white,
+                    f"transfer_{way}": tried,
+                    f"snr_{way}": np.array([np.inf, 50, 46, 40, 33.2, 28]),
+                }
             found |= {"white_noise": calm, "transfer_noise": calm, "snr_noise": np.array([np.inf, 55, 51, 45, 38, 33])}
             for key, (levels, _) in SHIFTS.items():
                 found[f"shift_{key}"] = np.stack([right_of(0.8, n)] * len(levels))
@@ -88,7 +94,7 @@ def copies(gain=()):
 
 def facts(names=NAMES, norm=3.0):
     """What needs trained networks, made up: bounds, layers, ROC, learning, folds, pictures."""
-    layers = ["stem.0", "head"]
+    layers, axes, rates = ["stem.0", "head"], ("bounded", "layer"), np.linspace(0, 1, 61)[None, :, None]
     shape, shown = (len(BOUNDED), len(layers)), 2
     grey = np.full((shown, 6, 6), 0.4)
     attacked = np.full((2, len(PANELS), shown, 6, 6), 0.5)
@@ -97,10 +103,10 @@ def facts(names=NAMES, norm=3.0):
     variables = {
         "lipschitz": (("bounded", "fold"), np.array([[1e5] * FOLDS, [1e4] * FOLDS, [40.0] * FOLDS])),
         "certified": (("bounded", "ratio"), np.tile(np.linspace(0.9, 0, len(RATIOS)), (len(BOUNDED), 1))),
-        **{f"layer_{k}": (("bounded", "layer"), np.ones(shape)) for k in ("smallest", "largest", "factor", "norm_bound")},
-        "layer_norm": (("bounded", "layer"), norms),
-        "layer_constrained": (("bounded", "layer"), np.array([[0, 0], [1, 0], [1, 0]], float)),
-        "roc": (("model", "false_rate", "fold"), np.tile(np.linspace(0, 1, 61)[None, :, None], (len(SOURCE), 1, FOLDS))),
+        **{f"layer_{k}": (axes, np.ones(shape)) for k in ("smallest", "largest", "factor", "norm_bound")},
+        "layer_norm": (axes, norms),
+        "layer_constrained": (axes, np.array([[0, 0], [1, 0], [1, 0]], float)),
+        "roc": (("model", "false_rate", "fold"), np.tile(rates, (len(SOURCE), 1, FOLDS))),
         "learned": (("model", "curve", "epoch", "fold"), np.full((len(SOURCE), 3, 4, FOLDS), 0.5)),
         "class_count": ("class", [140, 160]),
         "fold_count": (("fold", "class"), np.full((FOLDS, 2), 30)),
@@ -187,5 +193,3 @@ def eye_result(**given):
         arrays=arrays,
         messages=messages(arrays, ()),
     )  # fmt: skip
-
-
