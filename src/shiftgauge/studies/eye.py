@@ -20,6 +20,7 @@ import xarray as xr
 
 from shiftgauge.data.dataset import ImageDataset
 from shiftgauge.errors import InterruptedRunError
+from shiftgauge.files import hash_array
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.eye_figures import write_study_figures
 from shiftgauge.report.eye_page import write_study_page
@@ -214,8 +215,9 @@ def _measured(
 
 
 def _hashes(trained: Mapping[str, CrossValidation]) -> dict[str, str]:
-    """Data hash of each cross-validation, by network."""
-    return {f"folds of {name}": cv.data for name, cv in trained.items()}
+    """Hash of what each network says of the crops held out, of all folds."""
+    logits = {name: np.concatenate([o.logits_nk for o in cv.outcomes]) for name, cv in trained.items()}
+    return {f"answers of {name}": hash_array(values) for name, values in logits.items()}
 
 
 def _attributes(plan: Plan, plain: CrossValidation) -> dict[str, Any]:
