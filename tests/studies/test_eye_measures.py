@@ -94,7 +94,7 @@ def test_certified_shares_are_those_of_a_linear_network():
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     net[1].weight.data[:] = net[1].weight.data.new_tensor([[1.0, 0, 0, 0], [0, 0, 0, 0]])
     logits = np.array([[0.1, 0.0], [0.5, 0.0], [-0.5, 0.0]])  # the last is wrong
-    found = certified_shares(lipschitz_bound(net, (1, 2, 2)), logits, np.array([0, 0, 0]), np.ones(3))
+    found = certified_shares(lipschitz_bound(net, (1, 2, 2)), logits, np.array([0, 0, 0]), 1.0)
     reach = 10 ** (-np.array(RATIOS) / 20)
     np.testing.assert_allclose(found, ((reach < 0.1).astype(int) + (reach < 0.5)) / 3)
 

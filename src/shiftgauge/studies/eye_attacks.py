@@ -144,12 +144,11 @@ def _attacked(
     ]  # fmt: skip
 
     def measure() -> Arrays:
-        one_step: dict[str, Attack] = {"fgsm": FGSM(), "noise": UniformNoise()}
-        once = _transfer(plan, pair, name, rows, one_step, plan.recipe.curve, cache)
-        often = _transfer(plan, pair, name, rows[few], {"pgd": PGD(steps=steps)}, pgd, cache)
+        often: Attack = PGD(steps=steps)
+        tried = (rows[few], pgd, cache)
         return {
-            **_sides(once, pair, name),
-            **_sides(often, pair, name),
+            **_sides(plan, pair, name, {"fgsm": FGSM(), "noise": UniformNoise()}, (rows, plan.recipe.curve, cache)),
+            **_sides(plan, pair, name, {"pgd": often}, tried),
             "snr_pgd": ball_ratios(plan, rows[few], pgd),
             **_natural(plan, pair[name], rows),
         }
@@ -182,6 +181,8 @@ def _transfer(
     ways: Mapping[str, Attack],
     epsilons: Sequence[float],
     cache: Path | None,
+    *,
+    sources: Sequence[str] | None = None,
 ) -> Transfer:
     return transfer_matrix(
         models,
@@ -189,20 +190,35 @@ def _transfer(
         plan.dataset.labels[rows].tolist(),
         ways,
         budgets_at(epsilons, unit="input"),
+        sources=sources,
         targets=[target],
         cache=cache,
         seed=plan.recipe.seed,
     )
 
 
-def _sides(found: Transfer, pair: Mapping[str, TrainedClassifier], name: str) -> Arrays:
-    """Accuracy on a network's own images and on those of its source, image by image, with the ratios of the former."""
-    own, other = (found.sources.index(model) for model in (name, next(iter(pair))))
+def _sides(
+    plan: Plan,
+    pair: Mapping[str, TrainedClassifier],
+    name: str,
+    ways: Mapping[str, Attack],
+    on: tuple[npt.NDArray[np.int64], Sequence[float], Path],
+) -> Arrays:
+    """Accuracy on a network's own images and on those of its source, image by image, with the ratios of the former.
+
+    Images of a network that is a source of others are kept until they are tried; noise knows no network.
+    """
+    rows, epsilons, cache = on
+    kept = cache if name in SOURCE.values() else None
+    own = _transfer(plan, {name: pair[name]}, name, rows, ways, epsilons, kept)
     arrays: Arrays = {}
-    for a, way in enumerate(found.attacks):
-        arrays[f"white_{way}"] = found.right[a, :, own, 0]
-        arrays[f"transfer_{way}"] = found.right[a, :, other, 0]
-        arrays[f"snr_{way}"] = found.set_snr_db[a, :, own]
+    for a, way in enumerate(ways):
+        arrays[f"white_{way}"] = arrays[f"transfer_{way}"] = own.right[a, :, 0, 0]
+        arrays[f"snr_{way}"] = own.set_snr_db[a, :, 0]
+    made = {way: attack for way, attack in ways.items() if not attack.is_noise}
+    if SOURCE[name] != name:
+        other = _transfer(plan, pair, name, rows, made, epsilons, cache, sources=[SOURCE[name]])
+        arrays |= {f"transfer_{way}": other.right[a, :, 0, 0] for a, way in enumerate(made)}
     return arrays
 
 

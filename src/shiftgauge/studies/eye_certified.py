@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
+from shiftgauge.attack.snr import set_rms
 from shiftgauge.models.lipschitz import LipschitzBound, lipschitz_bound
 from shiftgauge.models.lipschitz_radius import certified_radius
 from shiftgauge.models.model_folder import load_model_folder
@@ -30,9 +32,9 @@ _MATRIX: Final = 2
 def certified_arrays(plan: Plan, trained: Mapping[str, CrossValidation]) -> xr.Dataset:
     """Layers of three networks of the first fold, bounds of all their folds, and certified accuracy.
 
-    A change of an image that is at the ratio s or quieter has the L2 norm ‖x‖ 10^(−s/20) at most, whatever its form:
-    an attack within a ball of L∞ at that ratio is such a change. So certified accuracy is a lower bound of what any
-    attack can leave, and accuracy under an attack an upper one.
+    A ball of L∞ with ε lies within the ball of L2 with ε √D, D values in a crop. Certified at a ratio is therefore what
+    stays in the latter, where ε has that ratio over the crops of the fold: a lower bound of what any attack within the
+    former can leave. Accuracy under an attack is an upper one.
 
     Args:
         plan: What was trained.
@@ -72,28 +74,28 @@ def _fold(plan: Plan, cv: CrossValidation, fold: int) -> xr.Dataset:
     def measure() -> xr.Dataset:
         images = images_of(plan, outcome.rows)
         bound = lipschitz_bound(model.module, model.input_shape, tolerance=_TOLERANCE)
-        seen = ((images - plan.scale.mean) / plan.scale.std).flatten(1).norm(dim=1).double().numpy()
+        reach = set_rms((images - plan.scale.mean) / plan.scale.std) * math.sqrt(math.prod(model.input_shape))
         return xr.Dataset(
             {
                 "lipschitz": bound.value,
-                "certified": ("ratio", certified_shares(bound, outcome.logits_nk, cv.targets[outcome.rows], seen)),
+                "certified": ("ratio", certified_shares(bound, outcome.logits_nk, cv.targets[outcome.rows], reach)),
             }
         )
 
     return kept(plan.folder / MEASURED, "bound", asked, measure)
 
 
-def certified_shares(bound: LipschitzBound, logits_nk: Any, labels_n: Any, norm_n: FloatArray) -> FloatArray:
+def certified_shares(bound: LipschitzBound, logits_nk: Any, labels_n: Any, norm: float) -> FloatArray:
     """Share of images that are right and stay so under every change at each of `RATIOS`.
 
     Args:
         bound: Of the network, in the scale of the norms.
         logits_nk: Its outputs.
         labels_n: True classes.
-        norm_n: L2 norm of each image.
+        norm: L2 norm of a change at 0 dB, √D times the root mean square of the images.
     """
     radius = certified_radius(bound, logits_nk, labels_n)
-    return np.array([float((radius > norm_n * 10 ** (-db / 20)).mean()) for db in RATIOS])
+    return np.array([float((radius > norm * 10 ** (-db / 20)).mean()) for db in RATIOS])
 
 
 def _layers(plan: Plan, name: str, cv: CrossValidation) -> xr.Dataset:

@@ -217,7 +217,7 @@ def certified(a: xr.Dataset) -> Finding:
         published="none",
         measured=f"between folds, in L2 of the standardised crop: {told}. Certified accuracy of {SCALED}: {at}",
         agreement="fact",
-        why="No change at the ratio or a larger one, of whatever form, can take the certified accuracy away.",
+        why="No L∞ attack at that ratio or a quieter one can leave less, nor any other change of the same L2 length.",
     )
 
 

@@ -52,10 +52,10 @@ def db(a: xr.Dataset, attack: str, epsilon: float) -> str:
     """That ratio in words.
 
     Example:
-        >>> a = xr.Dataset({"snr": (("attack", "epsilon"), [[np.inf, 33.15]])},
+        >>> a = xr.Dataset({"snr": (("attack", "epsilon"), [[np.inf, 33.149]])},
         ...                coords={"attack": ["PGD"], "epsilon": [0.0, 0.022]})
         >>> db(a, "PGD", 0.022), db(a, "PGD", 0.0)
-        ('33.2 dB', 'clean')
+        ('33.1 dB', 'clean')
     """
     ratio = snr_of(a, attack, epsilon)
     return "clean" if math.isinf(ratio) else f"{ratio:.1f} dB"
