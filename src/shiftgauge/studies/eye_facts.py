@@ -41,8 +41,8 @@ def micro_roc(probability_nk: FloatArray, labels_n: npt.NDArray[np.int64]) -> Fl
 
     Example:
         >>> rates = micro_roc(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))
-        >>> rates[0], rates[-1]
-        (1.0, 1.0)
+        >>> rates[[0, -1]].tolist()
+        [1.0, 1.0]
     """
     truth = np.eye(probability_nk.shape[1], dtype=bool)[labels_n].ravel()
     scores = probability_nk.ravel()

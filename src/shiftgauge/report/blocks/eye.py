@@ -101,8 +101,8 @@ def build_orders(result: StudyResult) -> dict[str, Any]:
         counts = {key: int(pick(data, f"order_{key}", order=k)) for key in ("sure", "against", "pairs")}
         shares = [percent(float(value[key]), 0) for key in ("same", "kept")]
         told = f"{counts['sure']} and {counts['against']} of {counts['pairs']}"
-        rows.append([name, str(value["published"]), str(value["here"]), *shares, told])
-    header = ["Where", "Published order", "Order here", "Published order found", "Own order kept", "Sure, against"]
+        rows.append([name, *shares, told, str(value["published"]), str(value["here"])])
+    header = ["Where", "Published order found", "Own order kept", "Sure, against", "Published order", "Order here"]
     return {"header": header, "rows": rows}
 
 

@@ -22,6 +22,8 @@ HUES: Final = ("first", "total", "hued green", "hued purple", "hued brown", "par
 Curve: TypeAlias = tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Name, ratio, accuracy, lower and upper end."""
 _AXIS: Final = "signal-to-noise ratio, dB (left is louder)"
+_DOTTED: Final = 12
+"""Most epochs whose points are drawn."""
 _CURVES: Final = {"accuracy": "accuracy on validation", "loss": "loss on validation", "train_loss": "loss of training"}
 
 
@@ -143,7 +145,8 @@ def build_learning(result: StudyResult) -> list[dict[str, Any]]:
             for k, name in enumerate(names):
                 values = pick(data, "learned", model=name, curve=c)
                 mean, half = values.mean(axis=1), values.std(axis=1, ddof=1)
-                lines.append(Line(x=x, y=mean, kind=HUES[k], label=name, band=(x, mean - half, mean + half)))
+                band = (x, mean - half, mean + half)
+                lines.append(Line(x=x, y=mean, kind=HUES[k], label=name, dots=len(x) <= _DOTTED, band=band))
             said = f"Learning curves: {_CURVES[curve]}, {family}"
             svg = draw_lines(lines, x_label="epoch", said=said, x_range=(1.0, max(2.0, x[-1])))
             panels.append({"label": _CURVES[curve], "svg": svg})
