@@ -55,6 +55,9 @@ def test_a_folder_of_other_files_is_refused(tmp_path, kind):
         ("study", "training/training/training.json"),
         ("study", "watched/checkpoint.pt"),
         ("study", "audit-one-image/evaluations.db"),
+        ("study", "models/plain/fold-01/fold.json"),
+        ("study", "models/plain/fold-01/training/checkpoint.pt"),
+        ("study", "copies/clean/cross_validation.json"),
         ("audit", ".gitkeep"),
     ],
 )

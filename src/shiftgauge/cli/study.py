@@ -220,3 +220,38 @@ def lung_command(
         asked |= {"border": border, "at_random": at_random, "frames": frames, "steps": steps, "quick": quick}
         result = lung(data, out=out, **asked, **where(device, quiet=quiet))
         tell(result, out, study_summary, quiet=quiet, open_page=open_page)
+
+
+@study_app.command("eye")
+def eye_command(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="The published data.pz, an NPZ with images, labels and if wanted group (the person), or a folder.",
+            show_default=False,
+        ),
+    ],
+    recipe: Annotated[
+        str, typer.Option(help="published: 50 epochs, ten folds, 2 x 20 cells; small: an hour of one processor core.")
+    ] = "published",
+    out: Out = Path("eye-study"),
+    epochs: Annotated[int | None, typer.Option(help="Default 50, with small 6.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds by person; default 10, small 5, quick 2.")] = None,
+    quick: Quick = False,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of folds, training and draws.")] = 0,
+    open_page: Open = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Adversarial examples on crops of eyes: copies with their controls, adversarial training, Parseval networks.
+
+    Every network is attacked on itself and in the published way; after an interruption the same command goes on.
+    """
+    with exit_codes(debug=debug):
+        from shiftgauge.report.eye_terminal import study_summary
+        from shiftgauge.studies.eye import eye
+
+        asked: dict[str, Any] = {"recipe": recipe, "epochs": epochs, "folds": folds, "quick": quick, "seed": seed}
+        result = eye(data, out=out, **asked, **where(device, quiet=quiet))
+        tell(result, out, study_summary, quiet=quiet, open_page=open_page)

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from shiftgauge.errors import StoreError
 from shiftgauge.results.run_folder import kind_of_run
 
-_STUDIES: Final = ("diabetes", "weld", "glass", "cifar", "lung")
+_STUDIES: Final = ("diabetes", "weld", "glass", "cifar", "lung", "eye")
 """Studies that have a page, figures and a summary of their own."""
 
 

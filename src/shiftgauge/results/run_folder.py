@@ -26,6 +26,10 @@ ATTACK_FILE: Final = "attack.json"
 """What a run of attacks keeps to go on with."""
 _CHECKPOINTS: Final = ("training.json", "checkpoint.pt", EXPLAIN_FILE, ATTACK_FILE)
 """Files by which the folder of a training's checkpoint, or of an unfinished look inside or attack, is known."""
+_FOLDS: Final = ("fold.json", "cross_validation.json")
+"""Files by which the folders of a cross-validation within a study are known."""
+_STUDY_LEVELS: Final = ("", "*/", "*/*/", "*/*/*/")
+"""Where the trainings of a study may lie within its folder."""
 SCHEMA_VERSION: Final = 1
 """Version of the run folder's layout; a newer one is refused with a sentence."""
 
@@ -116,7 +120,8 @@ def require_own_folder(folder: str | Path, kind: str, *, study: str | None = Non
         )
     if study is not None and named is not None and named != study:
         raise StoreError(f"{source} holds the study `{named}`, which the study `{study}` would overwrite; {remedy}")
-    other = None if _is_run(source, ("", "*/", "*/*/") if kind == "study" else ("",)) else _first_file(source)
+    known = _is_run(source, _STUDY_LEVELS, _FOLDS) if kind == "study" else _is_run(source, ("",))
+    other = None if known else _first_file(source)
     if other is not None:
         raise StoreError(
             f"{source} is not empty and holds no run (there is {other.relative_to(source)}); give a folder of its own, "
@@ -181,9 +186,9 @@ def unreadable(folder: Path, error: BaseException) -> StoreError:
     return StoreError(f"{folder} cannot be read as a run folder: {' '.join(str(error).split())}")
 
 
-def _is_run(source: Path, levels: Iterable[str]) -> bool:
+def _is_run(source: Path, levels: Iterable[str], more: Iterable[str] = ()) -> bool:
     """Whether files of a run lie in a folder, or in those below it that patterns such as `*/` stand for."""
-    names = (*_MARKS, *_CHECKPOINTS, *(f"training/{name}" for name in _CHECKPOINTS))
+    names = (*_MARKS, *more, *_CHECKPOINTS, *(f"training/{name}" for name in _CHECKPOINTS))
     return any(next(source.glob(f"{level}{name}"), None) is not None for level in levels for name in names)
 
 
