@@ -9,7 +9,7 @@ from rich.console import Console
 from eye_arrays import eye_result
 from shiftgauge.report.blocks.boxes import draw_boxes
 from shiftgauge.report.eye_figures import write_study_figures
-from shiftgauge.report.eye_page import render_study_page
+from shiftgauge.report.eye_page import PAGE
 from shiftgauge.report.eye_tables import write_tables
 from shiftgauge.report.eye_terminal import study_summary
 from shiftgauge.report.kinds import open_run
@@ -20,7 +20,7 @@ HOSTILE = ("<script>alert(1)</script>", "$x$ \x1b[31m")
 
 
 def test_the_page_answers_with_intervals():
-    page = render_study_page(eye_result(transfer={WIDE_FGSM: [0.9, *[0.8] * 5]}))
+    page = PAGE.render(eye_result(transfer={WIDE_FGSM: [0.9, *[0.8] * 5]}))
     for part in (
         "on eyes: 300 crops of 2 classes in 5 folds, of 150 persons",
         "FGSM copies less clean copies",
@@ -44,13 +44,13 @@ def test_the_page_answers_with_intervals():
 
 
 def test_crops_without_persons_are_said_to_have_none():
-    page = render_study_page(eye_result(by_person=0))
+    page = PAGE.render(eye_result(by_person=0))
     assert "whom the data do not name" in page
     assert "those of one person are on both sides of every fold" in page
 
 
 def test_hostile_names_stay_text():
-    page = render_study_page(eye_result(names=HOSTILE, data_name=HOSTILE[0]))
+    page = PAGE.render(eye_result(names=HOSTILE, data_name=HOSTILE[0]))
     assert "<script>alert(1)" not in page
     assert "\x1b" not in page
 
@@ -85,7 +85,7 @@ def test_a_study_is_read_back_from_its_folder(tmp_path):
     found = StudyResult.from_disk(result.to_disk(tmp_path / "run"))
     assert found.findings == result.findings
     assert (tmp_path / "run" / "scores.csv").read_text().startswith("table,way,figure")
-    assert render_study_page(found) == render_study_page(result)
+    assert PAGE.render(found) == PAGE.render(result)
     opened = open_run(tmp_path / "run")
     assert opened.write_page(tmp_path / "page.html").is_file()
     assert result.report(tmp_path / "again.html").read_text() == (tmp_path / "page.html").read_text()

@@ -13,4 +13,5 @@ TEMPLATES = sorted((Path(shiftgauge.report.__file__).parent / "templates").glob(
 def test_no_element_has_a_style_or_a_handler_of_its_own(path):
     text = path.read_text(encoding="utf-8")
     assert " style=" not in text
-    assert " onclick=" not in text and " onload=" not in text
+    assert " onclick=" not in text
+    assert " onload=" not in text

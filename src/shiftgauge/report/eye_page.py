@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from shiftgauge.report.blocks import eye, eye_curves, record
@@ -94,17 +93,3 @@ PAGE: Final = StudyPage(
     figures=_figures,
     parts=_parts,
 )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Writes the page of the study and returns its path.
-
-    Raises:
-        StoreError: The file cannot be written.
-    """
-    return PAGE.write(result, path)
-
-
-def render_study_page(result: StudyResult) -> str:
-    """Returns the page of the study as HTML."""
-    return PAGE.render(result)

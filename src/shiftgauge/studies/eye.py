@@ -23,9 +23,9 @@ from shiftgauge.errors import InterruptedRunError
 from shiftgauge.files import hash_array
 from shiftgauge.models.device import choose_device
 from shiftgauge.report.eye_figures import write_study_figures
-from shiftgauge.report.eye_page import write_study_page
+from shiftgauge.report.eye_page import PAGE
 from shiftgauge.report.eye_tables import write_tables
-from shiftgauge.results.run_folder import require_apart, require_own_folder
+from shiftgauge.results.run_folder import claim_study, require_apart, require_own_folder
 from shiftgauge.results.study import KIND, StudyResult
 from shiftgauge.studies.cross_validated import CrossValidation
 from shiftgauge.studies.eye_attacks import ATTACKS, NOISE, PGD_NAME, SHIFTS, attack_cells, attack_models, pgd_epsilons
@@ -106,9 +106,10 @@ def eye(
             device=device,
             progress=progress,
         )
+        claim_study(folder, "eye")
         result = _result(plan, started)
         write_tables(result, folder / "tables")
-        write_with_page(result, folder, write_study_figures, write_study_page)
+        write_with_page(result, folder, write_study_figures, PAGE.write)
     except KeyboardInterrupt as error:
         raise InterruptedRunError("interrupted; the same call goes on with what is not finished yet") from error
     return result
