@@ -38,7 +38,11 @@ def test_parameters_are_as_many_as_published(name, n_classes):
         assert parameters(build_network(name, n_classes=n_classes)) == PUBLISHED[name, n_classes]
 
 
-@pytest.mark.parametrize("name", [n for n in ARCHITECTURES if not n.startswith("vgg16") or n == "vgg16_small"])
+# not the large ones, nor the engine's, whose size and dropout belong to its layers
+TRIED = [n for n in ARCHITECTURES if n not in ("vgg16", "vgg16_bn", "engine")]
+
+
+@pytest.mark.parametrize("name", TRIED)
 def test_every_architecture_takes_grey_pictures_and_gives_its_classes(name):
     size = 32 if name.endswith("small") else 64
     network = build_network(name, n_classes=4, channels=1, dropout=0.5).eval()

@@ -11,6 +11,7 @@ from torch import nn
 
 from shiftgauge.models.backbones import EFFICIENTNET_LITE0_PREPROCESSING, efficientnet_lite0_network
 from shiftgauge.models.cnn import SmallCnn
+from shiftgauge.models.engine_module import engine_network
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.resnet import SmallResNet
 from shiftgauge.models.vgg import SmallVgg
@@ -81,6 +82,12 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
             heads=("classifier",),
             first="block1.0",
             preprocessing=_SMALL,
+        ),
+        "engine": Architecture(
+            summary="layers of shiftgauge.engine, without automatic differentiation; by default those of the glass "
+            "study's defect detector for grey 128×128",
+            make=engine_network,
+            preprocessing=Preprocessing(height=128, width=128, channels=1, mean=(0.5,), std=(0.5,)),
         ),
         "tf_efficientnet_lite0": Architecture(
             summary="EfficientNet-Lite0 for 224×224; its ImageNet weights come with the extra `demo`",
