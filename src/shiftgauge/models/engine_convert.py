@@ -84,9 +84,8 @@ def from_torch(module: nn.Module, *, input_shape: Sequence[int], dtype: torch.dt
 
 def _module(layer: Layer) -> nn.Module:
     if isinstance(layer, Conv2d):
-        rest = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
-        bias = "bias" in layer.parameters
-        return nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size, bias=bias, **rest)
+        bias, groups, sizes = "bias" in layer.parameters, layer.groups, (layer.kernel_size, layer.stride, layer.padding)
+        return nn.Conv2d(layer.in_channels, layer.out_channels, *sizes, groups=groups, bias=bias)
     if isinstance(layer, Linear):
         return nn.Linear(layer.in_features, layer.out_features, bias="bias" in layer.parameters)
     if isinstance(layer, BatchNorm2d):
