@@ -173,6 +173,17 @@ def test_copies_and_pickles_work_alone():
         assert not torch.equal(other(images()), module(images()))
 
 
+def test_weights_and_images_may_lie_channels_last():
+    module, x = as_module(network().layers).eval(), images()
+    before = module(x).detach()
+    module.to(memory_format=torch.channels_last)
+    turned = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    after = module(turned)
+    after.sum().backward()
+    assert turned.grad is not None
+    torch.testing.assert_close(after.detach(), before, rtol=0, atol=1e-12)
+
+
 def test_there_and_back_through_pytorch_nothing_changes():
     made = network()
     again = from_torch(to_torch(made.layers), input_shape=(1, 16, 16), dtype=torch.float64)

@@ -66,7 +66,7 @@ class EngineLayer(nn.Module):
     def holding(self, parameters: Mapping[str, Tensor], *, apart: bool = False) -> Layer:
         """The layer with given weights and the module's buffers, or with copies of these where it is to stay apart."""
         held = copy.copy(self.layer)
-        held.parameters = dict(parameters)
+        held.parameters = {name: value.contiguous() for name, value in parameters.items()}
         held.buffers = {name: value.clone() if apart else value for name, value in self.named_buffers(recurse=False)}
         return held
 
@@ -125,7 +125,10 @@ class _Differentiated(torch.autograd.Function):
         ws = ctx.module.workspace(keep=True, seed=ctx.seed)
         ws.mode.training = ctx.training
         wanted = any(ctx.needs_input_grad[3:])
-        found = {name: torch.zeros_like(value) for name, value in zip(ctx.names, values, strict=True)}
+        found = {
+            name: torch.zeros_like(value, memory_format=torch.contiguous_format)
+            for name, value in zip(ctx.names, values, strict=True)
+        }
         ws.mode.gradients = found if wanted else None
         ws.wants_input_gradient = ctx.needs_input_grad[0]
         with torch.no_grad():
