@@ -18,9 +18,11 @@ from shiftgauge.explain.perturbation import perturbation_maps
 from shiftgauge.explain.pixel_bounds import PixelBoundOptions, pixel_bounds
 from shiftgauge.models.engine_convert import to_torch
 from shiftgauge.models.engine_module import TwoClasses, engine_classifier
+from shiftgauge.models.load import load_model
 from shiftgauge.models.preprocessing import Preprocessing
 from shiftgauge.models.torch_model import TorchClassifier
 from shiftgauge.studies.audit import audit
+from shiftgauge.studies.train import train
 
 LOOK = Preprocessing(height=16, width=16, channels=1, mean=(0.5,), std=(0.25,))
 
@@ -74,3 +76,16 @@ def test_it_is_attacked_like_its_twin(pair, images, attack):
     first, second = (attack_images(model, images, ["good", "defect", "good"], attack, budget) for model in pair)
     np.testing.assert_allclose(first.images, second.images, rtol=0, atol=1e-5)
     assert first.success.tolist() == second.success.tolist()
+
+
+def test_it_is_trained_by_its_own_gradients(tmp_path):
+    rng, labels = np.random.default_rng(1), ["good", "defect"] * 30
+    bright = np.array([90 * (label == "defect") for label in labels])[:, None, None]
+    data = from_arrays((rng.random((60, 16, 16)) * 100 + bright).astype(np.uint8), labels)
+    network = {"architecture": "engine", "size": 16, "channels": 1, "arguments": {"height": 16, "width": 16}}
+    options = {"epochs": 4, "sampling": {"batch_size": 12}, "optimizer": {"learning_rate": 2e-3}}
+    result = train(network, data, out=tmp_path / "run", options=options, device="cpu", progress=False)
+    model = load_model({"kind": "folder", "path": str(result.model_folder)})
+    assert [type(part).__name__ for part in model.module[0][:2]] == ["EngineLayer", "EngineLayer"]
+    losses = result.history["train_loss"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
